@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * For those who build threads, fibers, schedulers and allocators on Stele: what a runtime tells the
+ * tracer. Programs that only want to annotate their work need stele/trace.h alone.
+ *
+ * All functions may be called from any thread and, unless said otherwise, from a signal handler at
+ * any instruction of any other call of Stele. They keep errno, allocate nothing, take no lock and
+ * never fail towards the caller: what cannot be kept is counted and reported in the trace.
+ */
+#ifndef STELE_RUNTIME_H
+#define STELE_RUNTIME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "stele/trace.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A thread's or fiber's number in the trace; 0 is none. */
+typedef uint64_t stele_goroutine_id;
+
+/** Names one open interval (a wait, a system call); 0: it was not recorded. */
+typedef uint64_t stele_interval;
+
+/** Why somebody waits. The order is part of the interface. */
+enum stele_wait {
+	STELE_WAIT_UNSPECIFIED,
+	STELE_WAIT_MUTEX,
+	STELE_WAIT_RWLOCK,
+	STELE_WAIT_CONDITION,
+	STELE_WAIT_SEMAPHORE,
+	STELE_WAIT_BARRIER,
+	STELE_WAIT_ONCE,
+	STELE_WAIT_JOIN,
+	STELE_WAIT_SLEEP,
+	STELE_WAIT_NETWORK,
+	STELE_WAIT_SELECT,
+	STELE_WAIT_CHANNEL_SEND,
+	STELE_WAIT_CHANNEL_RECEIVE,
+	STELE_WAIT_FOREVER,
+	STELE_WAIT_PREEMPTED,
+	STELE_WAIT_YIELD
+};
+
+/**
+ * Joins the arena of a supervisor and turns recording on.
+ *
+ * @param path  what the supervisor put into STELE_ARENA.
+ * @return 0, or a negative error: the file cannot be opened (-errno), it was made by another build
+ *         (see stele_strerror), the clock is forbidden here, or the arena belongs to another
+ *         process (-ECHILD; this process was then counted as a child that is not recorded).
+ *
+ * Threads: call once, before others emit. Signals: not safe.
+ */
+int stele_attach(const char *path);
+
+/** The calling thread is new and runs goroutine g, or 0 if nobody announced it. Threads that never
+ * call this are introduced by their first event. */
+void stele_thread_begin(stele_goroutine_id g, const void *entry);
+
+/** The calling thread ends. It may still emit afterwards (late destructors do). */
+void stele_thread_end(void);
+
+/** Names the calling thread. At most 1024 bytes are kept. */
+void stele_thread_set_name(const char *name);
+
+/** Where the calling thread's stack lies: [low, high). Call early: stacks are walked within it. */
+void stele_thread_set_stack(const void *low, const void *high);
+
+/**
+ * A thread or fiber is about to be created. Call before it can run.
+ *
+ * @param entry  the function it will run, for its name.
+ * @return its id, to be passed to stele_thread_begin by the new thread; 0 if tracing is off.
+ */
+stele_goroutine_id stele_goroutine_create(const void *entry);
+
+/** The creation announced by stele_goroutine_create failed. */
+void stele_goroutine_cancel(stele_goroutine_id g);
+
+/** The calling thread begins to wait. Call before it sleeps. @param object  what it waits for. */
+stele_interval stele_block(enum stele_wait why, const void *object);
+
+/** The wait is over. With 0 it does nothing. */
+void stele_wake(stele_interval wait);
+
+/** The calling thread enters a system call that may block. @param number  the kernel's number. */
+stele_interval stele_syscall_begin(long number, uint64_t argument);
+
+/** It came back. With 0 it does nothing. */
+void stele_syscall_end(stele_interval call, int64_t result);
+
+/** Modules were loaded or unloaded. Signals: not safe (it asks the dynamic linker). */
+void stele_modules_changed(bool unloaded);
+
+/**
+ * Around fork(): prepare before it, then exactly one of the others. Blocks signals between the two.
+ * The child is off and counted; its view of the arena is replaced before it goes on.
+ */
+struct stele_fork {
+	uint64_t signals;
+};
+void stele_fork_prepare(struct stele_fork *state);
+void stele_fork_parent(struct stele_fork *state, int child_pid);
+void stele_fork_child(struct stele_fork *state);
+
+/** Around vfork(), whose child runs on this thread's own memory: nothing is recorded in between.
+ * Called in the parent before, and again in the parent after the child has gone. */
+void stele_vfork_begin(void);
+void stele_vfork_end(int child_pid);
+
+/** A child was made in another way (posix_spawn, clone): count it. */
+void stele_child(int child_pid);
+
+/** Is an emission of the calling thread unfinished below this one? A preempting handler must not
+ * switch fibers then. */
+bool stele_busy(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Making, mapping and checking an arena, and the lock-free lists in it that both sides use.
+ */
+#ifndef STELE_ARENA_ARENA_H
+#define STELE_ARENA_ARENA_H
+
+#include "arena/layout.h"
+
+struct stele_arena_options {
+	uint64_t bytes;	    /* whole arena; at least STELE_ARENA_BYTES_MIN */
+	uint32_t slot_max;  /* 0: by size */
+	uint32_t clock;	    /* enum stele_clock_kind */
+	uint32_t reentry;
+	uint32_t on_full;
+	uint32_t class_mask;
+	uint32_t stack_frames_max;
+};
+
+#define STELE_ARENA_BYTES_MIN	  (1ull << 20)
+#define STELE_ARENA_BYTES_DEFAULT (64ull << 20)
+
+/*
+ * Lays out an arena in fd (a memfd or a file, size set and sealed here) and maps it.
+ * Failure: -errno, STELE_E_LIMIT for impossible sizes; nothing stays mapped.
+ * Threads: one. Signals: safe. Owner: the caller, stele__arena_unmap.
+ */
+int stele__arena_create(int fd, const struct stele_arena_options *options,
+			struct stele_arena **ret_arena);
+
+/*
+ * Maps an existing arena and checks that this very build can use it.
+ * Failure: -errno, STELE_E_MISMATCH (another build), STELE_E_CORRUPT (not an arena, or sizes that
+ * do not fit the file).
+ */
+int stele__arena_map(int fd, struct stele_arena **ret_arena);
+
+void stele__arena_unmap(struct stele_arena *arena);
+
+/* Are all offsets and sizes consistent and within `bytes`? For files and for assertions. */
+bool stele__arena_is_valid(const struct stele_arena *arena, uint64_t bytes);
+
+/*
+ * Takes a ring of a size class: off the free list, or from unused data. Its records are zero,
+ * tail, head and tail_seen 0, state FREE. NULL: none left, or no memory.
+ * Threads: any process that maps the arena. Signals: safe, re-entrant at any instruction.
+ */
+struct stele_ring *stele__ring_take(struct stele_arena *arena, uint32_t size_class);
+
+/* Gives a ring back; the records are zeroed here. The caller must be its only user. */
+void stele__ring_give(struct stele_arena *arena, struct stele_ring *ring);
+
+/* The same for slots. A taken slot is zero but for incarnation, which has grown. */
+struct stele_slot *stele__slot_take(struct stele_arena *arena);
+void stele__slot_give(struct stele_arena *arena, struct stele_slot *slot);
+
+STELE_INLINE uint32_t stele__ring_index(struct stele_arena *a, const struct stele_ring *r)
+{
+	return (uint32_t)(r - stele__arena_ring(a, 0));
+}
+
+STELE_INLINE uint32_t stele__slot_index(struct stele_arena *a, const struct stele_slot *s)
+{
+	return (uint32_t)(s - stele__arena_slot(a, 0));
+}
+
+/*
+ * Interns an entry and returns its id: the id of an equal entry if there is one. An entry's
+ * payload may be given in two parts (part 2 may be empty). Full: STELE_ENTRY_FULL, counted.
+ * `length` is what struct stele_entry.length shall hold (bytes or frames).
+ * Threads: any. Signals: safe, re-entrant at any instruction.
+ */
+uint32_t stele__dictionary_intern(struct stele_arena *arena, enum stele_entry_kind kind,
+				  uint16_t flags, uint32_t epoch, uint32_t length,
+				  const void *part1, size_t bytes1, const void *part2,
+				  size_t bytes2);
+
+/*
+ * The entry with this id, or NULL if there is none: ids come from records that a dying or hostile
+ * process wrote, so the drain goes through this and never through stele__arena_entry.
+ */
+const struct stele_entry *stele__dictionary_get(struct stele_arena *arena, uint32_t id);
+
+#endif

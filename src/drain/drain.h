@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The drain: reads the rings of an arena and writes a Go trace. Ordinary code in ordinary memory,
+ * mostly in another process; the only place besides format/ that knows the file format. It works
+ * on whatever is in the arena: its processes may be running, stopped, killed or hostile.
+ *
+ * Threads: one at a time. Design: docs/design/drain.md.
+ */
+#ifndef STELE_DRAIN_DRAIN_H
+#define STELE_DRAIN_DRAIN_H
+
+#include "arena/arena.h"
+#include "sys/clock.h"
+
+/* Where bytes go. Failure (-errno) makes the drain drop what follows, count it, and say so. */
+struct stele_sink {
+	int (*write)(void *arg, const void *data, size_t bytes);
+	void *arg;
+};
+
+struct stele_frame {
+	const char *function; /* NULL: unknown */
+	const char *file;
+	uint32_t line;
+};
+
+/*
+ * Names the frames of one pc, innermost (inlined) first; returns their number, 0 if nothing at
+ * all is known. Strings live until the next call. `epoch` is the module epoch of the stack.
+ */
+struct stele_symbolizer {
+	size_t (*resolve)(void *arg, uint32_t epoch, uint64_t pc, struct stele_frame *frames,
+			  size_t max);
+	/* A module entry was loaded or unloaded (path is not terminated: see struct stele_module). */
+	void (*module)(void *arg, uint32_t epoch, bool loaded, const struct stele_module *module);
+	void *arg;
+};
+
+/* Which threads still exist. Asked rarely (about once a second, and at the end). */
+struct stele_liveness {
+	/* Fills tids with the live threads' ids; returns their number, may exceed max (then only
+	 * max were stored), or -errno: unknown, nobody is declared dead. */
+	int64_t (*threads)(void *arg, uint32_t *tids, size_t max);
+	void *arg;
+};
+
+/* The clock of the records. The default reads this machine's; tests give their own. */
+struct stele_drain_clock {
+	struct stele_clock_pair (*now)(void *arg);
+	void *arg;
+};
+
+struct stele_drain_options {
+	unsigned version;	/* header: 23, 25 or 26 */
+	struct stele_sink sink;
+	struct stele_symbolizer symbolizer; /* resolve NULL: module + offset cannot be had */
+	struct stele_liveness liveness;
+	struct stele_drain_clock clock;	   /* now NULL: this machine's */
+	uint64_t late_ns;	/* an unwritten record older than this is declared late; 0: 20 ms */
+	uint64_t generation_ns; /* 0: one second */
+	const char *program;	/* for the trace's own data; may be NULL */
+};
+
+/* How the traced process ended, for the trace's last words. */
+struct stele_ending {
+	bool known;
+	int exit_status; /* when signal is 0 */
+	int signal;
+	bool interrupted; /* recording was stopped before the process ended */
+};
+
+struct stele_drain_stats {
+	uint64_t records;    /* taken from rings */
+	uint64_t events;     /* written to the trace */
+	uint64_t bytes;	     /* written to the sink */
+	uint64_t generations;
+	uint64_t threads;    /* ever seen */
+	uint64_t threads_live;
+	uint64_t stacks, stacks_truncated, stacks_broken;
+	uint64_t frames, frames_unsymbolized; /* distinct pcs of the trace */
+	uint64_t dropped[STELE__LOSS_COUNT][STELE__CLASS_COUNT];
+	uint64_t no_slot;	 /* events of threads without a slot */
+	uint64_t dictionary_full;
+	uint64_t bridged;	 /* state changes invented to keep the trace legal */
+	uint64_t late;		 /* records declared late */
+	uint64_t late_discarded; /* of these, state records that came too late to be used */
+	uint64_t abandoned;	 /* records reserved and never written */
+	uint64_t unexplained;	 /* records the drain could not use: a bug here or in the host */
+	uint64_t waited_count, waited_ns; /* threads waiting for ring space */
+	uint64_t children;	 /* not recorded */
+	uint64_t events_by_kind[STELE__KIND_COUNT];
+	int sink_error;		 /* first failure of the sink, 0: none */
+	uint64_t sink_lost_bytes;
+};
+
+struct stele_drain;
+
+/* Writes the header to the sink. The arena stays the caller's. */
+int stele__drain_new(struct stele_arena *arena, const struct stele_drain_options *options,
+		     struct stele_drain **ret_drain);
+
+/*
+ * Takes what is complete from every ring, encodes it, cuts a generation if it is time to.
+ * Never waits. Returns the number of records taken, or a negative error (out of memory).
+ */
+int64_t stele__drain_tick(struct stele_drain *drain);
+
+/* Ends the present generation now (snapshot, stop, tests). */
+int stele__drain_cut(struct stele_drain *drain);
+
+/*
+ * The process has ended or recording stops: takes everything, gives up on holes, closes open
+ * states, writes the last generation. The drain can only be asked for its stats afterwards.
+ */
+int stele__drain_finish(struct stele_drain *drain, const struct stele_ending *ending);
+
+void stele__drain_stats(const struct stele_drain *drain, struct stele_drain_stats *ret_stats);
+
+void stele__drain_free(struct stele_drain *drain);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one bounded reader of bytes: all parsing goes through it.
+ *
+ * Invariant: start <= at <= end. A failed read sets `error` and leaves `at` where the bad item
+ * began; every later read fails too and returns 0, so a caller may read several items and look
+ * at `error` once.
+ */
+#ifndef STELE_FORMAT_CURSOR_H
+#define STELE_FORMAT_CURSOR_H
+
+#include "base/compiler.h"
+#include "base/error.h"
+#include "format/spec.h"
+
+struct stele_cursor {
+	const uint8_t *at;
+	const uint8_t *end;
+	const uint8_t *start;
+	int error; /* 0, STELE_E_TRUNCATED (ran into end) or STELE_E_CORRUPT (overflow) */
+};
+
+STELE_INLINE struct stele_cursor stele__cursor(const void *data, size_t bytes)
+{
+	const uint8_t *p = data;
+
+	return (struct stele_cursor){.at = p, .end = p + bytes, .start = p};
+}
+
+STELE_INLINE size_t stele__cursor_left(const struct stele_cursor *c)
+{
+	return (size_t)(c->end - c->at);
+}
+
+STELE_INLINE size_t stele__cursor_offset(const struct stele_cursor *c)
+{
+	return (size_t)(c->at - c->start);
+}
+
+STELE_INLINE uint8_t stele__cursor_u8(struct stele_cursor *c)
+{
+	if (STELE_UNLIKELY(c->error || c->at == c->end)) {
+		if (!c->error)
+			c->error = STELE_E_TRUNCATED;
+		return 0;
+	}
+	return *c->at++;
+}
+
+/* Out of line: several bytes, or an error. */
+uint64_t stele__cursor_varint_long(struct stele_cursor *c);
+
+/* Unsigned LEB128, at most 10 bytes and 64 bits; longer than necessary is legal. */
+STELE_INLINE uint64_t stele__cursor_varint(struct stele_cursor *c)
+{
+	if (STELE_LIKELY(c->at < c->end && *c->at < 0x80 && !c->error))
+		return *c->at++;
+	return stele__cursor_varint_long(c);
+}
+
+/* The next `bytes` bytes, or NULL; the cursor moves behind them. */
+STELE_INLINE const uint8_t *stele__cursor_bytes(struct stele_cursor *c, uint64_t bytes)
+{
+	const uint8_t *p = c->at;
+
+	if (STELE_UNLIKELY(c->error || bytes > stele__cursor_left(c))) {
+		if (!c->error)
+			c->error = STELE_E_TRUNCATED;
+		return NULL;
+	}
+	c->at += bytes;
+	return p;
+}
+
+/* Writes v as LEB128 to out (room for STELE_VARINT_BYTES_MAX); returns the byte behind. */
+STELE_INLINE uint8_t *stele__varint_put(uint8_t *out, uint64_t v)
+{
+	while (v >= 0x80) {
+		*out++ = (uint8_t)(v | 0x80);
+		v >>= 7;
+	}
+	*out++ = (uint8_t)v;
+	return out;
+}
+
+#endif

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 # The one list of Debian packages, and the way to install those that are missing.
 #
-# usage: setup-debian.sh [--check] [GROUP…]     groups: build test real bench (default: all but bench)
+# usage: setup-debian.sh [--check] [GROUP…]
+#
+# Groups: build test real bench; without one, all but bench.
 #
 # --check prints the missing packages, one a line, and exits 1 if there are any.
 set -euo pipefail
@@ -35,7 +37,7 @@ missing() {
 }
 
 # Servers are wanted as programs, not as services: while packages are installed, a policy-rc.d
-# forbids to start any. One that is there already is somebody's decision and stays.
+# forbids to start any. One that is there already is somebody else's decision and stays.
 policy=/usr/sbin/policy-rc.d
 install_packages() {
 	local sudo=()
@@ -57,6 +59,18 @@ install_packages() {
 	"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
 		--no-install-recommends -o Dpkg::Use-Pty=0 "$@" </dev/null >&2 ||
 		fail "apt-get could not install: $*"
+	disable_services "$@"
+}
+
+# What was just installed for us alone does not start at the next boot either.
+disable_services() {
+	local name
+	command -v systemctl >/dev/null || return 0
+	for name in redis-server nginx lttng-tools; do
+		[[ " $* " == *" $name "* ]] || continue
+		"${sudo[@]}" systemctl disable --quiet "${name/lttng-tools/lttng-sessiond}" \
+			2>/dev/null || true
+	done
 }
 
 main() {

@@ -15,6 +15,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 /** A user task; 0 is the background task, to which everything belongs that names no other. */
 typedef uint64_t stele_task_id;
 
@@ -44,6 +46,8 @@ void stele_log(stele_task_id task, const char *key, const char *message);
 
 /** Notes the value of a counter. */
 void stele_counter(const char *name, int64_t value);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

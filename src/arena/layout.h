@@ -121,6 +121,10 @@ STELE_INLINE uint64_t stele__token(uint32_t sequence, uint64_t position)
  * FREE -> PREPARED by the writer that took it off the free list (slot, incarnation and sequence
  * are written before), -> LIVE when it is the thread's ring, -> FREE by the drain when the thread
  * is gone and everything is read, or by the writer for a ring that was never published.
+ *
+ * A thread's first ring (sequence 0) is PREPARED with THREAD_BEGIN already written. A thread that
+ * died between publishing a ring and marking it LIVE leaves a PREPARED one: it was published iff
+ * it holds more than what it was prepared with (head > 1 for sequence 0, head > 0 for others).
  */
 enum stele_ring_state { STELE_RING_FREE, STELE_RING_PREPARED, STELE_RING_LIVE };
 
@@ -190,7 +194,8 @@ struct stele_slot {
 
 	uint32_t tail_futex; /* D: bumped and woken when space was freed and somebody waits */
 	uint32_t pad32;
-	uint64_t pad[7];
+	uint64_t stack_low, stack_high; /* W: the thread's own stack; 0: unknown */
+	uint64_t pad[5];
 };
 _Static_assert(sizeof(struct stele_slot) % STELE_CACHE_LINE == 0, "no false sharing");
 

@@ -41,13 +41,24 @@ enum stele_kind {
 
 enum stele_class { STELE_CLASS_STATE, STELE_CLASS_USER, STELE_CLASS_MEMORY, STELE__CLASS_COUNT };
 
-struct stele_kind_info {
-	const char *name;
-	uint8_t class; /* enum stele_class */
-	bool ordered;
+/* Flags of kinds.def. */
+enum { STELE_KIND_ORDERED = 1 };
+
+/* In the header, so that a constant kind folds into the fast path. */
+static const uint8_t stele__kind_classes[STELE__KIND_COUNT] = {
+#define ORDERED STELE_KIND_ORDERED
+#define X(name, class, flags, a, b, c) STELE_CLASS_##class,
+#include "arena/kinds.def"
+#undef X
+};
+static const uint8_t stele__kind_flags[STELE__KIND_COUNT] = {
+#define X(name, class, flags, a, b, c) flags,
+#include "arena/kinds.def"
+#undef X
+#undef ORDERED
 };
 
-extern const struct stele_kind_info stele__kinds[STELE__KIND_COUNT];
+extern const char *const stele__kind_names[STELE__KIND_COUNT];
 
 enum stele_wait_code {
 #define X(name, text) STELE_WAIT_CODE_##name,
@@ -271,6 +282,7 @@ struct stele_arena {
 	uint64_t enabled __attribute__((aligned(STELE_CACHE_LINE))); /* D and W: 1 = recording */
 	uint64_t births;		 /* locked add */
 	uint64_t goroutines;		 /* ids given out; locked add */
+	uint64_t tasks;			 /* likewise */
 	uint32_t slot_bump, ring_bump;	 /* handed out so far, freed ones included; locked CAS */
 	uint64_t data_bump;		 /* next unused byte of data */
 	uint64_t heap_bump;		 /* next unused byte of heap */

@@ -42,12 +42,12 @@ bool stele__module_add(uintptr_t start, uintptr_t end, enum stele_code code)
 	return true;
 }
 
-void stele__module_remove(uintptr_t start)
+void stele__module_remove(uintptr_t start, uintptr_t end)
 {
 	uint32_t count = stele__load_relaxed(&range_count);
 
 	for (uint32_t i = 0; i < count; i++)
-		if (ranges[i].end && ranges[i].start == start)
+		if (ranges[i].end && ranges[i].start >= start && ranges[i].end <= end)
 			stele__store_release(&ranges[i].end, 0);
 }
 

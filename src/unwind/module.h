@@ -18,7 +18,8 @@ enum stele_code { STELE_CODE_UNKNOWN, STELE_CODE_PROGRAM, STELE_CODE_OWN };
 
 /* False when the table is full: code there then counts as unknown. */
 bool stele__module_add(uintptr_t start, uintptr_t end, enum stele_code code);
-void stele__module_remove(uintptr_t start);
+/* Removes the ranges inside [start, end). */
+void stele__module_remove(uintptr_t start, uintptr_t end);
 enum stele_code stele__module_find(uintptr_t pc);
 
 #endif

@@ -41,13 +41,24 @@ enum stele_kind {
 
 enum stele_class { STELE_CLASS_STATE, STELE_CLASS_USER, STELE_CLASS_MEMORY, STELE__CLASS_COUNT };
 
-struct stele_kind_info {
-	const char *name;
-	uint8_t class; /* enum stele_class */
-	bool ordered;
+/* Flags of kinds.def. */
+enum { STELE_KIND_ORDERED = 1 };
+
+/* In the header, so that a constant kind folds into the fast path. */
+static const uint8_t stele__kind_classes[STELE__KIND_COUNT] = {
+#define ORDERED STELE_KIND_ORDERED
+#define X(name, class, flags, a, b, c) STELE_CLASS_##class,
+#include "arena/kinds.def"
+#undef X
+};
+static const uint8_t stele__kind_flags[STELE__KIND_COUNT] = {
+#define X(name, class, flags, a, b, c) flags,
+#include "arena/kinds.def"
+#undef X
+#undef ORDERED
 };
 
-extern const struct stele_kind_info stele__kinds[STELE__KIND_COUNT];
+extern const char *const stele__kind_names[STELE__KIND_COUNT];
 
 enum stele_wait_code {
 #define X(name, text) STELE_WAIT_CODE_##name,
@@ -121,6 +132,10 @@ STELE_INLINE uint64_t stele__token(uint32_t sequence, uint64_t position)
  * FREE -> PREPARED by the writer that took it off the free list (slot, incarnation and sequence
  * are written before), -> LIVE when it is the thread's ring, -> FREE by the drain when the thread
  * is gone and everything is read, or by the writer for a ring that was never published.
+ *
+ * A thread's first ring (sequence 0) is PREPARED with THREAD_BEGIN already written. A thread that
+ * died between publishing a ring and marking it LIVE leaves a PREPARED one: it was published iff
+ * it holds more than what it was prepared with (head > 1 for sequence 0, head > 0 for others).
  */
 enum stele_ring_state { STELE_RING_FREE, STELE_RING_PREPARED, STELE_RING_LIVE };
 
@@ -190,7 +205,8 @@ struct stele_slot {
 
 	uint32_t tail_futex; /* D: bumped and woken when space was freed and somebody waits */
 	uint32_t pad32;
-	uint64_t pad[7];
+	uint64_t stack_low, stack_high; /* W: the thread's own stack; 0: unknown */
+	uint64_t pad[5];
 };
 _Static_assert(sizeof(struct stele_slot) % STELE_CACHE_LINE == 0, "no false sharing");
 
@@ -266,6 +282,7 @@ struct stele_arena {
 	uint64_t enabled __attribute__((aligned(STELE_CACHE_LINE))); /* D and W: 1 = recording */
 	uint64_t births;		 /* locked add */
 	uint64_t goroutines;		 /* ids given out; locked add */
+	uint64_t tasks;			 /* likewise */
 	uint32_t slot_bump, ring_bump;	 /* handed out so far, freed ones included; locked CAS */
 	uint64_t data_bump;		 /* next unused byte of data */
 	uint64_t heap_bump;		 /* next unused byte of heap */

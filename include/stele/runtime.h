@@ -20,8 +20,6 @@
 extern "C" {
 #endif
 
-#pragma GCC visibility push(default)
-
 /** A thread's or fiber's number in the trace; 0 is none. */
 typedef uint64_t stele_goroutine_id;
 
@@ -121,8 +119,6 @@ void stele_child(int child_pid);
 /** Is an emission of the calling thread unfinished below this one? A preempting handler must not
  * switch fibers then. */
 bool stele_busy(void);
-
-#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -15,8 +15,6 @@
 extern "C" {
 #endif
 
-#pragma GCC visibility push(default)
-
 /** A user task; 0 is the background task, to which everything belongs that names no other. */
 typedef uint64_t stele_task_id;
 
@@ -52,8 +50,6 @@ stele_name stele_name_intern(const char *text);
 
 /** Notes the value of a counter. The cheapest event: no stack, no string. With name 0, nothing. */
 void stele_counter(stele_name name, int64_t value);
-
-#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

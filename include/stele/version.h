@@ -12,8 +12,6 @@
 extern "C" {
 #endif
 
-#pragma GCC visibility push(default)
-
 /**
  * The text for an error code returned by any function of Stele.
  *
@@ -23,8 +21,6 @@ extern "C" {
  * Threads: any. Signals: not safe.
  */
 const char *stele_strerror(int error);
-
-#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

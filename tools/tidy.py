@@ -5,6 +5,7 @@
 usage: tidy.py [ROOT]           one line per violation on stdout; exit status 1 if any
        tidy.py --check-format   what clang-format-14 would lay out differently; 77 if it is absent
        tidy.py --format         lay it out
+       tidy.py --check-shell    what shellcheck says of the scripts; 77 if it is absent
 """
 import collections
 import pathlib
@@ -152,12 +153,23 @@ def clang_format(root, *options):
     return subprocess.call([program, "--style=file", *options, *paths]) and 1
 
 
+def shellcheck(root):
+    program = shutil.which("shellcheck")
+    if not program:
+        print("shellcheck is not installed")
+        return 77
+    paths = [str(p) for p in files(root) if kind(p) in {".sh", "run"}]
+    return subprocess.call([program, *paths]) and 1
+
+
 def main(args):
     root = pathlib.Path(__file__).resolve().parent.parent
     if args == ["--format"]:
         return clang_format(root, "-i")
     if args == ["--check-format"]:
         return clang_format(root, "--dry-run", "-Werror")
+    if args == ["--check-shell"]:
+        return shellcheck(root)
     if len(args) > 1 or (args and args[0].startswith("-")):
         sys.exit(__doc__.strip())
     lines = list(violations(args[0] if args else root))

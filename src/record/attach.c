@@ -12,7 +12,6 @@
 
 #include "arena/arena.h"
 #include "base/error.h"
-#include "record/image.h"
 #include "record/thread.h"
 #include "stele/runtime.h"
 #include "sys/sys.h"
@@ -139,7 +138,6 @@ STELE_EXPORT int stele_attach(const char *path)
 	stele_thread_begin(0, NULL);
 	stele__emit(STELE_KIND_IMAGE_BEGIN, a->pid, 0, 0);
 	attach_main_stack();
-	stele__image_hide((uintptr_t)__builtin_return_address(0));
 	stele_modules_changed(false);
 	return 0;
 }

@@ -11,8 +11,8 @@
 #include "arena/arena.h"
 #include "sys/sys.h"
 
-#define PROBES_MAX     128
-#define POPULATE_BYTES (64u << 10)
+#define PROBES_MAX	 128
+#define POPULATE_BYTES	 (64u << 10)
 #define MODULE_BYTES_MAX (sizeof(struct stele_module) + 4096)
 
 /* What an entry shall hold. */

@@ -16,8 +16,8 @@
 #include "stele/runtime.h"
 #include "sys/sys.h"
 
-#define PAGE_BYTES	 4096u
-#define STACK_BYTES_MAX	 (64ull << 20)
+#define PAGE_BYTES	4096u
+#define STACK_BYTES_MAX (64ull << 20)
 
 /* glibc's dynamic linker: the outermost address of the first thread's stack. */
 extern void *__libc_stack_end __attribute__((weak));

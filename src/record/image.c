@@ -136,8 +136,7 @@ static struct image_module *module_unused(void)
 	return module_count < STELE_MODULES_MAX ? &modules[module_count++] : NULL;
 }
 
-static void image_load(const struct dl_phdr_info *info, struct stele_module *module,
-		       uint32_t pass)
+static void image_load(const struct dl_phdr_info *info, struct stele_module *module, uint32_t pass)
 {
 	static char path[PATH_BYTES_MAX]; /* under the linker's lock, as all of this */
 	struct image_module *cell = module_unused();
@@ -149,11 +148,10 @@ static void image_load(const struct dl_phdr_info *info, struct stele_module *mod
 	cell->start = module->start;
 	cell->end = module->end;
 	cell->seen = pass;
-	cell->entry = stele__dictionary_intern(
-		stele__arena, STELE_ENTRY_MODULE, 0,
-		stele__load_relaxed(&stele__arena->module_epoch),
-		(uint32_t)(sizeof(*module) + path_bytes), module, sizeof(*module), path,
-		path_bytes);
+	cell->entry = stele__dictionary_intern(stele__arena, STELE_ENTRY_MODULE, 0,
+					       stele__load_relaxed(&stele__arena->module_epoch),
+					       (uint32_t)(sizeof(*module) + path_bytes), module,
+					       sizeof(*module), path, path_bytes);
 	image_add_ranges(info, range_is_hidden(module->start, module->end));
 	stele__emit(STELE_KIND_MODULE_LOAD, cell->entry, 0, 0);
 }

@@ -18,13 +18,12 @@
 /* The process's arena; the program ends if there can be none. */
 static inline struct stele_arena *attached_arena(uint64_t bytes, uint32_t on_full)
 {
-	struct stele_arena_options options = {.bytes = bytes,
-					      .clock = stele__clock_counter_usable()
-							       ? STELE_CLOCK_TSC
-							       : STELE_CLOCK_MONOTONIC,
-					      .on_full = on_full,
-					      .class_mask = UINT32_MAX,
-					      .stack_frames_max = 32};
+	struct stele_arena_options options = {
+		.bytes = bytes,
+		.clock = stele__clock_counter_usable() ? STELE_CLOCK_TSC : STELE_CLOCK_MONOTONIC,
+		.on_full = on_full,
+		.class_mask = UINT32_MAX,
+		.stack_frames_max = 32};
 	struct stele_arena *arena = NULL;
 	char path[64];
 	int fd = stele__sys_memfd("attached");

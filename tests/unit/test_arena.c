@@ -9,9 +9,8 @@
 #include "support/tap.h"
 #include "sys/sys.h"
 
-static const struct stele_arena_options small = {.bytes = STELE_ARENA_BYTES_MIN,
-						 .class_mask = UINT32_MAX,
-						 .stack_frames_max = 32};
+static const struct stele_arena_options small = {
+	.bytes = STELE_ARENA_BYTES_MIN, .class_mask = UINT32_MAX, .stack_frames_max = 32};
 
 static struct stele_arena *arena_make(const struct stele_arena_options *options, int *ret_fd)
 {

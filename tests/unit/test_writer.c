@@ -36,8 +36,7 @@ static void take_mine(void)
 	struct stele_ring *ring;
 
 	taken.count = 0;
-	for (uint32_t i = 0;
-	     (ring = attached_ring(arena, mine->slot, mine->incarnation, i)); i++)
+	for (uint32_t i = 0; (ring = attached_ring(arena, mine->slot, mine->incarnation, i)); i++)
 		attached_take(ring, keep, &taken);
 }
 

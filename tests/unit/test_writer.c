@@ -186,11 +186,9 @@ static void child_of_fork_is_off_and_counted(void)
 	stele_fork_prepare(&fork_state);
 	child = fork();
 	if (child == 0) {
-		bool off = !stele_enabled();
-
 		stele_fork_child(&fork_state);
 		stele_wake(stele_block(STELE_WAIT_MUTEX, NULL));
-		_exit(off && !stele_enabled() && !stele__thread.ring ? 0 : 1);
+		_exit(!stele_enabled() && !stele__thread.ring ? 0 : 1);
 	}
 	stele_fork_parent(&fork_state, child);
 	CHECK_EQ(waitpid(child, &status, 0), child);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The arena's making and checking. Ring and slot lists: pool.c; strings and stacks: dictionary.c. */
+/* The arena's making and checking. Ring and slot lists: pool.c; strings and stacks: dictionary.c.
+ */
 #include "arena/arena.h"
 
 #include <errno.h>
@@ -37,7 +38,7 @@ static uint32_t arena_ring_class_max(uint64_t bytes)
 
 	while (class + 1 < STELE_RING_CLASSES &&
 	       (uint64_t)STELE_RING_BYTES_MIN << 2 * (class + 1) <= bytes / 8)
-		class++;
+		class ++;
 	return class;
 }
 
@@ -45,16 +46,16 @@ static uint32_t arena_ring_class_max(uint64_t bytes)
 static void arena_lay_out(struct stele_arena *a, const struct stele_arena_options *options)
 {
 	a->bytes = options->bytes & ~(uint64_t)(PAGE_BYTES - 1);
-	a->slot_max = options->slot_max ? options->slot_max
-					: clamp_u32(a->bytes / 16384, 64, 65536);
+	a->slot_max =
+		options->slot_max ? options->slot_max : clamp_u32(a->bytes / 16384, 64, 65536);
 	a->ring_max = a->slot_max * 2;
 	a->table_length = power_of_two_below(clamp_u32(a->bytes / 256, 4096, 1u << 24));
 	a->ring_class_max = arena_ring_class_max(a->bytes);
 	a->slots = align_up(sizeof(*a), PAGE_BYTES);
-	a->rings = align_up(a->slots + (uint64_t)a->slot_max * sizeof(struct stele_slot),
-			    PAGE_BYTES);
-	a->table = align_up(a->rings + (uint64_t)a->ring_max * sizeof(struct stele_ring),
-			    PAGE_BYTES);
+	a->rings =
+		align_up(a->slots + (uint64_t)a->slot_max * sizeof(struct stele_slot), PAGE_BYTES);
+	a->table =
+		align_up(a->rings + (uint64_t)a->ring_max * sizeof(struct stele_ring), PAGE_BYTES);
 	a->heap = align_up(a->table + (uint64_t)a->table_length * sizeof(uint32_t), PAGE_BYTES);
 	a->heap_bytes = align_up(a->bytes / 4, PAGE_BYTES);
 	a->data = a->heap + a->heap_bytes;

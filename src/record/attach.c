@@ -12,13 +12,12 @@
 
 #include "arena/arena.h"
 #include "base/error.h"
-#include "record/image.h"
 #include "record/thread.h"
 #include "stele/runtime.h"
 #include "sys/sys.h"
 
-#define PAGE_BYTES	 4096u
-#define STACK_BYTES_MAX	 (64ull << 20)
+#define PAGE_BYTES	4096u
+#define STACK_BYTES_MAX (64ull << 20)
 
 /* glibc's dynamic linker: the outermost address of the first thread's stack. */
 extern void *__libc_stack_end __attribute__((weak));
@@ -139,7 +138,6 @@ STELE_EXPORT int stele_attach(const char *path)
 	stele_thread_begin(0, NULL);
 	stele__emit(STELE_KIND_IMAGE_BEGIN, a->pid, 0, 0);
 	attach_main_stack();
-	stele__image_hide((uintptr_t)__builtin_return_address(0));
 	stele_modules_changed(false);
 	return 0;
 }
@@ -178,8 +176,10 @@ static void fork_make_private(struct stele_arena *a)
 
 STELE_EXPORT void stele_fork_child(struct stele_fork *state)
 {
-	if (stele__arena)
+	if (stele__arena) {
+		stele__store_relaxed(attach_switch, 0); /* emulators ignore MADV_WIPEONFORK */
 		fork_make_private(stele__arena);
+	}
 	stele__store_relaxed(&stele__thread.ring, NULL);
 	stele__sys_signals_restore(state->signals);
 }

@@ -27,9 +27,9 @@ struct stele_capture stele__capture(struct stele_unwind_start start)
 	flags = (uint16_t)((walk.truncated ? STELE_STACK_TRUNCATED : 0) |
 			   (walk.broken ? STELE_STACK_BROKEN : 0));
 	return (struct stele_capture){
-		.stack = stele__dictionary_intern(
-			stele__arena, STELE_ENTRY_STACK, flags,
-			stele__load_relaxed(&stele__arena->module_epoch), walk.frames, pcs,
-			walk.frames * sizeof(pcs[0]), NULL, 0),
+		.stack = stele__dictionary_intern(stele__arena, STELE_ENTRY_STACK, flags,
+						  stele__load_relaxed(&stele__arena->module_epoch),
+						  walk.frames, pcs, walk.frames * sizeof(pcs[0]),
+						  NULL, 0),
 		.frame = walk.frame};
 }

@@ -15,8 +15,8 @@
 #define SAME_SIZE_MAX 4
 
 /* Waiting for the drain: at most this for one event, looking again this often. */
-#define WAIT_NS_MAX	1000000000u
-#define WAIT_NS_STEP	20000000u
+#define WAIT_NS_MAX	 1000000000u
+#define WAIT_NS_STEP	 20000000u
 #define HEARTBEAT_NS_MAX 500000000u
 
 static bool record_is_written(struct stele_ring *ring, uint64_t position)

@@ -4,8 +4,6 @@
  * the dynamic linker when something changed, never from a signal handler. dl_iterate_phdr holds the
  * linker's lock during its callbacks, which is what serialises the table here.
  */
-#include "record/image.h"
-
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -35,24 +33,24 @@ static uint32_t passes;
 static uintptr_t hidden_pcs[HIDDEN_MAX];
 static uint32_t hidden_count;
 
-void stele__image_hide(uintptr_t pc)
+STELE_EXPORT void stele_hide_module(const void *code)
 {
 	uint32_t place = stele__load_relaxed(&hidden_count);
 
 	if (place < HIDDEN_MAX) {
-		hidden_pcs[place] = pc;
+		hidden_pcs[place] = (uintptr_t)code;
 		stele__store_release(&hidden_count, place + 1);
 	}
 }
 
-static bool range_is_ours(uintptr_t start, uintptr_t end)
+static bool range_is_hidden(uintptr_t start, uintptr_t end)
 {
-	uintptr_t self = (uintptr_t)&stele__image_hide;
+	uint32_t count = stele__load_acquire(&hidden_count);
 
-	for (uint32_t i = 0; i < stele__load_acquire(&hidden_count); i++)
+	for (uint32_t i = 0; i < count; i++)
 		if (hidden_pcs[i] >= start && hidden_pcs[i] < end)
 			return true;
-	return self >= start && self < end;
+	return false;
 }
 
 /* GNU build-id from a PT_NOTE segment; every step stays inside the segment. */
@@ -96,7 +94,7 @@ static void image_describe(const struct dl_phdr_info *info, struct stele_module 
 	}
 }
 
-static void image_add_ranges(const struct dl_phdr_info *info, bool ours)
+static void image_add_ranges(const struct dl_phdr_info *info, bool hidden)
 {
 	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
@@ -104,7 +102,7 @@ static void image_add_ranges(const struct dl_phdr_info *info, bool ours)
 
 		if (segment->p_type == PT_LOAD && (segment->p_flags & PF_X))
 			stele__module_add(start, start + segment->p_memsz,
-					  ours ? STELE_CODE_OWN : STELE_CODE_PROGRAM);
+					  hidden ? STELE_CODE_OWN : STELE_CODE_PROGRAM);
 	}
 }
 
@@ -138,8 +136,7 @@ static struct image_module *module_unused(void)
 	return module_count < STELE_MODULES_MAX ? &modules[module_count++] : NULL;
 }
 
-static void image_load(const struct dl_phdr_info *info, struct stele_module *module,
-		       uint32_t pass)
+static void image_load(const struct dl_phdr_info *info, struct stele_module *module, uint32_t pass)
 {
 	static char path[PATH_BYTES_MAX]; /* under the linker's lock, as all of this */
 	struct image_module *cell = module_unused();
@@ -151,12 +148,11 @@ static void image_load(const struct dl_phdr_info *info, struct stele_module *mod
 	cell->start = module->start;
 	cell->end = module->end;
 	cell->seen = pass;
-	cell->entry = stele__dictionary_intern(
-		stele__arena, STELE_ENTRY_MODULE, 0,
-		stele__load_relaxed(&stele__arena->module_epoch),
-		(uint32_t)(sizeof(*module) + path_bytes), module, sizeof(*module), path,
-		path_bytes);
-	image_add_ranges(info, range_is_ours(module->start, module->end));
+	cell->entry = stele__dictionary_intern(stele__arena, STELE_ENTRY_MODULE, 0,
+					       stele__load_relaxed(&stele__arena->module_epoch),
+					       (uint32_t)(sizeof(*module) + path_bytes), module,
+					       sizeof(*module), path, path_bytes);
+	image_add_ranges(info, range_is_hidden(module->start, module->end));
 	stele__emit(STELE_KIND_MODULE_LOAD, cell->entry, 0, 0);
 }
 

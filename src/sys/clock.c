@@ -65,7 +65,6 @@ struct stele_clock_pair stele__clock_pair(bool counter)
 			best.error_ns = after - before;
 		}
 	}
-	best.realtime_ns =
-		stele__sys_realtime_ns() - (stele__clock_vdso() - best.monotonic_ns);
+	best.realtime_ns = stele__sys_realtime_ns() - (stele__clock_vdso() - best.monotonic_ns);
 	return best;
 }

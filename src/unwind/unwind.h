@@ -21,8 +21,8 @@ struct stele_unwind_start {
 
 struct stele_unwind_result {
 	uint32_t frames;
-	bool truncated; /* more frames than fit */
-	bool broken;	/* the walk ended at missing or impossible data */
+	bool truncated;	 /* more frames than fit */
+	bool broken;	 /* the walk ended at missing or impossible data */
 	uintptr_t frame; /* stack pointer of the innermost frame recorded, at its call */
 };
 

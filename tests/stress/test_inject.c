@@ -35,11 +35,11 @@ int main(void)
 
 enum injection { INJECT_NONE, INJECT_ONE, INJECT_TWO, INJECT_MANY, INJECT__COUNT };
 enum state {
-	STATE_FRESH,   /* the thread has no slot yet */
-	STATE_MIDDLE,  /* room all around */
-	STATE_LAP,     /* the next record is the last of its lap */
-	STATE_FULL,    /* the next event has to replace the ring */
-	STATE_CAP,     /* the largest ring is full: the event is lost and counted */
+	STATE_FRESH,  /* the thread has no slot yet */
+	STATE_MIDDLE, /* room all around */
+	STATE_LAP,    /* the next record is the last of its lap */
+	STATE_FULL,   /* the next event has to replace the ring */
+	STATE_CAP,    /* the largest ring is full: the event is lost and counted */
 	STATE__COUNT
 };
 
@@ -51,7 +51,7 @@ static const unsigned injection_events[] = {0, 1, 2, 150};
 struct run {
 	enum state state;
 	enum injection injection;
-	uint64_t at[2]; /* instructions at which to inject; 0: never */
+	uint64_t at[2];	 /* instructions at which to inject; 0: never */
 	bool with_stack; /* emit an event that captures and interns a stack */
 	/* results */
 	uint64_t instructions;
@@ -221,7 +221,7 @@ static uint64_t dropped(const struct stele_slot *slot)
 	uint64_t sum = 0;
 
 	for (int cause = 0; cause < STELE__LOSS_COUNT; cause++)
-		for (int class = 0; class < STELE__CLASS_COUNT; class++)
+		for (int class = 0; class < STELE__CLASS_COUNT; class ++)
 			sum += slot->dropped[cause][class];
 	return sum;
 }
@@ -286,12 +286,11 @@ static bool inject_everywhere(enum state state, enum injection injection, bool w
 
 static int set_up_arena(void)
 {
-	struct stele_arena_options options = {.bytes = 4 << 20,
-					      .clock = stele__clock_counter_usable()
-							       ? STELE_CLOCK_TSC
-							       : STELE_CLOCK_MONOTONIC,
-					      .class_mask = UINT32_MAX,
-					      .stack_frames_max = 32};
+	struct stele_arena_options options = {
+		.bytes = 4 << 20,
+		.clock = stele__clock_counter_usable() ? STELE_CLOCK_TSC : STELE_CLOCK_MONOTONIC,
+		.class_mask = UINT32_MAX,
+		.stack_frames_max = 32};
 	struct stele_arena *arena;
 	char path[64];
 	int fd = stele__sys_memfd("inject");
@@ -335,7 +334,8 @@ int main(void)
 		bool ok = inject_everywhere(STATE_MIDDLE, injection, true, &runs, &count);
 
 		failed += !ok;
-		printf("%s %d - a wait with its stack, %u nested events at each of %lu instructions\n",
+		printf("%s %d - a wait with its stack, %u nested events at each of %lu "
+		       "instructions\n",
 		       ok ? "ok" : "not ok", ++number, injection_events[injection],
 		       (unsigned long)count);
 	}

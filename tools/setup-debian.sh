@@ -68,8 +68,8 @@ disable_services() {
 	command -v systemctl >/dev/null || return 0
 	for name in redis-server nginx lttng-tools; do
 		[[ " $* " == *" $name "* ]] || continue
-		"${sudo[@]}" systemctl disable --quiet "${name/lttng-tools/lttng-sessiond}" \
-			2>/dev/null || true
+		name=${name/lttng-tools/lttng-sessiond}
+		"${sudo[@]}" systemctl disable --quiet "$name" 2>/dev/null || true
 	done
 }
 

@@ -55,7 +55,7 @@ install_packages() {
 	fi
 	# Lists that are absent or old give 404s: ask once, then install.
 	"${sudo[@]}" apt-get update -qq >&2 ||
-		echo "setup-debian.sh: apt-get update failed; trying with the lists that are there" >&2
+		echo "setup-debian.sh: apt-get update failed; the lists that are there must do" >&2
 	"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
 		--no-install-recommends -o Dpkg::Use-Pty=0 "$@" </dev/null >&2 ||
 		fail "apt-get could not install: $*"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The text form of a raw trace: one wire entry a line, nothing interpreted, the same form that
- * `go tool trace -d=wire` prints. Text and bytes come from memory, results go to a callback.
+ * The text form of a raw trace: one wire entry a line, nothing interpreted. It is the form of Go's
+ * own tests; `go tool trace -d=wire` prints the same without the first line. Text and bytes come
+ *from memory, results go to a callback.
  *
  *	Trace Go1.23
  *	EventBatch gen=1 m=77 time=1000 size=8

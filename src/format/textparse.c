@@ -492,8 +492,10 @@ int stele__text_begin(struct stele_text *t, const char *text, size_t bytes, uint
 
 	*t = (struct stele_text){
 		.at = text, .end = text + bytes, .line = first_line - 1, .sizes = sizes};
-	if (!parse_take_content(t, &line))
-		return parse_fail_plain(t, "no text; it begins with the line 'Trace Go1.NN'");
+	if (!parse_take_content(t, &line)) {
+		t->line = first_line;
+		return parse_fail_plain(t, "there is no text; it must begin with 'Trace Go1.NN'");
+	}
 	version = line;
 	if (!parse_equals(parse_take_word(&version), "Trace"))
 		return parse_fail(t, STELE_E_SYNTAX, "the text must begin with", "Trace Go1.NN",

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/input.h"
+#include "cli/source.h"
 #include "cli/verdict.h"
 #include "stele/version.h"
 
@@ -72,9 +72,9 @@ static int check_file(const char *path, const struct check_options *options)
 {
 	struct stele_counter *counter = NULL;
 	const struct stele_event *event;
-	struct stele__input *input;
+	struct stele__source *source;
 	struct stele_reader *reader;
-	int exit = stele__input_open(path, NULL, &input, &reader);
+	int exit = stele__source_open(path, NULL, &source, &reader);
 	int r;
 
 	if (exit)
@@ -91,7 +91,7 @@ static int check_file(const char *path, const struct check_options *options)
 		exit = stele__verdict_exit(reader, options->strict);
 	}
 	stele_counter_free(counter);
-	stele__input_close(input);
+	stele__source_close(source);
 	return exit;
 }
 

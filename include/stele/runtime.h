@@ -58,6 +58,10 @@ enum stele_wait {
  */
 int stele_attach(const char *path);
 
+/** The module that contains this code reports on behalf of others: its frames are left out at the
+ * inner end of stacks. Call before stele_attach; at most four. Signals: not safe. */
+void stele_hide_module(const void *code);
+
 /** The calling thread is new and runs goroutine g, or 0 if nobody announced it. Threads that never
  * call this are introduced by their first event. */
 void stele_thread_begin(stele_goroutine_id g, const void *entry);

@@ -8,9 +8,9 @@
 #include "arena/layout.h"
 
 struct stele_arena_options {
-	uint64_t bytes;	    /* whole arena; at least STELE_ARENA_BYTES_MIN */
-	uint32_t slot_max;  /* 0: by size */
-	uint32_t clock;	    /* enum stele_clock_kind */
+	uint64_t bytes;	   /* whole arena; at least STELE_ARENA_BYTES_MIN */
+	uint32_t slot_max; /* 0: by size */
+	uint32_t clock;	   /* enum stele_clock_kind */
 	uint32_t reentry;
 	uint32_t on_full;
 	uint32_t class_mask;

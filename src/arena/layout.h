@@ -24,8 +24,8 @@
 #include "base/atomic.h"
 #include "base/compiler.h"
 
-#define STELE_ARENA_MAGIC   0x414e455241454c53ull /* "SLEARENA", little-endian */
-#define STELE_ARENA_VERSION 1
+#define STELE_ARENA_MAGIC	0x414e455241454c53ull /* "SLEARENA", little-endian */
+#define STELE_ARENA_VERSION	1
 #define STELE_FINGERPRINT_BYTES 32
 
 #define STELE_CHILDREN_MAX 4096 /* pids remembered, so that each child is counted once */
@@ -41,13 +41,24 @@ enum stele_kind {
 
 enum stele_class { STELE_CLASS_STATE, STELE_CLASS_USER, STELE_CLASS_MEMORY, STELE__CLASS_COUNT };
 
-struct stele_kind_info {
-	const char *name;
-	uint8_t class; /* enum stele_class */
-	bool ordered;
+/* Flags of kinds.def. */
+enum { STELE_KIND_ORDERED = 1 };
+
+/* In the header, so that a constant kind folds into the fast path. */
+static const uint8_t stele__kind_classes[STELE__KIND_COUNT] = {
+#define ORDERED			       STELE_KIND_ORDERED
+#define X(name, class, flags, a, b, c) STELE_CLASS_##class,
+#include "arena/kinds.def"
+#undef X
+};
+static const uint8_t stele__kind_flags[STELE__KIND_COUNT] = {
+#define X(name, class, flags, a, b, c) flags,
+#include "arena/kinds.def"
+#undef X
+#undef ORDERED
 };
 
-extern const struct stele_kind_info stele__kinds[STELE__KIND_COUNT];
+extern const char *const stele__kind_names[STELE__KIND_COUNT];
 
 enum stele_wait_code {
 #define X(name, text) STELE_WAIT_CODE_##name,
@@ -121,6 +132,10 @@ STELE_INLINE uint64_t stele__token(uint32_t sequence, uint64_t position)
  * FREE -> PREPARED by the writer that took it off the free list (slot, incarnation and sequence
  * are written before), -> LIVE when it is the thread's ring, -> FREE by the drain when the thread
  * is gone and everything is read, or by the writer for a ring that was never published.
+ *
+ * A thread's first ring (sequence 0) is PREPARED with THREAD_BEGIN already written. A thread that
+ * died between publishing a ring and marking it LIVE leaves a PREPARED one: it was published iff
+ * it holds more than what it was prepared with (head > 1 for sequence 0, head > 0 for others).
  */
 enum stele_ring_state { STELE_RING_FREE, STELE_RING_PREPARED, STELE_RING_LIVE };
 
@@ -130,23 +145,23 @@ enum stele_ring_state { STELE_RING_FREE, STELE_RING_PREPARED, STELE_RING_LIVE };
  */
 struct stele_ring {
 	/* The writer's line. */
-	uint64_t head;	     /* W: local CAS only. Bit 63: closed, a successor exists or will */
-	uint64_t tail_seen;  /* W: a tail read some time ago */
-	int64_t data_delta;  /* from this header to its first record, in bytes */
-	uint64_t mask;	     /* records - 1 */
-	uint64_t limit[2];   /* largest head - tail at which an event may still be reserved: [0]
-			      * state events, [1] others (the last eighth is kept for state) */
-	uint32_t shift;	     /* log2(records) */
-	uint32_t slot;	     /* W: index of the owning slot */
-	uint32_t sequence;   /* W: 0 for the first ring of a slot incarnation, then counting */
+	uint64_t head;	      /* W: local CAS only. Bit 63: closed, a successor exists or will */
+	uint64_t tail_seen;   /* W: a tail read some time ago */
+	int64_t data_delta;   /* from this header to its first record, in bytes */
+	uint64_t mask;	      /* records - 1 */
+	uint64_t limit[2];    /* largest head - tail at which an event may still be reserved: [0]
+			       * state events, [1] others (the last eighth is kept for state) */
+	uint32_t shift;	      /* log2(records) */
+	uint32_t slot;	      /* W: index of the owning slot */
+	uint32_t sequence;    /* W: 0 for the first ring of a slot incarnation, then counting */
 	uint32_t incarnation; /* W: the slot's, so that an old owner's ring is recognised */
 
 	/* The drain's line. */
 	uint64_t tail __attribute__((aligned(STELE_CACHE_LINE))); /* D release / W acquire */
-	uint32_t state;	     /* enum stele_ring_state; W release / D acquire */
+	uint32_t state; /* enum stele_ring_state; W release / D acquire */
 	uint32_t size_class;
-	uint32_t next_free;  /* index + 1 of the next free ring; under the free list's tag */
-	uint32_t replaced;   /* W: set when a successor of the same size was needed: a hole */
+	uint32_t next_free; /* index + 1 of the next free ring; under the free list's tag */
+	uint32_t replaced;  /* W: set when a successor of the same size was needed: a hole */
 	uint64_t pad[5];
 };
 _Static_assert(sizeof(struct stele_ring) == 2 * STELE_CACHE_LINE, "a line each");
@@ -161,10 +176,10 @@ enum stele_slot_state {
 };
 
 enum stele_loss {
-	STELE_LOSS_RING_FULL,	/* the ring is at its cap and the drain is behind */
-	STELE_LOSS_ARENA_FULL,	/* no ring of the wanted size was left */
-	STELE_LOSS_DRAIN_DEAD,	/* the drain's heartbeat stopped while waiting for it */
-	STELE_LOSS_REENTRY,	/* policy skip */
+	STELE_LOSS_RING_FULL,  /* the ring is at its cap and the drain is behind */
+	STELE_LOSS_ARENA_FULL, /* no ring of the wanted size was left */
+	STELE_LOSS_DRAIN_DEAD, /* the drain's heartbeat stopped while waiting for it */
+	STELE_LOSS_REENTRY,    /* policy skip */
 	STELE__LOSS_COUNT
 };
 
@@ -173,9 +188,9 @@ struct stele_slot {
 	uint32_t state;	      /* W: FREE->LIVE->ENDED; D: ->FREE */
 	uint32_t incarnation; /* grows with each owner; written before state becomes LIVE */
 	uint32_t tid;
-	uint32_t next_free;   /* index + 1; under the free list's tag */
-	uint64_t goroutine;   /* of the thread itself */
-	uint64_t birth;	      /* W: order of claiming, over all slots: arena->births */
+	uint32_t next_free; /* index + 1; under the free list's tag */
+	uint64_t goroutine; /* of the thread itself */
+	uint64_t birth;	    /* W: order of claiming, over all slots: arena->births */
 
 	/* W: single-instruction adds, cumulative over the incarnation. */
 	uint64_t dropped[STELE__LOSS_COUNT][STELE__CLASS_COUNT];
@@ -190,7 +205,8 @@ struct stele_slot {
 
 	uint32_t tail_futex; /* D: bumped and woken when space was freed and somebody waits */
 	uint32_t pad32;
-	uint64_t pad[7];
+	uint64_t stack_low, stack_high; /* W: the thread's own stack; 0: unknown */
+	uint64_t pad[5];
 };
 _Static_assert(sizeof(struct stele_slot) % STELE_CACHE_LINE == 0, "no false sharing");
 
@@ -199,8 +215,10 @@ _Static_assert(sizeof(struct stele_slot) % STELE_CACHE_LINE == 0, "no false shar
 enum stele_entry_kind { STELE_ENTRY_STRING = 1, STELE_ENTRY_STACK = 2, STELE_ENTRY_MODULE = 3 };
 
 /* Flags of a stack entry. */
-enum { STELE_STACK_TRUNCATED = 1 /* more frames than fit */,
-       STELE_STACK_BROKEN = 2 /* the walk ended at missing data */ };
+enum {
+	STELE_STACK_TRUNCATED = 1 /* more frames than fit */,
+	STELE_STACK_BROKEN = 2 /* the walk ended at missing data */
+};
 
 /*
  * Written completely, then published by a locked CAS of its id into the hash table: insertion may
@@ -209,10 +227,11 @@ enum { STELE_STACK_TRUNCATED = 1 /* more frames than fit */,
  */
 struct stele_entry {
 	uint32_t hash;
-	uint16_t kind;	/* enum stele_entry_kind */
+	uint16_t kind; /* enum stele_entry_kind */
 	uint16_t flags;
 	uint32_t length; /* string: bytes; stack: frames; module: bytes of the payload */
-	uint32_t epoch; /* stack: the module epoch its pcs belong to; module: the epoch of loading */
+	uint32_t
+		epoch; /* stack: the module epoch its pcs belong to; module: the epoch of loading */
 	/* payload: char[length] | uint64_t pc[length] | struct stele_module + path */
 };
 _Static_assert(sizeof(struct stele_entry) == 16, "an id is an offset / 16");
@@ -221,7 +240,7 @@ _Static_assert(sizeof(struct stele_entry) == 16, "an id is an offset / 16");
 struct stele_module {
 	uint64_t start; /* lowest mapped address */
 	uint64_t end;
-	uint64_t bias;	/* address = bias + address in the ELF file */
+	uint64_t bias; /* address = bias + address in the ELF file */
 	uint32_t build_id_bytes;
 	uint32_t path_bytes;
 	uint8_t build_id[32];
@@ -235,8 +254,12 @@ struct stele_module {
 /* Control block ---------------------------------------------------------------------------- */
 
 enum stele_clock_kind { STELE_CLOCK_TSC, STELE_CLOCK_MONOTONIC, STELE_CLOCK_CNTVCT };
-enum stele_reentry { STELE_REENTRY_NEST, STELE_REENTRY_FLUSH, STELE_REENTRY_SKIP,
-		     STELE_REENTRY_ABORT };
+enum stele_reentry {
+	STELE_REENTRY_NEST,
+	STELE_REENTRY_FLUSH,
+	STELE_REENTRY_SKIP,
+	STELE_REENTRY_ABORT
+};
 enum stele_on_full { STELE_ON_FULL_DROP, STELE_ON_FULL_BLOCK };
 
 struct stele_free_list {
@@ -247,35 +270,36 @@ struct stele_arena {
 	/* C: constant. magic is stored last. */
 	uint64_t magic;
 	uint32_t version;
-	uint32_t header_bytes;				/* sizeof(struct stele_arena) */
-	uint8_t fingerprint[STELE_FINGERPRINT_BYTES];	/* of layout.h, kinds.def, waits.def */
+	uint32_t header_bytes;			      /* sizeof(struct stele_arena) */
+	uint8_t fingerprint[STELE_FINGERPRINT_BYTES]; /* of layout.h, kinds.def, waits.def */
 	uint64_t bytes;
-	uint64_t slots, rings, table, heap, data;	/* offsets */
+	uint64_t slots, rings, table, heap, data; /* offsets */
 	uint32_t slot_max, ring_max, table_length, ring_class_max;
 	uint64_t heap_bytes;
 
 	/* C: what to record. */
-	uint32_t clock;		/* enum stele_clock_kind */
-	uint32_t reentry;	/* enum stele_reentry */
-	uint32_t on_full;	/* enum stele_on_full */
-	uint32_t class_mask;	/* 1 << enum stele_class */
+	uint32_t clock;	     /* enum stele_clock_kind */
+	uint32_t reentry;    /* enum stele_reentry */
+	uint32_t on_full;    /* enum stele_on_full */
+	uint32_t class_mask; /* 1 << enum stele_class */
 	uint32_t stack_frames_max;
 	uint32_t pid; /* W: of the traced process, 0 until it has attached (CAS); 1 reader: D */
 
 	/* W. */
 	uint64_t enabled __attribute__((aligned(STELE_CACHE_LINE))); /* D and W: 1 = recording */
-	uint64_t births;		 /* locked add */
-	uint64_t goroutines;		 /* ids given out; locked add */
-	uint32_t slot_bump, ring_bump;	 /* handed out so far, freed ones included; locked CAS */
-	uint64_t data_bump;		 /* next unused byte of data */
-	uint64_t heap_bump;		 /* next unused byte of heap */
+	uint64_t births;					     /* locked add */
+	uint64_t goroutines;					     /* ids given out; locked add */
+	uint64_t tasks;						     /* likewise */
+	uint32_t slot_bump, ring_bump; /* handed out so far, freed ones included; locked CAS */
+	uint64_t data_bump;	       /* next unused byte of data */
+	uint64_t heap_bump;	       /* next unused byte of heap */
 	uint64_t heap_populated;
-	uint32_t module_epoch;		 /* grows at dlclose and exec */
-	uint32_t images;		 /* program images so far: 1 + execs */
-	uint64_t no_slot;		 /* events of threads that found no free slot */
-	uint64_t dictionary_full;	 /* insertions refused */
-	uint64_t abandoned;		 /* emissions known to have been left by longjmp */
-	uint64_t children;		 /* forked, not recorded */
+	uint32_t module_epoch;	  /* grows at dlclose and exec */
+	uint32_t images;	  /* program images so far: 1 + execs */
+	uint64_t no_slot;	  /* events of threads that found no free slot */
+	uint64_t dictionary_full; /* insertions refused */
+	uint64_t abandoned;	  /* emissions known to have been left by longjmp */
+	uint64_t children;	  /* forked, not recorded */
 
 	/* D. */
 	uint64_t heartbeat __attribute__((aligned(STELE_CACHE_LINE))); /* grows at each tick */
@@ -289,22 +313,22 @@ struct stele_arena {
 
 STELE_INLINE struct stele_slot *stele__arena_slot(struct stele_arena *a, uint32_t index)
 {
-	return (struct stele_slot *)((char *)a + a->slots) + index;
+	return (struct stele_slot *)(void *)((char *)a + a->slots) + index;
 }
 
 STELE_INLINE struct stele_ring *stele__arena_ring(struct stele_arena *a, uint32_t index)
 {
-	return (struct stele_ring *)((char *)a + a->rings) + index;
+	return (struct stele_ring *)(void *)((char *)a + a->rings) + index;
 }
 
 STELE_INLINE struct stele_record *stele__ring_record(struct stele_ring *r, uint64_t position)
 {
-	return (struct stele_record *)((char *)r + r->data_delta) + (position & r->mask);
+	return (struct stele_record *)(void *)((char *)r + r->data_delta) + (position & r->mask);
 }
 
 STELE_INLINE struct stele_entry *stele__arena_entry(struct stele_arena *a, uint32_t id)
 {
-	return (struct stele_entry *)((char *)a + a->heap + (uint64_t)id * 16);
+	return (struct stele_entry *)(void *)((char *)a + a->heap + (uint64_t)id * 16);
 }
 
 #endif

@@ -3,9 +3,10 @@
 
 #include <string.h>
 
+#include "base/compiler.h"
 #include "stele/version.h"
 
-const char *stele_strerror(int error)
+STELE_EXPORT const char *stele_strerror(int error)
 {
 	switch (error) {
 #define X(name, code, text)                                                                        \

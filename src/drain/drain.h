@@ -31,7 +31,8 @@ struct stele_frame {
 struct stele_symbolizer {
 	size_t (*resolve)(void *arg, uint32_t epoch, uint64_t pc, struct stele_frame *frames,
 			  size_t max);
-	/* A module entry was loaded or unloaded (path is not terminated: see struct stele_module). */
+	/* A module entry was loaded or unloaded (path is not terminated: see struct stele_module).
+	 */
 	void (*module)(void *arg, uint32_t epoch, bool loaded, const struct stele_module *module);
 	void *arg;
 };
@@ -51,11 +52,11 @@ struct stele_drain_clock {
 };
 
 struct stele_drain_options {
-	unsigned version;	/* header: 23, 25 or 26 */
+	unsigned version; /* header: 23, 25 or 26 */
 	struct stele_sink sink;
 	struct stele_symbolizer symbolizer; /* resolve NULL: module + offset cannot be had */
 	struct stele_liveness liveness;
-	struct stele_drain_clock clock;	   /* now NULL: this machine's */
+	struct stele_drain_clock clock; /* now NULL: this machine's */
 	uint64_t late_ns;	/* an unwritten record older than this is declared late; 0: 20 ms */
 	uint64_t generation_ns; /* 0: one second */
 	const char *program;	/* for the trace's own data; may be NULL */
@@ -70,16 +71,16 @@ struct stele_ending {
 };
 
 struct stele_drain_stats {
-	uint64_t records;    /* taken from rings */
-	uint64_t events;     /* written to the trace */
-	uint64_t bytes;	     /* written to the sink */
+	uint64_t records; /* taken from rings */
+	uint64_t events;  /* written to the trace */
+	uint64_t bytes;	  /* written to the sink */
 	uint64_t generations;
-	uint64_t threads;    /* ever seen */
+	uint64_t threads; /* ever seen */
 	uint64_t threads_live;
 	uint64_t stacks, stacks_truncated, stacks_broken;
 	uint64_t frames, frames_unsymbolized; /* distinct pcs of the trace */
 	uint64_t dropped[STELE__LOSS_COUNT][STELE__CLASS_COUNT];
-	uint64_t no_slot;	 /* events of threads without a slot */
+	uint64_t no_slot; /* events of threads without a slot */
 	uint64_t dictionary_full;
 	uint64_t bridged;	 /* state changes invented to keep the trace legal */
 	uint64_t late;		 /* records declared late */
@@ -87,9 +88,9 @@ struct stele_drain_stats {
 	uint64_t abandoned;	 /* records reserved and never written */
 	uint64_t unexplained;	 /* records the drain could not use: a bug here or in the host */
 	uint64_t waited_count, waited_ns; /* threads waiting for ring space */
-	uint64_t children;	 /* not recorded */
+	uint64_t children;		  /* not recorded */
 	uint64_t events_by_kind[STELE__KIND_COUNT];
-	int sink_error;		 /* first failure of the sink, 0: none */
+	int sink_error; /* first failure of the sink, 0: none */
 	uint64_t sink_lost_bytes;
 };
 

@@ -8,12 +8,31 @@
 #define NAME_A(kind, text) text
 #define KIND_A(kind, text) STELE_ARG_##kind
 
-#define ARGS0()		     0, {0}, {NULL}
-#define ARGS1(a)	     1, {KIND_##a}, {NAME_##a}
-#define ARGS2(a, b)	     2, {KIND_##a, KIND_##b}, {NAME_##a, NAME_##b}
-#define ARGS3(a, b, c)	     3, {KIND_##a, KIND_##b, KIND_##c}, {NAME_##a, NAME_##b, NAME_##c}
+#define ARGS0()                                                                                    \
+	0, {0},                                                                                    \
+	{                                                                                          \
+		NULL                                                                               \
+	}
+#define ARGS1(a)                                                                                   \
+	1, {KIND_##a},                                                                             \
+	{                                                                                          \
+		NAME_##a                                                                           \
+	}
+#define ARGS2(a, b)                                                                                \
+	2, {KIND_##a, KIND_##b},                                                                   \
+	{                                                                                          \
+		NAME_##a, NAME_##b                                                                 \
+	}
+#define ARGS3(a, b, c)                                                                             \
+	3, {KIND_##a, KIND_##b, KIND_##c},                                                         \
+	{                                                                                          \
+		NAME_##a, NAME_##b, NAME_##c                                                       \
+	}
 #define ARGS4(a, b, c, d)                                                                          \
-	4, {KIND_##a, KIND_##b, KIND_##c, KIND_##d}, {NAME_##a, NAME_##b, NAME_##c, NAME_##d}
+	4, {KIND_##a, KIND_##b, KIND_##c, KIND_##d},                                               \
+	{                                                                                          \
+		NAME_##a, NAME_##b, NAME_##c, NAME_##d                                             \
+	}
 #define ARGS5(a, b, c, d, e)                                                                       \
 	5, {KIND_##a, KIND_##b, KIND_##c, KIND_##d, KIND_##e},                                     \
 	{                                                                                          \

@@ -8,14 +8,14 @@
 
 #include "base/compiler.h"
 
-#define STELE_HEADER_BYTES     16
-#define STELE_BATCH_BYTES_MAX  65536 /* payload of one batch */
-#define STELE_STRING_BYTES_MAX 1024
-#define STELE_STACK_FRAMES_MAX 128
-#define STELE_VARINT_BYTES_MAX 10
-#define STELE_ARGS_MAX	       5
+#define STELE_HEADER_BYTES	   16
+#define STELE_BATCH_BYTES_MAX	   65536 /* payload of one batch */
+#define STELE_STRING_BYTES_MAX	   1024
+#define STELE_STACK_FRAMES_MAX	   128
+#define STELE_VARINT_BYTES_MAX	   10
+#define STELE_ARGS_MAX		   5
 #define STELE_EXPERIMENT_ALLOCFREE 1
-#define STELE_NONE_ID	       UINT64_MAX /* no thread, no proc, no goroutine */
+#define STELE_NONE_ID		   UINT64_MAX /* no thread, no proc, no goroutine */
 
 /* First payload byte of a batch of experiment 1. */
 enum stele_experiment_payload {
@@ -48,8 +48,12 @@ enum stele_event_type {
 	STELE__EV_COUNT
 };
 
-enum stele_shape { STELE_SHAPE_UNASSIGNED, STELE_SHAPE_STRUCTURAL, STELE_SHAPE_TIMED,
-		   STELE_SHAPE_EXPERIMENTAL };
+enum stele_shape {
+	STELE_SHAPE_UNASSIGNED,
+	STELE_SHAPE_STRUCTURAL,
+	STELE_SHAPE_TIMED,
+	STELE_SHAPE_EXPERIMENTAL
+};
 
 enum stele_arg {
 	STELE_ARG_VALUE,
@@ -62,16 +66,16 @@ enum stele_arg {
 	STELE_ARG_STRING, /* id in this generation's string table */
 	STELE_ARG_STACK,  /* id in this generation's stack table, 0: none */
 	STELE_ARG_TASK,
-	STELE_ARG_TICKS,  /* absolute */
+	STELE_ARG_TICKS, /* absolute */
 	STELE_ARG_GOSTATUS,
 	STELE_ARG_PROCSTATUS,
 };
 
 struct stele_spec {
-	const char *name; /* NULL: the number is unassigned */
-	uint8_t shape;	  /* enum stele_shape */
-	uint8_t since;	  /* header number */
-	uint8_t closes;	  /* wire number of the event that this one ends; 0: none */
+	const char *name;  /* NULL: the number is unassigned */
+	uint8_t shape;	   /* enum stele_shape */
+	uint8_t since;	   /* header number */
+	uint8_t closes;	   /* wire number of the event that this one ends; 0: none */
 	uint8_t arg_count; /* without dt */
 	uint8_t arg_kind[STELE_ARGS_MAX];
 	const char *arg_name[STELE_ARGS_MAX];

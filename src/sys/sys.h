@@ -28,6 +28,7 @@ int stele__sys_wipe_on_fork(void *at, uint64_t bytes);
 /* Files. */
 int stele__sys_memfd(const char *name);
 int stele__sys_open_rw(const char *path);
+int stele__sys_open_ro(const char *path);
 int stele__sys_truncate(int fd, uint64_t bytes);
 int stele__sys_seal_size(int fd);
 int64_t stele__sys_size(int fd);

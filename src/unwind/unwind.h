@@ -13,24 +13,25 @@ struct stele_stack_bounds {
 	uintptr_t high;
 };
 
-/* Where a walk begins: the state of the code whose frames are wanted. */
+/* Where a walk begins: the frame pointer of one of our own functions. */
 struct stele_unwind_start {
-	uintptr_t pc; /* return address into the first frame wanted */
-	uintptr_t sp; /* stack pointer of that frame at the call */
-	uintptr_t fp; /* frame pointer register at the call */
+	uintptr_t pc; /* its return address */
+	uintptr_t fp; /* __builtin_frame_address(0) in it */
 };
 
 struct stele_unwind_result {
 	uint32_t frames;
-	uint16_t flags; /* STELE_STACK_TRUNCATED, STELE_STACK_BROKEN of arena/layout.h */
+	bool truncated;	 /* more frames than fit */
+	bool broken;	 /* the walk ended at missing or impossible data */
+	uintptr_t frame; /* stack pointer of the innermost frame recorded, at its call */
 };
 
 /*
  * Fills pcs, innermost first, with addresses that lie inside the calling instruction (return
- * address - 1). At most max frames.
+ * address - 1). Frames of Stele's own modules at the inner end are left out.
  */
 struct stele_unwind_result stele__unwind(const struct stele_unwind_start *start,
 					 const struct stele_stack_bounds *bounds, uint64_t *pcs,
-					 size_t max);
+					 uint32_t max);
 
 #endif

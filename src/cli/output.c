@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+static int output_refuse(const char *path, int error)
+{
+	stele__complain("cannot write %s: %s", path, strerror(error));
+	return STELE_EXIT_IO;
+}
+
+static int output_open_stdout(struct stele_output *output)
+{
+	if (isatty(STDOUT_FILENO)) {
+		stele__complain("binary data is not written to a terminal; name a file with -o");
+		return STELE_EXIT_USAGE;
+	}
+	output->name = "standard output";
+	output->fd = STDOUT_FILENO;
+	return 0;
+}
+
+/*
+ * Opened without O_TRUNC: the file may turn out to be the input, which is perhaps mapped, and
+ * with O_EXCL only if it is not there, so that devices and pipes need no -f.
+ */
+static int output_open_file(const char *path, bool force, const struct stele_input *input,
+			    struct stele_output *output)
+{
+	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY;
+	struct stat st;
+
+	if (!force && (stat(path, &st) < 0 || S_ISREG(st.st_mode)))
+		flags |= O_EXCL;
+	output->fd = open(path, flags, 0600);
+	if (output->fd < 0 && errno == EEXIST) {
+		stele__complain("%s exists; -f overwrites it", path);
+		return STELE_EXIT_USAGE;
+	}
+	if (output->fd < 0)
+		return output_refuse(path, errno);
+	if (fstat(output->fd, &st) == 0 && S_ISREG(st.st_mode)) {
+		if (input && st.st_dev == input->device && st.st_ino == input->inode) {
+			close(output->fd);
+			stele__complain("%s is the input; it is not overwritten", path);
+			return STELE_EXIT_USAGE;
+		}
+		if (ftruncate(output->fd, 0) < 0) {
+			int error = errno;
+
+			close(output->fd);
+			return output_refuse(path, error);
+		}
+	}
+	output->name = path;
+	return 0;
+}
+
+int stele__output_open(const char *path, bool force, const struct stele_input *input,
+		       struct stele_output *ret_output)
+{
+	ret_output->error = 0;
+	ret_output->used = 0;
+	if (strcmp(path, "-") == 0)
+		return output_open_stdout(ret_output);
+	return output_open_file(path, force, input, ret_output);
+}
+
+static int output_flush(struct stele_output *output)
+{
+	size_t done = 0;
+
+	while (!output->error && done < output->used) {
+		ssize_t n = write(output->fd, output->buffer + done, output->used - done);
+
+		if (n >= 0)
+			done += (size_t)n;
+		else if (errno != EINTR)
+			output->error = -errno;
+	}
+	output->used = 0;
+	return output->error;
+}
+
+int stele__output_write(void *arg, const void *data, size_t bytes)
+{
+	struct stele_output *output = arg;
+	const uint8_t *p = data;
+
+	while (bytes && !output->error) {
+		size_t room = sizeof(output->buffer) - output->used;
+		size_t n = bytes < room ? bytes : room;
+
+		memcpy(output->buffer + output->used, p, n);
+		output->used += n;
+		p += n;
+		bytes -= n;
+		if (output->used == sizeof(output->buffer))
+			output_flush(output);
+	}
+	return output->error;
+}
+
+int stele__output_close(struct stele_output *output)
+{
+	output_flush(output);
+	if (output->fd != STDOUT_FILENO && close(output->fd) < 0 && !output->error)
+		output->error = -errno;
+	return output->error ? output_refuse(output->name, -output->error) : 0;
+}

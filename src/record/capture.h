@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* The caller's stack as a dictionary id. */
+#ifndef STELE_RECORD_CAPTURE_H
+#define STELE_RECORD_CAPTURE_H
+
+#include "base/compiler.h"
+#include "unwind/unwind.h"
+
+struct stele_capture {
+	uint32_t stack;	 /* dictionary id; 0: stacks are off */
+	uintptr_t frame; /* stack pointer of the code that called into Stele */
+};
+
+struct stele_capture stele__capture(struct stele_unwind_start start) STELE_HIDDEN;
+
+/* To be used in the public entry point itself: its frame is where the walk begins. */
+#define STELE_CAPTURE()                                                                            \
+	stele__capture((struct stele_unwind_start){                                                \
+		.pc = (uintptr_t)__builtin_extract_return_addr(__builtin_return_address(0)),       \
+		.fp = (uintptr_t)__builtin_frame_address(0)})
+
+#endif

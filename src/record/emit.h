@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Emitting one event: the fast path, inlined into every entry point. The slow paths are in
+ * thread.c (no slot yet) and grow.c (ring full or closed).
+ *
+ * Protocol (docs/design/reentrancy.md):
+ *   1. load the thread's ring and its head h; full or closed: slow path
+ *   2. read the clock
+ *   3. local CAS head h -> h + 1; failed: a nested emission came in between, start over
+ *   4. write the words, the header last
+ * The clock is read inside the loop, so ring order and time order are one. A nested emission takes
+ * the next record; the outer one finishes its own afterwards. Nothing is handed over in between.
+ */
+#ifndef STELE_RECORD_EMIT_H
+#define STELE_RECORD_EMIT_H
+
+#include "arena/layout.h"
+#include "sys/clock.h"
+
+/* Why a thread does not record although recording is on. */
+enum stele_thread_state {
+	STELE_THREAD_NORMAL,
+	STELE_THREAD_LENT, /* a vfork child runs on this thread's memory */
+};
+
+/* All that a thread keeps outside the arena: 24 bytes of static TLS. */
+struct stele_thread {
+	struct stele_ring *ring; /* local CAS only; NULL: no slot yet, or not recording */
+	struct stele_ring *lent; /* the ring while state is LENT */
+	uint64_t state;
+};
+
+extern STELE_TLS struct stele_thread stele__thread STELE_HIDDEN;
+
+/* Set once before recording begins. */
+extern bool stele__clock_is_counter STELE_HIDDEN;
+extern struct stele_arena *stele__arena STELE_HIDDEN;
+
+/* The ring is absent, full or closed: everything that is not the fast path. */
+uint64_t stele__emit_slow(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t c) STELE_HIDDEN;
+
+STELE_INLINE uint64_t stele__emit_clock(enum stele_kind kind)
+{
+	if (STELE_UNLIKELY(!stele__clock_is_counter))
+		return stele__clock_vdso();
+	return stele__kind_flags[kind] & STELE_KIND_ORDERED ? stele__clock_counter_ordered()
+							    : stele__clock_counter();
+}
+
+/* Step 4: the record at h is this emission's alone. */
+STELE_INLINE void stele__emit_write(struct stele_ring *ring, uint64_t h, uint64_t time,
+				    enum stele_kind kind, uint64_t a, uint64_t b, uint64_t c)
+{
+	struct stele_record *r = stele__ring_record(ring, h);
+	uint64_t header = stele__record_header(time, kind, stele__record_lap(h, ring->shift));
+
+	STELE_POINT("emit.reserved");
+	stele__store_relaxed(&r->a, a);
+	stele__store_relaxed(&r->b, b);
+	stele__store_relaxed(&r->c, c);
+	STELE_POINT("emit.written");
+	stele__store_release(&r->header, header); /* pairs with the drain's load of the header */
+}
+
+/* Which of a ring's two limits applies. */
+STELE_INLINE unsigned stele__emit_limit(enum stele_kind kind)
+{
+	return stele__kind_classes[kind] != STELE_CLASS_STATE;
+}
+
+/*
+ * Records one event. `kind` must be a constant for the fast path to be fast. Returns the record's
+ * token, 0 if it was dropped (and counted) or nothing is being recorded.
+ * Threads: any. Signals: safe, re-entrant at any instruction.
+ */
+STELE_INLINE uint64_t stele__emit(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t c)
+{
+	for (;;) {
+		struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);
+		uint64_t h, time;
+
+		if (STELE_UNLIKELY(!ring))
+			return stele__emit_slow(kind, a, b, c);
+		h = stele__load_relaxed(&ring->head);
+		/* A closed ring's h is so large that it always looks full. */
+		if (STELE_UNLIKELY(h - stele__load_relaxed(&ring->tail_seen) >
+				   ring->limit[stele__emit_limit(kind)]))
+			return stele__emit_slow(kind, a, b, c);
+		STELE_POINT("emit.checked");
+		time = stele__emit_clock(kind);
+		if (STELE_LIKELY(stele__local_cas(&ring->head, h, h + 1))) {
+			stele__emit_write(ring, h, time, kind, a, b, c);
+			return stele__token(ring->sequence, h);
+		}
+	}
+}
+
+#endif

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The modules of the process, told to the drain by records and to the unwinder by ranges. Asked of
+ * the dynamic linker when something changed, never from a signal handler. dl_iterate_phdr holds the
+ * linker's lock during its callbacks, which is what serialises the table here.
+ */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "arena/arena.h"
+#include "record/thread.h"
+#include "stele/runtime.h"
+#include "sys/sys.h"
+#include "unwind/module.h"
+
+#define PATH_BYTES_MAX 4096
+#define HIDDEN_MAX     4
+
+struct image_module {
+	uintptr_t start, end;
+	uint32_t entry; /* dictionary id; 0: the cell is unused */
+	uint32_t seen;	/* the latest pass that met it: passes of several threads may overlap */
+};
+
+static struct image_module modules[STELE_MODULES_MAX];
+static uint32_t module_count;
+static uint32_t passes;
+
+static uintptr_t hidden_pcs[HIDDEN_MAX];
+static uint32_t hidden_count;
+
+STELE_EXPORT void stele_hide_module(const void *code)
+{
+	uint32_t place = stele__load_relaxed(&hidden_count);
+
+	if (place < HIDDEN_MAX) {
+		hidden_pcs[place] = (uintptr_t)code;
+		stele__store_release(&hidden_count, place + 1);
+	}
+}
+
+static bool range_is_hidden(uintptr_t start, uintptr_t end)
+{
+	uint32_t count = stele__load_acquire(&hidden_count);
+
+	for (uint32_t i = 0; i < count; i++)
+		if (hidden_pcs[i] >= start && hidden_pcs[i] < end)
+			return true;
+	return false;
+}
+
+/* GNU build-id from a PT_NOTE segment; every step stays inside the segment. */
+static void image_build_id(const char *note, size_t bytes, struct stele_module *module)
+{
+	while (bytes >= sizeof(ElfW(Nhdr))) {
+		const ElfW(Nhdr) *header = (const void *)note;
+		size_t name = (header->n_namesz + 3u) & ~3u;
+		size_t desc = (header->n_descsz + 3u) & ~3u;
+		size_t whole = sizeof(*header) + name + desc;
+
+		if (name > bytes || desc > bytes || whole > bytes)
+			return;
+		if (header->n_type == NT_GNU_BUILD_ID && header->n_namesz == 4 &&
+		    memcmp(note + sizeof(*header), "GNU", 4) == 0 &&
+		    header->n_descsz <= sizeof(module->build_id)) {
+			module->build_id_bytes = header->n_descsz;
+			memcpy(module->build_id, note + sizeof(*header) + name, header->n_descsz);
+			return;
+		}
+		note += whole;
+		bytes -= whole;
+	}
+}
+
+static void image_describe(const struct dl_phdr_info *info, struct stele_module *module)
+{
+	*module = (struct stele_module){.start = UINT64_MAX, .bias = info->dlpi_addr};
+	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+		uint64_t start = info->dlpi_addr + segment->p_vaddr;
+
+		if (segment->p_type == PT_LOAD) {
+			if (start < module->start)
+				module->start = start;
+			if (start + segment->p_memsz > module->end)
+				module->end = start + segment->p_memsz;
+		} else if (segment->p_type == PT_NOTE) {
+			image_build_id((const char *)start, segment->p_memsz, module);
+		}
+	}
+}
+
+static void image_add_ranges(const struct dl_phdr_info *info, bool hidden)
+{
+	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+		uintptr_t start = info->dlpi_addr + segment->p_vaddr;
+
+		if (segment->p_type == PT_LOAD && (segment->p_flags & PF_X))
+			stele__module_add(start, start + segment->p_memsz,
+					  hidden ? STELE_CODE_OWN : STELE_CODE_PROGRAM);
+	}
+}
+
+static size_t image_path(const struct dl_phdr_info *info, char *buffer)
+{
+	ssize_t bytes;
+
+	if (info->dlpi_name && info->dlpi_name[0]) {
+		size_t length = strnlen(info->dlpi_name, PATH_BYTES_MAX);
+
+		memcpy(buffer, info->dlpi_name, length);
+		return length;
+	}
+	bytes = readlink("/proc/self/exe", buffer, PATH_BYTES_MAX);
+	return bytes > 0 ? (size_t)bytes : 0;
+}
+
+static struct image_module *module_find(uintptr_t start)
+{
+	for (uint32_t i = 0; i < module_count; i++)
+		if (modules[i].entry && modules[i].start == start)
+			return &modules[i];
+	return NULL;
+}
+
+static struct image_module *module_unused(void)
+{
+	for (uint32_t i = 0; i < module_count; i++)
+		if (!modules[i].entry)
+			return &modules[i];
+	return module_count < STELE_MODULES_MAX ? &modules[module_count++] : NULL;
+}
+
+static void image_load(const struct dl_phdr_info *info, struct stele_module *module, uint32_t pass)
+{
+	static char path[PATH_BYTES_MAX]; /* under the linker's lock, as all of this */
+	struct image_module *cell = module_unused();
+	size_t path_bytes = image_path(info, path);
+
+	if (!cell)
+		return;
+	module->path_bytes = (uint32_t)path_bytes;
+	cell->start = module->start;
+	cell->end = module->end;
+	cell->seen = pass;
+	cell->entry = stele__dictionary_intern(stele__arena, STELE_ENTRY_MODULE, 0,
+					       stele__load_relaxed(&stele__arena->module_epoch),
+					       (uint32_t)(sizeof(*module) + path_bytes), module,
+					       sizeof(*module), path, path_bytes);
+	image_add_ranges(info, range_is_hidden(module->start, module->end));
+	stele__emit(STELE_KIND_MODULE_LOAD, cell->entry, 0, 0);
+}
+
+static int image_visit(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	const uint32_t pass = *(const uint32_t *)arg;
+	struct stele_module module;
+	struct image_module *known;
+
+	(void)size;
+	image_describe(info, &module);
+	if (module.start >= module.end)
+		return 0;
+	known = module_find(module.start);
+	if (!known)
+		image_load(info, &module, pass);
+	else if (known->seen < pass)
+		known->seen = pass;
+	return 0;
+}
+
+/* The first callback of a second walk, for the sake of the linker's lock. */
+static int image_sweep(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	const uint32_t pass = *(const uint32_t *)arg;
+
+	(void)info;
+	(void)size;
+	for (uint32_t i = 0; i < module_count; i++) {
+		struct image_module *m = &modules[i];
+
+		if (!m->entry || m->seen >= pass)
+			continue;
+		stele__module_remove(m->start, m->end);
+		stele__emit(STELE_KIND_MODULE_UNLOAD, m->entry, 0, 0);
+		m->entry = 0;
+	}
+	return 1;
+}
+
+STELE_EXPORT void stele_modules_changed(bool unloaded)
+{
+	int saved_errno = errno;
+	uint32_t pass;
+
+	if (!stele_enabled())
+		return;
+	/* Addresses may be reused from here on: stacks captured later belong to a new epoch. */
+	if (unloaded)
+		stele__add_relaxed(&stele__arena->module_epoch, 1);
+	pass = stele__add_relaxed(&passes, 1) + 1;
+	dl_iterate_phdr(image_visit, &pass);
+	dl_iterate_phdr(image_sweep, &pass);
+	errno = saved_errno;
+}

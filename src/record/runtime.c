@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* stele/runtime.h: what runtimes report of threads, waits and system calls. */
+#include "stele/runtime.h"
+
+#include <string.h>
+
+#include "arena/arena.h"
+#include "record/capture.h"
+#include "record/thread.h"
+
+#define X(name, text)                                                                              \
+	_Static_assert((int)STELE_WAIT_##name == (int)STELE_WAIT_CODE_##name, "waits.def");
+#include "arena/waits.def"
+#undef X
+
+static uint32_t runtime_string(const char *text)
+{
+	size_t bytes = strnlen(text, 1024);
+
+	return stele__dictionary_intern(stele__arena, STELE_ENTRY_STRING, 0, 0, (uint32_t)bytes,
+					text, bytes, NULL, 0);
+}
+
+STELE_EXPORT void stele_thread_begin(stele_goroutine_id g, const void *entry)
+{
+	if (!stele_enabled())
+		return;
+	if (!stele__load_relaxed(&stele__thread.ring)) {
+		if (stele__thread.state == STELE_THREAD_NORMAL)
+			stele__thread_enter(g, g ? STELE_THREAD_CREATED : 0,
+					    (uint64_t)(uintptr_t)entry);
+		return;
+	}
+	if (!g)
+		return;
+	/* A handler emitted before we came here, under a number of its own. */
+	stele__emit(STELE_KIND_GO_DESTROY, 0, 0, 0);
+	stele__emit(STELE_KIND_GO_START, g, 1, 0);
+}
+
+STELE_EXPORT void stele_thread_end(void)
+{
+	struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);
+
+	if (!stele_enabled() || !ring)
+		return;
+	stele__emit(STELE_KIND_THREAD_END, 0, 0, 0);
+	stele__store_release(&stele__thread_slot(ring)->state, STELE_SLOT_ENDED);
+}
+
+STELE_EXPORT void stele_thread_set_name(const char *name)
+{
+	if (stele_enabled())
+		stele__emit(STELE_KIND_THREAD_NAME, runtime_string(name), 0, 0);
+}
+
+STELE_EXPORT void stele_thread_set_stack(const void *low, const void *high)
+{
+	struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);
+	struct stele_slot *slot;
+
+	if (!stele_enabled() || !ring)
+		return;
+	slot = stele__thread_slot(ring);
+	stele__store_relaxed(&slot->stack_low, (uint64_t)(uintptr_t)low);
+	stele__store_relaxed(&slot->stack_high, (uint64_t)(uintptr_t)high);
+}
+
+STELE_EXPORT stele_goroutine_id stele_goroutine_create(const void *entry)
+{
+	uint64_t g;
+
+	if (!stele_enabled())
+		return 0;
+	g = stele__add_relaxed(&stele__arena->goroutines, 1) + 1;
+	if (!stele__emit(STELE_KIND_GO_CREATE, g, (uint64_t)(uintptr_t)entry,
+			 STELE_CAPTURE().stack))
+		return 0;
+	return g;
+}
+
+STELE_EXPORT void stele_goroutine_cancel(stele_goroutine_id g)
+{
+	if (g && stele_enabled())
+		stele__emit(STELE_KIND_GO_CANCEL, g, 0, 0);
+}
+
+STELE_EXPORT stele_interval stele_block(enum stele_wait why, const void *object)
+{
+	struct stele_capture at;
+
+	if (!stele_enabled())
+		return 0;
+	at = STELE_CAPTURE();
+	return stele__emit(STELE_KIND_GO_BLOCK, (uint64_t)at.stack << 32 | (uint32_t)why,
+			   (uint64_t)(uintptr_t)object, at.frame);
+}
+
+STELE_EXPORT void stele_wake(stele_interval wait)
+{
+	if (wait && stele_enabled())
+		stele__emit(STELE_KIND_GO_WAKE, wait, 0, 0);
+}
+
+STELE_EXPORT stele_interval stele_syscall_begin(long number, uint64_t argument)
+{
+	struct stele_capture at;
+
+	if (!stele_enabled())
+		return 0;
+	at = STELE_CAPTURE();
+	return stele__emit(STELE_KIND_SYSCALL_BEGIN, (uint64_t)at.stack << 32 | (uint32_t)number,
+			   argument, at.frame);
+}
+
+STELE_EXPORT void stele_syscall_end(stele_interval call, int64_t result)
+{
+	if (call && stele_enabled())
+		stele__emit(STELE_KIND_SYSCALL_END, call, (uint64_t)result, 0);
+}
+
+STELE_EXPORT bool stele_busy(void)
+{
+	struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);
+
+	return stele_enabled() && ring && stele__ring_has_hole(ring);
+}

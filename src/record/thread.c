@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A thread enters the arena with its first event: slot and ring are prepared completely and
+ * published by one local CAS on the thread's word; whoever loses that race (a handler was faster)
+ * gives both back.
+ */
+#include "record/thread.h"
+
+#include "arena/arena.h"
+#include "stele/trace.h"
+#include "sys/sys.h"
+
+STELE_TLS struct stele_thread stele__thread;
+bool stele__clock_is_counter;
+struct stele_arena *stele__arena;
+
+static const uint64_t switch_off;
+STELE_EXPORT const uint64_t *stele__switch = &switch_off;
+
+static struct stele_ring *thread_prepare_ring(struct stele_slot *slot)
+{
+	struct stele_ring *ring = stele__ring_take(stele__arena, 0);
+
+	if (!ring)
+		return NULL;
+	ring->slot = stele__slot_index(stele__arena, slot);
+	ring->incarnation = slot->incarnation;
+	ring->sequence = 0;
+	return ring;
+}
+
+static struct stele_slot *thread_prepare_slot(uint64_t *g, uint64_t *flags)
+{
+	struct stele_slot *slot = stele__slot_take(stele__arena);
+
+	if (!slot)
+		return NULL;
+	slot->tid = stele__sys_tid();
+	if (!*g)
+		*g = stele__add_relaxed(&stele__arena->goroutines, 1) + 1;
+	if (slot->tid == stele__arena->pid)
+		*flags |= STELE_THREAD_MAIN;
+	slot->goroutine = *g;
+	slot->birth = stele__add_relaxed(&stele__arena->births, 1) + 1;
+	return slot;
+}
+
+static void thread_give_up(struct stele_slot *slot, struct stele_ring *ring)
+{
+	if (ring)
+		stele__ring_give(stele__arena, ring);
+	if (slot)
+		stele__slot_give(stele__arena, slot);
+}
+
+bool stele__thread_enter(uint64_t g, uint64_t flags, uint64_t entry_pc)
+{
+	struct stele_slot *slot = thread_prepare_slot(&g, &flags);
+	struct stele_ring *ring = slot ? thread_prepare_ring(slot) : NULL;
+
+	if (!ring) {
+		thread_give_up(slot, NULL);
+		return false;
+	}
+	stele__store_relaxed(&ring->head, 1);
+	stele__emit_write(ring, 0, stele__emit_clock(STELE_KIND_THREAD_BEGIN),
+			  STELE_KIND_THREAD_BEGIN, g, flags, entry_pc);
+	/* Pairs with the drain's scan: it looks at slot and ring only after their states. */
+	stele__store_release(&slot->state, STELE_SLOT_LIVE);
+	stele__store_release(&ring->state, STELE_RING_PREPARED);
+	STELE_POINT("thread.prepared");
+	if (!stele__local_cas((uint64_t *)&stele__thread.ring, 0, (uint64_t)(uintptr_t)ring)) {
+		thread_give_up(slot, ring);
+		return true; /* a handler entered this thread */
+	}
+	STELE_POINT("thread.published");
+	stele__store_release(&ring->state, STELE_RING_LIVE);
+	return true;
+}
+
+static void emit_count_loss(struct stele_ring *ring, enum stele_kind kind, int cause, uint64_t a,
+			    uint64_t b)
+{
+	struct stele_slot *slot = stele__thread_slot(ring);
+
+	if (kind == STELE_KIND_GO_START || kind == STELE_KIND_GO_UNBLOCK ||
+	    kind == STELE_KIND_PROC_START || kind == STELE_KIND_GO_CREATE) {
+		unsigned place = slot->lost_count & 1;
+
+		stele__store_relaxed(&slot->lost_resource[place], a);
+		stele__store_relaxed(&slot->lost_epoch[place], b);
+		stele__local_add(&slot->lost_count, 1);
+	}
+	stele__local_add(&slot->dropped[cause][stele__kind_classes[kind]], 1);
+}
+
+/* The thread has a ring that has room: the fast path over again, with a fresh tail. */
+static uint64_t emit_once(struct stele_ring *ring, uint64_t h, enum stele_kind kind, uint64_t a,
+			  uint64_t b, uint64_t c)
+{
+	uint64_t time = stele__emit_clock(kind);
+
+	if (!stele__local_cas(&ring->head, h, h + 1))
+		return 0;
+	stele__emit_write(ring, h, time, kind, a, b, c);
+	return stele__token(ring->sequence, h);
+}
+
+/*
+ * The head, with tail_seen brought up to date. Loaded again after the tail: an interrupted
+ * emission's old h can lie behind the tail, and the subtraction would call an empty ring full.
+ */
+static uint64_t emit_reload(struct stele_ring *ring)
+{
+	for (;;) {
+		uint64_t h = stele__load_relaxed(&ring->head);
+		uint64_t tail = stele__load_acquire(&ring->tail); /* pairs with the drain */
+
+		stele__store_relaxed(&ring->tail_seen, tail);
+		if (stele__load_relaxed(&ring->head) == h)
+			return h;
+	}
+}
+
+uint64_t stele__emit_slow(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t c)
+{
+	while (stele_enabled()) {
+		struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);
+		uint64_t h, token;
+
+		if (!ring) {
+			if (stele__thread.state != STELE_THREAD_NORMAL)
+				return 0;
+			if (!stele__thread_enter(0, 0, 0)) {
+				stele__add_relaxed(&stele__arena->no_slot, 1);
+				return 0;
+			}
+			continue;
+		}
+		h = emit_reload(ring);
+		if (h & STELE_HEAD_CLOSED) {
+			if (!stele__ring_replace(ring, ring->size_class, 0)) {
+				emit_count_loss(ring, kind, STELE_LOSS_ARENA_FULL, a, b);
+				return 0;
+			}
+			continue;
+		}
+		if (h - stele__load_relaxed(&ring->tail_seen) <=
+		    ring->limit[stele__emit_limit(kind)]) {
+			token = emit_once(ring, h, kind, a, b, c);
+			if (token)
+				return token;
+			continue;
+		}
+		int cause = stele__ring_make_room(ring);
+
+		if (cause != STELE_ROOM_MADE) {
+			emit_count_loss(ring, kind, cause, a, b);
+			return 0;
+		}
+	}
+	return 0;
+}

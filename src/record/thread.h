@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* A thread's place in the arena: its slot and its first ring. */
+#ifndef STELE_RECORD_THREAD_H
+#define STELE_RECORD_THREAD_H
+
+#include "record/emit.h"
+
+/* The slot of a thread that has a ring. */
+STELE_INLINE struct stele_slot *stele__thread_slot(const struct stele_ring *ring)
+{
+	return stele__arena_slot(stele__arena, ring->slot);
+}
+
+/*
+ * Gives the calling thread a slot and a ring that begins with THREAD_BEGIN, unless a handler did
+ * so meanwhile. g 0: nobody announced the thread. False: no slot or no ring is left.
+ */
+bool stele__thread_enter(uint64_t g, uint64_t flags, uint64_t entry_pc) STELE_HIDDEN;
+
+/* Is a record of the calling thread's ring reserved and not yet written? */
+bool stele__ring_has_hole(struct stele_ring *ring) STELE_HIDDEN;
+
+/*
+ * The ring is full for this kind: makes room by a bigger ring, or by waiting if the arena says so
+ * and this emission may. 0: try again; else the event is lost for this reason (enum stele_loss).
+ */
+#define STELE_ROOM_MADE (-1)
+int stele__ring_make_room(struct stele_ring *ring) STELE_HIDDEN;
+
+/*
+ * Closes a ring and puts a successor in its place, of size class `want` or, if there is none left,
+ * of a smaller one down to `least`. True also if somebody else was faster; false: no ring is left.
+ */
+bool stele__ring_replace(struct stele_ring *ring, uint32_t want, uint32_t least) STELE_HIDDEN;
+
+#endif

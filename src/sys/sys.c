@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+#include "sys/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+
+#define PAGE_BYTES	    4096u
+#define KERNEL_SIGSET_BYTES 8
+
+#if defined(__x86_64__)
+
+static long call6(long number, long a, long b, long c, long d, long e, long f)
+{
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	long result;
+
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+
+#elif defined(__aarch64__)
+
+static long call6(long number, long a, long b, long c, long d, long e, long f)
+{
+	register long x8 __asm__("x8") = number;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = d;
+	register long x4 __asm__("x4") = e;
+	register long x5 __asm__("x5") = f;
+
+	__asm__ volatile("svc 0"
+			 : "+r"(x0)
+			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+			 : "memory");
+	return x0;
+}
+
+#else
+#error "Stele knows x86-64 and AArch64"
+#endif
+
+static long call3(long number, long a, long b, long c)
+{
+	return call6(number, a, b, c, 0, 0, 0);
+}
+
+static void *sys_mmap(void *at, uint64_t bytes, int flags, int fd, int *ret_error)
+{
+	long result = call6(SYS_mmap, (long)at, (long)bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
+
+	if (result < 0 && result > -4096) {
+		*ret_error = (int)result;
+		return NULL;
+	}
+	return (void *)result;
+}
+
+void *stele__sys_map_shared(int fd, uint64_t bytes, int *ret_error)
+{
+	return sys_mmap(NULL, bytes, MAP_SHARED, fd, ret_error);
+}
+
+void *stele__sys_map_private(uint64_t bytes, int *ret_error)
+{
+	return sys_mmap(NULL, bytes, MAP_PRIVATE | MAP_ANONYMOUS, -1, ret_error);
+}
+
+int stele__sys_map_over(void *at, uint64_t bytes)
+{
+	int error = 0;
+
+	sys_mmap(at, bytes, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, &error);
+	return error;
+}
+
+int stele__sys_unmap(void *at, uint64_t bytes)
+{
+	return (int)call3(SYS_munmap, (long)at, (long)bytes, 0);
+}
+
+/* Before Linux 5.14: an atomic "or 0" in each page writes without changing anything. */
+static void sys_touch(char *at, uint64_t bytes)
+{
+	for (uint64_t i = 0; i < bytes; i += PAGE_BYTES)
+		__atomic_fetch_or((uint64_t *)(void *)(at + i), 0, __ATOMIC_RELAXED);
+}
+
+int stele__sys_populate(void *at, uint64_t bytes)
+{
+	uintptr_t from = (uintptr_t)at & ~(uintptr_t)(PAGE_BYTES - 1);
+	uintptr_t to = ((uintptr_t)at + bytes + PAGE_BYTES - 1) & ~(uintptr_t)(PAGE_BYTES - 1);
+	int error = (int)call3(SYS_madvise, (long)from, (long)(to - from), MADV_POPULATE_WRITE);
+
+	if (error == -EINVAL) {
+		sys_touch((char *)from, to - from);
+		error = 0;
+	}
+	return error;
+}
+
+int stele__sys_wipe_on_fork(void *at, uint64_t bytes)
+{
+	return (int)call3(SYS_madvise, (long)at, (long)bytes, MADV_WIPEONFORK);
+}
+
+int stele__sys_memfd(const char *name)
+{
+	return (int)call3(SYS_memfd_create, (long)name, 1 /* MFD_CLOEXEC */ | 2 /* ALLOW_SEALING */,
+			  0);
+}
+
+int stele__sys_open_rw(const char *path)
+{
+	return (int)call6(SYS_openat, AT_FDCWD, (long)path, O_RDWR | O_CLOEXEC, 0, 0, 0);
+}
+
+int stele__sys_open_ro(const char *path)
+{
+	return (int)call6(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+}
+
+int stele__sys_truncate(int fd, uint64_t bytes)
+{
+	return (int)call3(SYS_ftruncate, fd, (long)bytes, 0);
+}
+
+int stele__sys_seal_size(int fd)
+{
+	return (int)call3(SYS_fcntl, fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+}
+
+int64_t stele__sys_size(int fd)
+{
+	return call3(SYS_lseek, fd, 0, SEEK_END);
+}
+
+int stele__sys_close(int fd)
+{
+	return (int)call3(SYS_close, fd, 0, 0);
+}
+
+int64_t stele__sys_write(int fd, const void *data, uint64_t bytes)
+{
+	return call3(SYS_write, fd, (long)data, (long)bytes);
+}
+
+int64_t stele__sys_read(int fd, void *data, uint64_t bytes)
+{
+	return call3(SYS_read, fd, (long)data, (long)bytes);
+}
+
+uint32_t stele__sys_tid(void)
+{
+	return (uint32_t)call3(SYS_gettid, 0, 0, 0);
+}
+
+uint32_t stele__sys_pid(void)
+{
+	return (uint32_t)call3(SYS_getpid, 0, 0, 0);
+}
+
+int stele__sys_futex_wait(const uint32_t *word, uint32_t seen, uint64_t timeout_ns)
+{
+	struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000u),
+				   .tv_nsec = (long)(timeout_ns % 1000000000u)};
+
+	return (int)call6(SYS_futex, (long)word, FUTEX_WAIT, (long)seen, (long)&timeout, 0, 0);
+}
+
+int stele__sys_futex_wake(const uint32_t *word, uint32_t count)
+{
+	return (int)call3(SYS_futex, (long)word, FUTEX_WAKE, (long)count);
+}
+
+uint64_t stele__sys_signals_block(void)
+{
+	uint64_t all = UINT64_MAX;
+	uint64_t old = 0;
+
+	call6(SYS_rt_sigprocmask, 0 /* SIG_BLOCK */, (long)&all, (long)&old, KERNEL_SIGSET_BYTES, 0,
+	      0);
+	return old;
+}
+
+void stele__sys_signals_restore(uint64_t mask)
+{
+	call6(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, (long)&mask, 0, KERNEL_SIGSET_BYTES, 0, 0);
+}
+
+static uint64_t sys_clock_ns(long id)
+{
+	struct timespec now = {0};
+
+	call3(SYS_clock_gettime, id, (long)&now, 0);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t stele__sys_monotonic_ns(void)
+{
+	return sys_clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t stele__sys_realtime_ns(void)
+{
+	return sys_clock_ns(CLOCK_REALTIME);
+}
+
+bool stele__sys_tsc_allowed(void)
+{
+#if defined(__x86_64__)
+	int mode = PR_TSC_ENABLE;
+
+	call3(SYS_prctl, PR_GET_TSC, (long)&mode, 0);
+	return mode == PR_TSC_ENABLE;
+#else
+	return true;
+#endif
+}

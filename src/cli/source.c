@@ -182,7 +182,7 @@ static int source_start(struct stele__source *source, const char *path,
 }
 
 int stele__source_open(const char *path, const struct stele_reader_options *options,
-		       struct stele__source **ret_input, struct stele_reader **ret_reader)
+		       struct stele__source **ret_source, struct stele_reader **ret_reader)
 {
 	struct stele__source *source = calloc(1, sizeof(*source));
 	int exit;
@@ -195,7 +195,7 @@ int stele__source_open(const char *path, const struct stele_reader_options *opti
 		stele__source_close(source);
 		return exit;
 	}
-	*ret_input = source;
+	*ret_source = source;
 	*ret_reader = source->reader;
 	return 0;
 }

@@ -12,7 +12,7 @@ struct stele__source;
  * the source.
  */
 int stele__source_open(const char *path, const struct stele_reader_options *options,
-		       struct stele__source **ret_input, struct stele_reader **ret_reader);
+		       struct stele__source **ret_source, struct stele_reader **ret_reader);
 
 void stele__source_close(struct stele__source *source);
 

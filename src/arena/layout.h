@@ -316,22 +316,22 @@ struct stele_arena {
 
 STELE_INLINE struct stele_slot *stele__arena_slot(struct stele_arena *a, uint32_t index)
 {
-	return (struct stele_slot *)((char *)a + a->slots) + index;
+	return (struct stele_slot *)(void *)((char *)a + a->slots) + index;
 }
 
 STELE_INLINE struct stele_ring *stele__arena_ring(struct stele_arena *a, uint32_t index)
 {
-	return (struct stele_ring *)((char *)a + a->rings) + index;
+	return (struct stele_ring *)(void *)((char *)a + a->rings) + index;
 }
 
 STELE_INLINE struct stele_record *stele__ring_record(struct stele_ring *r, uint64_t position)
 {
-	return (struct stele_record *)((char *)r + r->data_delta) + (position & r->mask);
+	return (struct stele_record *)(void *)((char *)r + r->data_delta) + (position & r->mask);
 }
 
 STELE_INLINE struct stele_entry *stele__arena_entry(struct stele_arena *a, uint32_t id)
 {
-	return (struct stele_entry *)((char *)a + a->heap + (uint64_t)id * 16);
+	return (struct stele_entry *)(void *)((char *)a + a->heap + (uint64_t)id * 16);
 }
 
 #endif

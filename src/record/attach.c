@@ -176,8 +176,10 @@ static void fork_make_private(struct stele_arena *a)
 
 STELE_EXPORT void stele_fork_child(struct stele_fork *state)
 {
-	if (stele__arena)
+	if (stele__arena) {
+		stele__store_relaxed(attach_switch, 0); /* emulators ignore MADV_WIPEONFORK */
 		fork_make_private(stele__arena);
+	}
 	stele__store_relaxed(&stele__thread.ring, NULL);
 	stele__sys_signals_restore(state->signals);
 }

@@ -123,7 +123,7 @@ static uint32_t dictionary_refuse(struct stele_arena *a)
 
 static uint32_t dictionary_find_or_add(struct stele_arena *a, const struct dictionary_key *key)
 {
-	uint32_t *table = (uint32_t *)((char *)a + a->table);
+	uint32_t *table = (uint32_t *)(void *)((char *)a + a->table);
 	uint32_t mask = a->table_length - 1;
 	uint32_t fresh = 0;
 

@@ -262,6 +262,9 @@ enum stele_reentry {
 };
 enum stele_on_full { STELE_ON_FULL_DROP, STELE_ON_FULL_BLOCK };
 
+/* Whole intervals of the state class that are left out on request, in class_mask. */
+enum stele_omission { STELE_OMIT_LOCKS = 1 << 8, STELE_OMIT_SYSCALLS = 1 << 9 };
+
 struct stele_free_list {
 	uint64_t head; /* tag:32 | index + 1:32; locked CAS by writers and drain; tag against ABA */
 } __attribute__((aligned(STELE_CACHE_LINE)));
@@ -281,7 +284,7 @@ struct stele_arena {
 	uint32_t clock;	     /* enum stele_clock_kind */
 	uint32_t reentry;    /* enum stele_reentry */
 	uint32_t on_full;    /* enum stele_on_full */
-	uint32_t class_mask; /* 1 << enum stele_class */
+	uint32_t class_mask; /* 1 << enum stele_class; enum stele_omission */
 	uint32_t stack_frames_max;
 	uint32_t pid; /* W: of the traced process, 0 until it has attached (CAS); 1 reader: D */
 
@@ -313,22 +316,22 @@ struct stele_arena {
 
 STELE_INLINE struct stele_slot *stele__arena_slot(struct stele_arena *a, uint32_t index)
 {
-	return (struct stele_slot *)((char *)a + a->slots) + index;
+	return (struct stele_slot *)(void *)((char *)a + a->slots) + index;
 }
 
 STELE_INLINE struct stele_ring *stele__arena_ring(struct stele_arena *a, uint32_t index)
 {
-	return (struct stele_ring *)((char *)a + a->rings) + index;
+	return (struct stele_ring *)(void *)((char *)a + a->rings) + index;
 }
 
 STELE_INLINE struct stele_record *stele__ring_record(struct stele_ring *r, uint64_t position)
 {
-	return (struct stele_record *)((char *)r + r->data_delta) + (position & r->mask);
+	return (struct stele_record *)(void *)((char *)r + r->data_delta) + (position & r->mask);
 }
 
 STELE_INLINE struct stele_entry *stele__arena_entry(struct stele_arena *a, uint32_t id)
 {
-	return (struct stele_entry *)((char *)a + a->heap + (uint64_t)id * 16);
+	return (struct stele_entry *)(void *)((char *)a + a->heap + (uint64_t)id * 16);
 }
 
 #endif

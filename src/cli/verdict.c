@@ -48,8 +48,9 @@ void stele__verdict_print_diag(FILE *out, const struct stele_diag *diag)
 #define VERDICT_FIELDS(X)                                                                          \
 	X(events)                                                                                  \
 	X(goroutines)                                                                              \
-	X(procs) X(threads) X(ranges) X(tasks) X(regions) X(logs) X(metrics) X(stacks)             \
-		X(cpu_samples) X(experimental)
+	X(procs)                                                                                   \
+	X(threads) X(ranges) X(tasks) X(regions) X(logs) X(metrics) X(stacks) X(cpu_samples)       \
+		X(experimental)
 
 void stele__verdict_print_counts(FILE *out, const struct stele_counts *counts)
 {

@@ -26,7 +26,7 @@ STELE_EXPORT void stele_thread_begin(stele_goroutine_id g, const void *entry)
 	if (!stele_enabled())
 		return;
 	if (!stele__load_relaxed(&stele__thread.ring)) {
-		if (stele__thread.state == STELE_THREAD_NORMAL)
+		if (!stele__thread.lender)
 			stele__thread_enter(g, g ? STELE_THREAD_CREATED : 0,
 					    (uint64_t)(uintptr_t)entry);
 		return;

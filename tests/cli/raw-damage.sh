@@ -10,7 +10,8 @@ head -c $((size - 1)) small.trace >cut.trace
 run 3 raw cut.trace
 head -n -2 small.txt >expected
 same out expected
-says err "cut.trace: byte $((size - 4)): the trace ends in the middle of the String that began at byte $((size - 6))"
+says err "cut.trace: byte $((size - 4)): the trace ends in the middle of the String"
+says err "that began at byte $((size - 6))"
 
 printf 'go 1.23 trace\0\0\0\13\1\62' >later.trace
 run 3 raw later.trace

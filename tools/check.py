@@ -97,6 +97,14 @@ def skip_reasons(entry):
     return reasons or ["no reason given"]
 
 
+def report_failure(entry):
+    """What a failed test printed, without the cases that passed; the last lines are the news."""
+    text = entry.get("stdout", "") + entry.get("stderr", "")
+    lines = [line for line in text.splitlines() if not re.match(r"ok\b", line)]
+    print(f"FAILED: {entry['name']} ({entry['result']}, exit status {entry['returncode']})")
+    print("\n".join("    " + line for line in lines[-60:]))
+
+
 def run(command, **options):
     return subprocess.run([str(c) for c in command], cwd=ROOT, check=False,
                           stdin=subprocess.DEVNULL, **options)
@@ -134,7 +142,7 @@ def run_stage(stage):
     directory = ROOT / stage.build
     log = directory / "meson-logs" / "testlog.json"
     log.unlink(missing_ok=True)
-    command = ["meson", "test", "-C", stage.build, "--no-rebuild", "--print-errorlogs",
+    command = ["meson", "test", "-C", stage.build, "--no-rebuild",
                "--timeout-multiplier", stage.slower]
     for suite in stage.suites:
         command += ["--suite", suite]
@@ -143,6 +151,8 @@ def run_stage(stage):
     for entry in results(directory):
         count = test_count(entry)
         total.add(count)
+        if count.failed:
+            report_failure(entry)
         if count.skipped:
             print(f"skipped: {entry['name']}: {'; '.join(skip_reasons(entry))}")
     if status and not total.failed:

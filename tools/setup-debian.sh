@@ -55,7 +55,7 @@ install_packages() {
 	fi
 	# Lists that are absent or old give 404s: ask once, then install.
 	"${sudo[@]}" apt-get update -qq >&2 ||
-		echo "setup-debian.sh: apt-get update failed; trying with the lists that are there" >&2
+		echo "setup-debian.sh: apt-get update failed; the lists that are there must do" >&2
 	"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
 		--no-install-recommends -o Dpkg::Use-Pty=0 "$@" </dev/null >&2 ||
 		fail "apt-get could not install: $*"
@@ -68,8 +68,8 @@ disable_services() {
 	command -v systemctl >/dev/null || return 0
 	for name in redis-server nginx lttng-tools; do
 		[[ " $* " == *" $name "* ]] || continue
-		"${sudo[@]}" systemctl disable --quiet "${name/lttng-tools/lttng-sessiond}" \
-			2>/dev/null || true
+		name=${name/lttng-tools/lttng-sessiond}
+		"${sudo[@]}" systemctl disable --quiet "$name" 2>/dev/null || true
 	done
 }
 

@@ -32,8 +32,9 @@ def layers_accept_the_tree():
 
 @case
 def layers_accept_what_the_table_allows():
-    equal(found({**BASE, "src/record/ring.c": '#include "base/compiler.h"\n#include "ring.h"\n'
-                                              '#include "stele/trace.h"\n#include <stdio.h>\n'}), [])
+    text = ('#include "base/compiler.h"\n#include "ring.h"\n'
+            '#include "stele/trace.h"\n#include <stdio.h>\n')
+    equal(found({**BASE, "src/record/ring.c": text}), [])
 
 
 @case

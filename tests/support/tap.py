@@ -35,9 +35,10 @@ def run():
             print(f"ok {number} - {name}", flush=True)
         except Skip as reason:
             print(f"ok {number} - {name} # SKIP {reason}", flush=True)
-        except Exception:  # a case may fail in any way
+        except Exception as e:  # a case may fail in any way
             failed += 1
-            for line in traceback.format_exc().splitlines():
+            text = str(e) if isinstance(e, AssertionError) else traceback.format_exc()
+            for line in text.splitlines():
                 print(f"# {line}")
             print(f"not ok {number} - {name}", flush=True)
     sys.exit(1 if failed else 0)

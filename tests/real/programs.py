@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: MIT
+"""The real programs: what each is given to do, and what of it must not change under Stele.
+
+Each is a function run(job) that starts its program through job.start or job.run and returns the
+bytes of its results. Nothing in them may depend on time, process ids or the order of threads.
+"""
+import base64
+import hashlib
+import os
+import pathlib
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+MB = 1 << 20
+
+
+def data(job, megabytes):
+    """A file of this size, as compressible as text, the same each time."""
+    path = job.shared / f"data-{megabytes}"
+    if not path.exists():
+        rng = random.Random(1)
+        words = [bytes(rng.choices(b"abcdefghijklmnopqrstuvwxyz", k=rng.randint(2, 9)))
+                 for _ in range(4096)]
+        text = b"".join(b" ".join(rng.choices(words, k=12)) + b"\n" for _ in range(16384))
+        with open(path, "wb") as out:
+            while out.tell() < megabytes * MB:
+                # Stretches of the text, and in between what is not to be found anywhere else.
+                cut = rng.randrange(len(text) - 49152)
+                out.write(text[cut:cut + 49152])
+                out.write(base64.encodebytes(rng.randbytes(12288)))
+            out.truncate(megabytes * MB)
+    return str(path)
+
+
+def sha256(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as f:
+        while chunk := f.read(MB):
+            digest.update(chunk)
+    return digest.hexdigest().encode()
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for_port(port, server):
+    for _ in range(200):
+        if server.poll() is not None:
+            raise AssertionError(f"the server ended with {server.returncode}")
+        with socket.socket() as s:
+            if s.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"nobody listens on port {port}")
+
+
+def xz(job):
+    out = job.directory / "out.xz"
+    job.run(["xz", "-T2", "-0", "--block-size=2MiB", "-c", data(job, job.megabytes)], stdout=out)
+    return sha256(out)
+
+
+def zstd(job):
+    out = job.directory / "out.zst"
+    job.run(["zstd", "-q", "-T2", "-6", "-f", data(job, job.megabytes), "-o", str(out)])
+    return sha256(out)
+
+
+def python3(job):
+    code = """
+import hashlib, queue, sys, threading
+todo, done = queue.Queue(), {}
+def work():
+    while (item := todo.get()) is not None:
+        done[item] = hashlib.sha256(str(item).encode() * 1000).hexdigest()
+threads = [threading.Thread(target=work, name=f'worker-{i}') for i in range(16)]
+for t in threads: t.start()
+for i in range(2000): todo.put(i)
+for t in threads: todo.put(None)
+for t in threads: t.join()
+print(hashlib.sha256(repr(sorted(done.items())).encode()).hexdigest())
+sys.exit(7)
+"""
+    return job.run(["/usr/bin/python3", "-c", code])
+
+
+def sqlite3(job):
+    script = """
+PRAGMA threads=4; PRAGMA cache_size=-2000; PRAGMA temp_store=FILE;
+CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT);
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 300000)
+INSERT INTO t SELECT i, hex((i * 2654435761) % 4294967296) || 'abcdefghijklmnopqrst' FROM n;
+CREATE INDEX tb ON t(b);
+SELECT count(*), min(b), max(b) FROM t;
+SELECT a FROM t ORDER BY b DESC LIMIT 20;
+PRAGMA integrity_check;
+"""
+    database = job.directory / "real.db"
+    database.unlink(missing_ok=True)
+    return job.run(["sqlite3", str(database)], stdin=script.encode())
+
+
+def sort(job):
+    out = job.directory / "sorted"
+    job.run(["sort", "--parallel=4", "-S", "256M", "-o", str(out), data(job, 2 * job.megabytes)],
+            env={"LC_ALL": "C"})
+    return sha256(out)
+
+
+def cxx(job):
+    return job.run([str(job.build / "tests" / "real" / "threads"), "64"])
+
+
+def git(job):
+    tree = job.shared / "tree"
+    if not tree.exists():
+        tree.mkdir()
+        text = pathlib.Path(data(job, 8)).read_bytes()
+        for i in range(400):
+            (tree / f"file{i}").write_bytes(text[i * 20000:(i + 1) * 20000])
+        for command in (["init", "-q"], ["add", "."]):
+            subprocess.check_call(["git", "-C", tree, *command])
+    found = job.run(["git", "-C", str(tree), "grep", "--threads=8", "-c", "-i", "ab[cde]"])
+    return found
+
+
+def redis(job):
+    port = free_port()
+    server = job.start(["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "",
+                        "--io-threads", "2",
+                        "--dir", str(job.directory), "--logfile", str(job.directory / "log")])
+    client = ["redis-cli", "-p", str(port)]
+    try:
+        wait_for_port(port, server)
+        subprocess.run(["redis-benchmark", "-q", "-p", str(port), "-n", str(job.requests), "-c",
+                        "20", "-P", "4", "-t", "incr,lpush,set"], check=True,
+                       capture_output=True)
+        results = [subprocess.run(client + query, check=True, capture_output=True).stdout
+                   for query in (["GET", "counter:__rand_int__"], ["LLEN", "mylist"], ["DBSIZE"])]
+    finally:
+        subprocess.run(client + ["SHUTDOWN", "NOSAVE"], capture_output=True, check=False)
+    job.finish(server)
+    return b"".join(results)
+
+
+NGINX = """
+daemon off; master_process off; worker_processes 1; pid {dir}/pid; error_log {dir}/error.log;
+thread_pool default threads=16 max_queue=4096;
+events {{ worker_connections 256; }}
+http {{
+    access_log off; aio threads; sendfile off; output_buffers 2 64k; directio 1m;
+    client_body_temp_path {dir}/a; proxy_temp_path {dir}/b; fastcgi_temp_path {dir}/c;
+    uwsgi_temp_path {dir}/d; scgi_temp_path {dir}/e;
+    server {{ listen 127.0.0.1:{port}; root {root}; }}
+}}
+"""
+
+
+def nginx(job):
+    port = free_port()
+    root = job.shared / "www"
+    if not root.exists():
+        root.mkdir()
+        for i in range(40):
+            shutil.copyfile(data(job, 8), root / f"file{i}")
+            os.truncate(root / f"file{i}", (i + 1) * 40000)
+    # Debian's nginx drops to www-data when started as root.
+    for path in (job.shared, root, job.directory):
+        path.chmod(0o755)
+    config = job.directory / "nginx.conf"
+    user = "user root;\n" if os.geteuid() == 0 else ""
+    config.write_text(user + NGINX.format(dir=job.directory, port=port, root=root))
+    server = job.start(["nginx", "-c", str(config), "-e", str(job.directory / "error.log")])
+
+    def fetch(i):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/file{i % 40}", timeout=30) as reply:
+            return hashlib.sha256(reply.read()).hexdigest().encode()
+
+    try:
+        wait_for_port(port, server)
+        with ThreadPoolExecutor(8) as pool:
+            results = list(pool.map(fetch, range(job.requests // 100)))
+    finally:
+        # To the program itself, whoever stands between it and us.
+        os.kill(int((job.directory / "pid").read_text()), signal.SIGQUIT)
+    job.finish(server)
+    return b"\n".join(results)
+
+
+SMALL = [xz, python3, sort, cxx]
+ALL = [xz, zstd, python3, sqlite3, sort, redis, nginx, git, cxx]
+
+if __name__ == "__main__":
+    sys.exit("this is a table for real.py")

@@ -59,7 +59,7 @@ static int lock_arena(char *path, size_t bytes)
 {
 	struct stele_arena_options options = {.bytes = STELE_ARENA_BYTES_DEFAULT,
 					      .clock = STELE_CLOCK_MONOTONIC,
-					      .class_mask = UINT32_MAX,
+					      .events = STELE_EVENTS_ALL,
 					      .stack_frames_max = 32};
 	struct stele_arena *arena = NULL;
 	int fd = stele__sys_memfd("bench");

@@ -21,8 +21,7 @@ static int output_open_stdout(struct stele_output *output)
 		stele__complain("binary data is not written to a terminal; name a file with -o");
 		return STELE_EXIT_USAGE;
 	}
-	output->name = "standard output";
-	output->fd = STDOUT_FILENO;
+	stele__output_open_text(output);
 	return 0;
 }
 
@@ -59,17 +58,25 @@ static int output_open_file(const char *path, bool force, const struct stele_inp
 		}
 	}
 	output->name = path;
+	output->error = 0;
+	output->used = 0;
 	return 0;
 }
 
 int stele__output_open(const char *path, bool force, const struct stele_input *input,
 		       struct stele_output *ret_output)
 {
-	ret_output->error = 0;
-	ret_output->used = 0;
 	if (strcmp(path, "-") == 0)
 		return output_open_stdout(ret_output);
 	return output_open_file(path, force, input, ret_output);
+}
+
+void stele__output_open_text(struct stele_output *ret_output)
+{
+	ret_output->name = "standard output";
+	ret_output->fd = STDOUT_FILENO;
+	ret_output->error = 0;
+	ret_output->used = 0;
 }
 
 static int output_flush(struct stele_output *output)

@@ -26,6 +26,9 @@ struct stele_output {
 int stele__output_open(const char *path, bool force, const struct stele_input *input,
 		       struct stele_output *ret_output);
 
+/* Standard output for text: no rule applies. */
+void stele__output_open_text(struct stele_output *ret_output);
+
 /* Buffered. Returns 0, or the first -errno. Fits as callback: `output` is a void pointer. */
 int stele__output_write(void *output, const void *data, size_t bytes);
 

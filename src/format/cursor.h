@@ -83,4 +83,10 @@ STELE_INLINE uint8_t *stele__varint_put(uint8_t *out, uint64_t v)
 	return out;
 }
 
+/* How many bytes stele__varint_put writes. */
+STELE_INLINE unsigned stele__varint_width(uint64_t v)
+{
+	return (unsigned)(63 - __builtin_clzll(v | 1)) / 7 + 1;
+}
+
 #endif

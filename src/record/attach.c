@@ -184,17 +184,25 @@ STELE_EXPORT void stele_fork_child(struct stele_fork *state)
 	stele__sys_signals_restore(state->signals);
 }
 
+/*
+ * The child may call vfork in its turn, and die at any point of it: only the thread that lent its
+ * memory first takes it back.
+ */
 STELE_EXPORT void stele_vfork_begin(void)
 {
-	stele__thread.state = STELE_THREAD_LENT;
+	if (stele__thread.lender)
+		return;
+	stele__thread.lender = stele__sys_tid();
 	stele__thread.lent = stele__thread.ring;
 	stele__store_relaxed(&stele__thread.ring, NULL);
 }
 
 STELE_EXPORT void stele_vfork_end(int child_pid)
 {
-	stele__store_relaxed(&stele__thread.ring, stele__thread.lent);
-	stele__thread.state = STELE_THREAD_NORMAL;
+	if (stele__thread.lender == stele__sys_tid()) {
+		stele__store_relaxed(&stele__thread.ring, stele__thread.lent);
+		stele__thread.lender = 0;
+	}
 	if (child_pid > 0)
 		stele_child(child_pid);
 }

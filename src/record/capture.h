@@ -13,10 +13,7 @@ struct stele_capture {
 
 struct stele_capture stele__capture(struct stele_unwind_start start) STELE_HIDDEN;
 
-/* To be used in the public entry point itself: its frame is where the walk begins. */
-#define STELE_CAPTURE()                                                                            \
-	stele__capture((struct stele_unwind_start){                                                \
-		.pc = (uintptr_t)__builtin_extract_return_addr(__builtin_return_address(0)),       \
-		.fp = (uintptr_t)__builtin_frame_address(0)})
+/* To be used in the public entry point itself: its caller is where the walk begins. */
+#define STELE_CAPTURE() stele__capture(stele__unwind_start())
 
 #endif

@@ -17,17 +17,11 @@
 #include "arena/layout.h"
 #include "sys/clock.h"
 
-/* Why a thread does not record although recording is on. */
-enum stele_thread_state {
-	STELE_THREAD_NORMAL,
-	STELE_THREAD_LENT, /* a vfork child runs on this thread's memory */
-};
-
 /* All that a thread keeps outside the arena: 24 bytes of static TLS. */
 struct stele_thread {
 	struct stele_ring *ring; /* local CAS only; NULL: no slot yet, or not recording */
-	struct stele_ring *lent; /* the ring while state is LENT */
-	uint64_t state;
+	struct stele_ring *lent; /* the ring while a vfork child runs on this thread's memory */
+	uint64_t lender;	 /* this thread's tid meanwhile; 0: it is not lent */
 };
 
 extern STELE_TLS struct stele_thread stele__thread STELE_HIDDEN;

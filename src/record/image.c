@@ -94,15 +94,39 @@ static void image_describe(const struct dl_phdr_info *info, struct stele_module 
 	}
 }
 
-static void image_add_ranges(const struct dl_phdr_info *info, bool hidden)
+/* The readable segment that holds .eh_frame_hdr bounds every look at unwind data. */
+static void image_find_unwind_data(const struct dl_phdr_info *info, struct stele_code_range *range)
 {
+	for (unsigned i = 0; i < info->dlpi_phnum; i++)
+		if (info->dlpi_phdr[i].p_type == PT_GNU_EH_FRAME)
+			range->eh_frame_hdr = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
 	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
 		uintptr_t start = info->dlpi_addr + segment->p_vaddr;
 
-		if (segment->p_type == PT_LOAD && (segment->p_flags & PF_X))
-			stele__module_add(start, start + segment->p_memsz,
-					  hidden ? STELE_CODE_OWN : STELE_CODE_PROGRAM);
+		if (segment->p_type == PT_LOAD && (segment->p_flags & PF_R) &&
+		    range->eh_frame_hdr - start < segment->p_filesz) {
+			range->data_start = start;
+			range->data_end = start + segment->p_filesz;
+		}
+	}
+	if (!range->data_start)
+		range->eh_frame_hdr = 0;
+}
+
+static void image_add_ranges(const struct dl_phdr_info *info, bool hidden)
+{
+	struct stele_code_range range = {.code = hidden ? STELE_CODE_OWN : STELE_CODE_PROGRAM};
+
+	image_find_unwind_data(info, &range);
+	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+
+		if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_X))
+			continue;
+		range.start = info->dlpi_addr + segment->p_vaddr;
+		range.end = range.start + segment->p_memsz;
+		stele__module_add(&range);
 	}
 }
 

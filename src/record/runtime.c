@@ -26,7 +26,7 @@ STELE_EXPORT void stele_thread_begin(stele_goroutine_id g, const void *entry)
 	if (!stele_enabled())
 		return;
 	if (!stele__load_relaxed(&stele__thread.ring)) {
-		if (stele__thread.state == STELE_THREAD_NORMAL)
+		if (!stele__thread.lender)
 			stele__thread_enter(g, g ? STELE_THREAD_CREATED : 0,
 					    (uint64_t)(uintptr_t)entry);
 		return;
@@ -85,11 +85,22 @@ STELE_EXPORT void stele_goroutine_cancel(stele_goroutine_id g)
 		stele__emit(STELE_KIND_GO_CANCEL, g, 0, 0);
 }
 
+/* Was it asked for that these intervals are left out? Their ends then find no token. */
+static bool runtime_omits(enum stele_omission what)
+{
+	return stele__arena->class_mask & what;
+}
+
+static bool wait_is_lock(enum stele_wait why)
+{
+	return why >= STELE_WAIT_MUTEX && why <= STELE_WAIT_ONCE;
+}
+
 STELE_EXPORT stele_interval stele_block(enum stele_wait why, const void *object)
 {
 	struct stele_capture at;
 
-	if (!stele_enabled())
+	if (!stele_enabled() || (runtime_omits(STELE_OMIT_LOCKS) && wait_is_lock(why)))
 		return 0;
 	at = STELE_CAPTURE();
 	return stele__emit(STELE_KIND_GO_BLOCK, (uint64_t)at.stack << 32 | (uint32_t)why,
@@ -106,7 +117,7 @@ STELE_EXPORT stele_interval stele_syscall_begin(long number, uint64_t argument)
 {
 	struct stele_capture at;
 
-	if (!stele_enabled())
+	if (!stele_enabled() || runtime_omits(STELE_OMIT_SYSCALLS))
 		return 0;
 	at = STELE_CAPTURE();
 	return stele__emit(STELE_KIND_SYSCALL_BEGIN, (uint64_t)at.stack << 32 | (uint32_t)number,

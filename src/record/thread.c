@@ -129,7 +129,7 @@ uint64_t stele__emit_slow(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t
 		uint64_t h, token;
 
 		if (!ring) {
-			if (stele__thread.state != STELE_THREAD_NORMAL)
+			if (stele__thread.lender)
 				return 0;
 			if (!stele__thread_enter(0, 0, 0)) {
 				stele__add_relaxed(&stele__arena->no_slot, 1);

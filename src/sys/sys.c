@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -205,6 +206,20 @@ uint64_t stele__sys_signals_block(void)
 void stele__sys_signals_restore(uint64_t mask)
 {
 	call6(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, (long)&mask, 0, KERNEL_SIGSET_BYTES, 0, 0);
+}
+
+int stele__sys_alternate_stack(uintptr_t *ret_low, uintptr_t *ret_high)
+{
+	stack_t stack = {.ss_flags = SS_DISABLE};
+	int error = (int)call3(SYS_sigaltstack, 0, (long)&stack, 0);
+
+	if (error < 0)
+		return error;
+	if (stack.ss_flags & SS_DISABLE)
+		return -ENOENT;
+	*ret_low = (uintptr_t)stack.ss_sp;
+	*ret_high = (uintptr_t)stack.ss_sp + stack.ss_size;
+	return 0;
 }
 
 static uint64_t sys_clock_ns(long id)

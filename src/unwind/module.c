@@ -4,62 +4,100 @@
 #include "base/atomic.h"
 
 /*
- * Cells are never moved. `end` is stored last when a range is added and first (0) when it is
- * removed, so a reader that sees both belonging together saw a whole range; one that races with
- * reuse of a cell compares against a mixture and at worst misjudges that one pc.
+ * Cells are never moved. A cell is a seqlock of its own: `version` is odd while it is being
+ * written, so a reader that interrupts the writer, or runs beside it, takes the cell for unused.
  */
-struct module_range {
-	uintptr_t start;
-	uintptr_t end;
-	uint32_t code;
+struct module_cell {
+	uint32_t version;
+	uint32_t used;
+	struct stele_code_range range;
 };
 
-static struct module_range ranges[STELE_MODULES_MAX];
-static uint32_t range_count;
+static struct module_cell cells[STELE_MODULES_MAX];
+static uint32_t cell_count;
+static uint32_t generation = 1;
 
-static struct module_range *range_unused(void)
+uint32_t stele__module_generation(void)
 {
-	uint32_t count = stele__load_relaxed(&range_count);
-
-	for (uint32_t i = 0; i < count; i++)
-		if (ranges[i].end == 0)
-			return &ranges[i];
-	if (count == STELE_MODULES_MAX)
-		return NULL;
-	stele__store_release(&range_count, count + 1);
-	return &ranges[count];
+	return stele__load_acquire(&generation);
 }
 
-bool stele__module_add(uintptr_t start, uintptr_t end, enum stele_code code)
+static struct module_cell *cell_unused(void)
 {
-	struct module_range *range = range_unused();
+	uint32_t count = stele__load_relaxed(&cell_count);
 
-	if (!range)
+	for (uint32_t i = 0; i < count; i++)
+		if (!cells[i].used)
+			return &cells[i];
+	if (count == STELE_MODULES_MAX)
+		return NULL;
+	stele__store_release(&cell_count, count + 1); /* an unused cell is harmless to readers */
+	return &cells[count];
+}
+
+/* Word by word, so that a racing reader sees old or new words and no torn ones. */
+static void range_copy(struct stele_code_range *to, const struct stele_code_range *from)
+{
+	stele__store_relaxed(&to->start, stele__load_relaxed(&from->start));
+	stele__store_relaxed(&to->end, stele__load_relaxed(&from->end));
+	stele__store_relaxed(&to->code, stele__load_relaxed(&from->code));
+	stele__store_relaxed(&to->eh_frame_hdr, stele__load_relaxed(&from->eh_frame_hdr));
+	stele__store_relaxed(&to->data_start, stele__load_relaxed(&from->data_start));
+	stele__store_relaxed(&to->data_end, stele__load_relaxed(&from->data_end));
+}
+
+bool stele__module_add(const struct stele_code_range *range)
+{
+	struct module_cell *cell = cell_unused();
+
+	if (!cell)
 		return false;
-	stele__store_relaxed(&range->start, start);
-	stele__store_relaxed(&range->code, (uint32_t)code);
-	stele__store_release(&range->end, end); /* pairs with stele__module_find */
+	stele__add_acq_rel(&cell->version, 1);
+	range_copy(&cell->range, range);
+	stele__store_relaxed(&cell->used, 1);
+	stele__add_acq_rel(&cell->version, 1); /* pairs with cell_read */
 	return true;
 }
 
 void stele__module_remove(uintptr_t start, uintptr_t end)
 {
-	uint32_t count = stele__load_relaxed(&range_count);
-
-	for (uint32_t i = 0; i < count; i++)
-		if (ranges[i].end && ranges[i].start >= start && ranges[i].end <= end)
-			stele__store_release(&ranges[i].end, 0);
-}
-
-enum stele_code stele__module_find(uintptr_t pc)
-{
-	uint32_t count = stele__load_acquire(&range_count);
+	uint32_t count = stele__load_relaxed(&cell_count);
 
 	for (uint32_t i = 0; i < count; i++) {
-		uintptr_t end = stele__load_acquire(&ranges[i].end);
+		struct module_cell *cell = &cells[i];
 
-		if (pc < end && pc >= stele__load_relaxed(&ranges[i].start))
-			return (enum stele_code)stele__load_relaxed(&ranges[i].code);
+		if (!cell->used || cell->range.start < start || cell->range.end > end)
+			continue;
+		stele__add_acq_rel(&cell->version, 1);
+		stele__store_relaxed(&cell->used, 0);
+		stele__add_acq_rel(&cell->version, 1);
 	}
-	return STELE_CODE_UNKNOWN;
+	stele__add_acq_rel(&generation, 1);
+}
+
+static bool cell_read(struct module_cell *cell, uintptr_t pc, struct stele_code_range *ret_range)
+{
+	uint32_t version = stele__load_acquire(&cell->version);
+	struct stele_code_range range;
+
+	if ((version & 1) || !stele__load_relaxed(&cell->used) ||
+	    pc - stele__load_relaxed(&cell->range.start) >=
+		    stele__load_relaxed(&cell->range.end) - stele__load_relaxed(&cell->range.start))
+		return false;
+	range_copy(&range, &cell->range);
+	/* A read-modify-write keeps the loads above it without a stand-alone fence. */
+	if (stele__add_acq_rel(&cell->version, 0) != version)
+		return false;
+	*ret_range = range;
+	return true;
+}
+
+bool stele__module_find(uintptr_t pc, struct stele_code_range *ret_range)
+{
+	uint32_t count = stele__load_acquire(&cell_count);
+
+	for (uint32_t i = 0; i < count; i++)
+		if (cell_read(&cells[i], pc, ret_range))
+			return true;
+	return false;
 }

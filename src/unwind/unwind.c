@@ -1,66 +1,209 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The walk over frame pointers. Code built without them leaves an arbitrary value in the register:
- * a frame is believed only if it lies further out on this very stack and returns into known code.
+ * The walk: from one frame's registers to its caller's by the row of its pc, until the outermost
+ * frame. Each step must lead further out on the same stack; the one exception is the kernel's
+ * signal frame, which may lead from the alternate signal stack to the thread's own.
  */
 #include "unwind/unwind.h"
 
-#include "unwind/module.h"
+#include <stddef.h>
+#include <ucontext.h>
 
-/* What a function's prologue leaves at its frame pointer, on x86-64 and AArch64 alike. */
-struct frame_link {
-	uintptr_t fp;
-	uintptr_t pc;
+#include "sys/sys.h"
+#include "unwind/module.h"
+#include "unwind/row.h"
+
+struct walk {
+	uintptr_t pc, sp, fp;
+	uintptr_t link; /* AArch64: the return address while it is still in a register */
+	bool exact;	/* pc is where execution stopped, not behind a call */
+	bool link_valid;
+	uintptr_t low, high; /* the present stack; words in [sp, high) may be read */
+	struct stele_stack_bounds own;
 };
 
-/* Inside this stack, so that it may be read? */
-static bool link_readable(uintptr_t fp, const struct stele_stack_bounds *bounds)
+/*
+ * An epilogue interrupted after it popped a register is still described by "saved at cfa - n", now
+ * below sp: within the red zone, which signal handlers leave alone, the old value is still there.
+ */
+#define RED_ZONE_BYTES 128
+
+/* The word at an address of the present stack, further out than sp. */
+static bool word_read(const struct walk *w, uintptr_t at, uintptr_t *ret_word)
 {
-	return fp % sizeof(uintptr_t) == 0 && fp >= bounds->low && fp < bounds->high &&
-	       bounds->high - fp >= sizeof(struct frame_link);
+	if (at < w->low || at + RED_ZONE_BYTES < w->sp || at >= w->high ||
+	    w->high - at < sizeof(*ret_word) || at % sizeof(*ret_word))
+		return false;
+	*ret_word = *(const uintptr_t *)at;
+	return true;
+}
+
+/* Which stack does sp lie on? The thread's own, or the alternate signal stack. */
+static bool stack_choose(struct walk *w)
+{
+	uintptr_t low = w->own.low, high = w->own.high;
+
+	if (w->sp < low || w->sp >= high) {
+		if (stele__sys_alternate_stack(&low, &high) < 0 || w->sp < low || w->sp >= high)
+			return false;
+	}
+	w->low = low;
+	w->high = high;
+	return true;
+}
+
+/* A pointer signed for AArch64's pointer authentication has its signature in the top bits. */
+static uintptr_t pc_strip(uintptr_t pc)
+{
+#if defined(__aarch64__)
+	return pc & ((1ull << 48) - 1);
+#else
+	return pc;
+#endif
+}
+
+#if defined(__x86_64__)
+/* Behind the restorer's own return address, sp points to the kernel's ucontext. */
+static bool signal_registers(const struct walk *w, uintptr_t *pc, uintptr_t *sp, uintptr_t *fp)
+{
+	uintptr_t gregs = w->sp + offsetof(ucontext_t, uc_mcontext.gregs);
+
+	return word_read(w, gregs + REG_RIP * 8, pc) && word_read(w, gregs + REG_RSP * 8, sp) &&
+	       word_read(w, gregs + REG_RBP * 8, fp);
+}
+#elif defined(__aarch64__)
+#define SIGINFO_BYTES 128 /* struct rt_sigframe begins with the siginfo */
+static bool signal_registers(const struct walk *w, uintptr_t *pc, uintptr_t *sp, uintptr_t *fp)
+{
+	uintptr_t context = w->sp + SIGINFO_BYTES + offsetof(ucontext_t, uc_mcontext);
+
+	return word_read(w, context + offsetof(mcontext_t, pc), pc) &&
+	       word_read(w, context + offsetof(mcontext_t, sp), sp) &&
+	       word_read(w, context + offsetof(mcontext_t, regs[29]), fp);
+}
+#endif
+
+static bool step_signal(struct walk *w)
+{
+	uintptr_t pc, sp, fp;
+
+	if (!signal_registers(w, &pc, &sp, &fp))
+		return false;
+#if defined(__aarch64__)
+	w->link_valid = word_read(w,
+				  w->sp + SIGINFO_BYTES + offsetof(ucontext_t, uc_mcontext) +
+					  offsetof(mcontext_t, regs[30]),
+				  &w->link);
+#endif
+	/* On one and the same stack a signal's frame lies below what it interrupted. */
+	if (sp >= w->low && sp < w->high && sp <= w->sp)
+		return false;
+	w->pc = pc;
+	w->sp = sp;
+	w->fp = fp;
+	w->exact = true;
+	return stack_choose(w);
+}
+
+static bool row_cfa(const struct walk *w, const struct stele_row *row, uintptr_t *ret_cfa)
+{
+	switch (row->cfa_kind) {
+	case STELE_CFA_SP:
+		*ret_cfa = w->sp + (uintptr_t)(intptr_t)row->cfa;
+		return true;
+	case STELE_CFA_FP:
+		*ret_cfa = w->fp + (uintptr_t)(intptr_t)row->cfa;
+		return true;
+	case STELE_CFA_AT_FP:
+		return word_read(w, w->fp + (uintptr_t)(intptr_t)row->cfa, ret_cfa);
+	default:
+		return false;
+	}
+}
+
+/* A frame may be empty only where the return address is still in a register. */
+static bool cfa_advances(const struct walk *w, uintptr_t cfa, bool in_register)
+{
+	return (cfa > w->sp || (in_register && cfa == w->sp)) && cfa <= w->high;
+}
+
+static bool step_row(struct walk *w, const struct stele_row *row)
+{
+	bool in_register = row->ra_kind == STELE_RA_LINK;
+	uintptr_t cfa, pc = w->link, fp = w->fp;
+
+	if (!row_cfa(w, row, &cfa) || !cfa_advances(w, cfa, in_register))
+		return false;
+	if (in_register ? !w->link_valid : !word_read(w, cfa + (uintptr_t)(intptr_t)row->ra, &pc))
+		return false;
+	switch (row->fp_kind) {
+	case STELE_FP_AT_CFA:
+		if (!word_read(w, cfa + (uintptr_t)(intptr_t)row->fp, &fp))
+			return false;
+		break;
+	case STELE_FP_AT_FP:
+		if (!word_read(w, w->fp + (uintptr_t)(intptr_t)row->fp, &fp))
+			return false;
+		break;
+	case STELE_FP_LOST:
+		fp = 0;
+		break;
+	case STELE_FP_SAME:
+		break;
+	}
+	w->pc = pc_strip(pc);
+	w->sp = cfa;
+	w->fp = fp;
+	w->exact = false;
+	w->link_valid = false;
+	return true;
+}
+
+/* Does the frame at pc belong into the result? */
+static bool frame_wanted(uintptr_t pc, uint32_t frames)
+{
+	struct stele_code_range range;
+
+	return frames > 0 || !stele__module_find(pc, &range) || range.code != STELE_CODE_OWN;
 }
 
 struct stele_unwind_result stele__unwind(const struct stele_unwind_start *start,
 					 const struct stele_stack_bounds *bounds, uint64_t *pcs,
 					 uint32_t max)
 {
-	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-	struct stele_unwind_result r = {.frame = start->fp + sizeof(struct frame_link)};
-	uintptr_t pc = start->pc;
-	uintptr_t fp = start->fp;
-	bool inside = here >= bounds->low && here < bounds->high;
+	struct stele_unwind_result r = {.frame = start->sp};
+	struct walk w = {.pc = start->pc,
+			 .sp = start->sp,
+			 .fp = start->fp,
+			 .own = *bounds,
+			 .exact = start->own};
+	bool readable = stack_choose(&w);
+	bool unwanted = start->own;
 
-	while (pc) {
-		enum stele_code code = stele__module_find(pc - 1);
-		const struct frame_link *link = (const struct frame_link *)fp;
-		uintptr_t outer;
+	while (w.pc) {
+		uintptr_t at = w.exact ? w.pc : w.pc - 1;
+		struct stele_row row;
 
-		if (code == STELE_CODE_UNKNOWN && r.frames > 0) {
-			r.broken = true;
-			break;
-		}
-		if (code != STELE_CODE_OWN || r.frames > 0) {
+		if (!unwanted && frame_wanted(at, r.frames)) {
 			if (r.frames == max) {
 				r.truncated = true;
 				break;
 			}
 			if (r.frames == 0)
-				r.frame = fp + sizeof(*link);
-			pcs[r.frames++] = pc - 1;
+				r.frame = w.sp;
+			pcs[r.frames++] = at;
 		}
-		if (!inside || !link_readable(fp, bounds)) {
+		unwanted = false;
+		row = stele__row_unpack(stele__row_find(at));
+		if (row.cfa_kind == STELE_CFA_END)
+			break;
+		if (!readable ||
+		    !(row.cfa_kind == STELE_CFA_SIGNAL ? step_signal(&w) : step_row(&w, &row))) {
 			r.broken = true;
 			break;
 		}
-		outer = link->fp;
-		if (outer == 0)
-			break; /* the outermost frame, by convention of both ABIs */
-		if (outer <= fp || !link_readable(outer, bounds)) {
-			r.broken = true;
-			break;
-		}
-		fp = outer;
-		pc = ((const struct frame_link *)fp)->pc;
 	}
+	if (r.frames == 0 && start->caller && max > 0)
+		pcs[r.frames++] = start->caller - 1;
 	return r;
 }

@@ -1,22 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Capturing the calling thread's stack. Signals: safe, no locks, no allocation, bounded.
+ * Capturing the calling thread's stack, of code built without frame pointers: by the rows of
+ * .eh_frame, each computed once. Signals: safe, no locks, no allocation, bounded, and no read
+ * outside the stack and the modules' unwind data. Design: docs/design/unwind.md.
  */
 #ifndef STELE_UNWIND_UNWIND_H
 #define STELE_UNWIND_UNWIND_H
 
 #include "base/compiler.h"
 
-/* The present stack's addresses: [low, high). Both 0: unknown, only the caller is recorded. */
+/* The thread's own stack: [low, high). Both 0: unknown, only the caller is recorded. */
 struct stele_stack_bounds {
 	uintptr_t low;
 	uintptr_t high;
 };
 
-/* Where a walk begins: the frame pointer of one of our own functions. */
+/* The registers where a walk begins. */
 struct stele_unwind_start {
-	uintptr_t pc; /* its return address */
-	uintptr_t fp; /* __builtin_frame_address(0) in it */
+	uintptr_t pc; /* a return address, or (own true) any address in the function that asks */
+	uintptr_t sp;
+	uintptr_t fp;
+	bool own;	  /* the first frame is the asking function itself and is not wanted */
+	uintptr_t caller; /* with own: what to record if not even that frame can be left */
 };
 
 struct stele_unwind_result {
@@ -27,8 +32,34 @@ struct stele_unwind_result {
 };
 
 /*
+ * Where the caller of the function that expands this was, at its call. That function has a frame
+ * pointer, as all of ours do.
+ */
+#if defined(__x86_64__)
+STELE_INLINE struct stele_unwind_start stele__unwind_start(void)
+{
+	const uintptr_t *frame = __builtin_frame_address(0);
+
+	return (struct stele_unwind_start){
+		.pc = frame[1], .sp = (uintptr_t)(frame + 2), .fp = frame[0]};
+}
+#elif defined(__aarch64__)
+/* The caller's stack pointer is not to be had from the frame record: begin in this very frame. */
+STELE_INLINE struct stele_unwind_start stele__unwind_start(void)
+{
+	struct stele_unwind_start start = {.own = true,
+					   .caller = (uintptr_t)__builtin_return_address(0)};
+
+	__asm__ volatile("adr %0, .\n\tmov %1, sp\n\tmov %2, x29"
+			 : "=r"(start.pc), "=r"(start.sp), "=r"(start.fp));
+	return start;
+}
+#endif
+
+/*
  * Fills pcs, innermost first, with addresses that lie inside the calling instruction (return
- * address - 1). Frames of Stele's own modules at the inner end are left out.
+ * address - 1); the pc that a signal interrupted stands as it is. Frames of hidden modules at the
+ * inner end are left out.
  */
 struct stele_unwind_result stele__unwind(const struct stele_unwind_start *start,
 					 const struct stele_stack_bounds *bounds, uint64_t *pcs,

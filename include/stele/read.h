@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * Reads execution traces: of Stele and of Go (1.22 and later).
+ *
+ *     struct stele_reader *reader;
+ *     const struct stele_event *event;
+ *     int got = stele_reader_open("a.trace", NULL, &reader);
+ *
+ *     if (got < 0)
+ *             return got;
+ *     while ((got = stele_reader_next(reader, &event)) > 0)
+ *             use(event);
+ *     if (got < 0)
+ *             puts(stele_reader_diag(reader)->text);
+ *     stele_reader_close(reader);
+ *
+ * Events come in one total order that no state transition contradicts, with strictly increasing
+ * times. The whole file is validated on the way; everything in front of a defect is delivered
+ * first. Memory is bounded by what is alive in the trace plus one generation's tables.
+ *
+ * A reader belongs to one thread at a time. Different readers are independent.
+ */
+#ifndef STELE_READ_H
+#define STELE_READ_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct stele_reader;
+
+/** Text of the trace: any bytes, not terminated. */
+struct stele_string {
+	const char *data;
+	size_t bytes;
+};
+
+/** "No such thread, proc, goroutine or task." */
+#define STELE_NO_ID UINT64_MAX
+
+enum stele_event_kind {
+	STELE_EVENT_SYNC = 1, /**< a generation begins, or the trace ends: stele_reader_sync() */
+	STELE_EVENT_METRIC,   /**< name, value[0] */
+	STELE_EVENT_LABEL,    /**< resource, name */
+	STELE_EVENT_STACK_SAMPLE, /**< a CPU sample: stack */
+	STELE_EVENT_RANGE_BEGIN,  /**< resource, name */
+	STELE_EVENT_RANGE_ACTIVE, /**< was open already when this generation began */
+	STELE_EVENT_RANGE_END,	  /**< value_count values, named by stele_event_value_name() */
+	STELE_EVENT_TASK_BEGIN,	  /**< task, parent_task, name */
+	STELE_EVENT_TASK_END,
+	STELE_EVENT_REGION_BEGIN, /**< task, name */
+	STELE_EVENT_REGION_END,
+	STELE_EVENT_LOG,	  /**< task, name (the category), text */
+	STELE_EVENT_TRANSITION,	  /**< resource, from, to, name (the reason), transition_stack */
+	STELE_EVENT_EXPERIMENTAL, /**< name, value_count raw arguments; see stele_reader_heap() */
+	STELE__EVENT_COUNT
+};
+
+enum stele_resource_kind {
+	STELE_RESOURCE_NONE, /**< the whole process */
+	STELE_RESOURCE_GOROUTINE,
+	STELE_RESOURCE_PROC,
+	STELE_RESOURCE_THREAD,
+};
+
+/** States of goroutines; procs use UNDETERMINED, NOT_EXIST, RUNNING and IDLE. */
+enum stele_resource_state {
+	STELE_STATE_UNDETERMINED,
+	STELE_STATE_NOT_EXIST,
+	STELE_STATE_RUNNABLE,
+	STELE_STATE_RUNNING,
+	STELE_STATE_WAITING,
+	STELE_STATE_SYSCALL,
+	STELE_STATE_IDLE,
+	STELE__STATE_COUNT
+};
+
+/** One event. It and all that it points to live until the next call of stele_reader_next(). */
+struct stele_event {
+	uint8_t kind;	  /**< enum stele_event_kind */
+	uint8_t type;	  /**< number on the wire, 0: made by the reader */
+	uint8_t resource; /**< enum stele_resource_kind */
+	uint8_t from, to; /**< enum stele_resource_state */
+	uint8_t value_count;
+	int64_t time; /**< ns on the trace's clock */
+	/** Where it happened, as it was before the event; STELE_NO_ID where there is none. */
+	uint64_t thread, proc, goroutine;
+	/** Handles for stele_reader_stack(); dense within a generation, 0: none. */
+	uint32_t stack, transition_stack;
+	uint64_t resource_id;
+	uint64_t task, parent_task;
+	struct stele_string name, text;
+	uint64_t value[4];
+};
+
+struct stele_stack_frame {
+	uint64_t pc;
+	uint64_t line;
+	struct stele_string function, file;
+};
+
+/** Where the trace's clock stood against the others. */
+struct stele_sync {
+	uint64_t number;     /**< from 1 */
+	uint64_t generation; /**< the one that begins; 0: none, the trace ends */
+	bool has_clock;
+	int64_t time; /**< ns, trace clock */
+	uint64_t monotonic_ns;
+	uint64_t wall_s, wall_ns; /**< Unix time */
+	size_t batch_count;	  /**< for stele_reader_batch() */
+};
+
+/** A batch of an experiment, as it is in the file. */
+struct stele_experiment_batch {
+	uint8_t experiment; /**< 1: allocations and frees; first byte 0x53: Stele's own data */
+	uint64_t thread;
+	int64_t time; /**< ns */
+	const uint8_t *data;
+	size_t bytes;
+};
+
+/** How addresses of the allocation experiment are packed; kept over all generations. */
+struct stele_heap_info {
+	bool known;
+	uint64_t base;	       /**< lowest address */
+	uint64_t page_bytes;   /**< unit of span ids */
+	uint64_t object_align; /**< unit of object ids */
+	uint64_t stack_unit;   /**< unit of stack ids */
+};
+
+/** An entry of this generation's type table: in traces of C programs, an allocation site. */
+struct stele_heap_type {
+	uint64_t address;
+	uint64_t size;
+	uint64_t pointer_bytes;
+	struct stele_string name;
+};
+
+enum stele_severity { STELE_WARNING, STELE_FATAL };
+
+/** One defect of the trace. */
+struct stele_diag {
+	int code;     /**< STELE_E_TRUNCATED, _CORRUPT, _UNSUPPORTED, _NOT_TRACE, _LIMIT, -errno */
+	int severity; /**< enum stele_severity; a warning is what Go's reader lets pass */
+	uint64_t offset;     /**< of the byte where it was found */
+	uint64_t generation; /**< 0: none yet */
+	uint64_t thread;     /**< STELE_NO_ID: none */
+	uint64_t event;	     /**< events delivered before it was found */
+	char text[232];	     /**< one sentence: the rule that was broken, and the values */
+};
+
+struct stele_reader_options {
+	size_t size; /**< sizeof(struct stele_reader_options) */
+	/**
+	 * Give nothing of a generation that is damaged, as Go's reader does. Else what can be
+	 * put in order of it is delivered in front of the diagnostic, with names left empty where
+	 * the tables are gone.
+	 */
+	bool whole_generations;
+};
+
+#define STELE_READER_OPTIONS_INIT                                                                  \
+	{                                                                                          \
+		sizeof(struct stele_reader_options), false                                         \
+	}
+
+/** Gives up to `bytes` bytes: their number, 0 at the end, -errno. */
+typedef int64_t (*stele_read_fn)(void *arg, void *buffer, size_t bytes);
+
+/**
+ * Opens a file. What it holds is looked at by the first stele_reader_next() only.
+ *
+ * @param options  NULL: defaults.
+ * @return 0 or -errno.
+ */
+int stele_reader_open(const char *path, const struct stele_reader_options *options,
+		      struct stele_reader **ret_reader);
+
+/** Reads from memory, which stays the caller's and must outlive the reader. */
+int stele_reader_open_memory(const void *data, size_t bytes,
+			     const struct stele_reader_options *options,
+			     struct stele_reader **ret_reader);
+
+/** Reads what `read` gives: a pipe, a decompressor. Holds one generation at a time. */
+int stele_reader_open_stream(stele_read_fn read, void *arg,
+			     const struct stele_reader_options *options,
+			     struct stele_reader **ret_reader);
+
+/** Accepts NULL. */
+void stele_reader_close(struct stele_reader *reader);
+
+/**
+ * The next event.
+ *
+ * @return 1 with an event; 0 at the end of a good trace; a negative code where the trace is
+ *         broken (then, and at every later call): stele_reader_diag() says how.
+ */
+int stele_reader_next(struct stele_reader *reader, const struct stele_event **ret_event);
+
+/** What ended the reading; NULL while nothing did. */
+const struct stele_diag *stele_reader_diag(const struct stele_reader *reader);
+
+/** Warnings so far: what a stricter reader would refuse. At most 64 are kept. */
+size_t stele_reader_warning_count(const struct stele_reader *reader);
+const struct stele_diag *stele_reader_warning(const struct stele_reader *reader, size_t index);
+
+/** The header's number (22, 23, 25 or 26); 0 before the first event. */
+unsigned stele_reader_version(const struct stele_reader *reader);
+
+/** Number of the generation that the last event is of; 0 before the first. */
+uint64_t stele_reader_generation(const struct stele_reader *reader);
+
+/** Ticks a second of the present generation. */
+uint64_t stele_reader_frequency(const struct stele_reader *reader);
+
+/** Bytes of the input that are behind the reader. */
+uint64_t stele_reader_offset(const struct stele_reader *reader);
+
+/** Frames of a stack of the last event, innermost first; returns how many there are. */
+size_t stele_reader_stack(const struct stele_reader *reader, uint32_t stack,
+			  struct stele_stack_frame *frames, size_t max);
+
+/** Of the last Sync event. */
+const struct stele_sync *stele_reader_sync(const struct stele_reader *reader);
+
+/** One of the experiments' batches of the generation begun by the last Sync; 0 or -ENOENT. */
+int stele_reader_batch(const struct stele_reader *reader, size_t index,
+		       struct stele_experiment_batch *ret_batch);
+
+const struct stele_heap_info *stele_reader_heap(const struct stele_reader *reader);
+
+/** The type with this id in this generation; 0 or -ENOENT. */
+int stele_reader_type(const struct stele_reader *reader, uint64_t id,
+		      struct stele_heap_type *ret_type);
+
+/** What a trace holds, counted; the names are those that `stele check` prints. */
+struct stele_counts {
+	uint64_t events;		 /**< all, Sync events too */
+	uint64_t goroutines, procs;	 /**< distinct ones that change state */
+	uint64_t threads;		 /**< distinct ones that anything happened on */
+	uint64_t ranges, tasks, regions; /**< begun */
+	uint64_t logs, metrics, labels;
+	uint64_t stacks; /**< distinct non-empty ones that events name, anew in each generation */
+	uint64_t cpu_samples, experimental, transitions;
+	uint64_t generations, syncs;
+	int64_t first, last; /**< times, ns */
+	uint64_t by_kind[STELE__EVENT_COUNT];
+	uint64_t by_type[256]; /**< by number on the wire */
+};
+
+struct stele_counter;
+
+int stele_counter_new(struct stele_counter **ret_counter);
+/** Counts the reader's last event; 0 or -ENOMEM. */
+int stele_counter_add(struct stele_counter *counter, const struct stele_reader *reader,
+		      const struct stele_event *event);
+const struct stele_counts *stele_counter_get(const struct stele_counter *counter);
+/** Accepts NULL. */
+void stele_counter_free(struct stele_counter *counter);
+
+/** "Sync", "StateTransition", … as Go spells them; "?" for other numbers. */
+const char *stele_event_kind_name(unsigned kind);
+/** "Waiting", "NotExist", … */
+const char *stele_state_name(unsigned state);
+/** Name of value[index] of a range's end or of an experimental event. */
+const char *stele_event_value_name(const struct stele_event *event, size_t index);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

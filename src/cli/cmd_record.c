@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT */
+/* stele record: its command line. What it does is supervise/session.h. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/number.h"
+#include "supervise/session.h"
+#include "supervise/summary.h"
+
+_Static_assert((int)STELE_SESSION_FAILED == (int)STELE_EXIT_RECORD_FAILED &&
+		       (int)STELE_SESSION_NOT_EXECUTABLE == (int)STELE_EXIT_CANNOT_EXECUTE &&
+		       (int)STELE_SESSION_NOT_FOUND == (int)STELE_EXIT_NOT_FOUND,
+	       "one meaning each");
+
+#define RECORD_BUFFER_MAX (16ull << 30)
+
+static const char record_help[] =
+	"usage: stele record [OPTION…] [--] PROGRAM [ARGUMENT…]\n"
+	"\n"
+	"Runs PROGRAM and records its threads, locks, waits, system calls and annotations. The\n"
+	"trace opens in 'go tool trace' and in everything that reads Go's execution traces.\n"
+	"PROGRAM needs no preparation; it must be linked dynamically against glibc. Whatever\n"
+	"cannot be recorded runs all the same, with a warning that says why.\n"
+	"\n"
+	"options:\n"
+	"  -o, --output=FILE     where the trace goes; %p stands for PROGRAM's process id, %% for "
+	"%\n"
+	"                        (default: PROGRAM.PID.trace in the current directory)\n"
+	"  -f, --force           replace FILE if it exists\n"
+	"      --events=LIST     what to record, separated by commas (default: all)\n"
+	"                          sched    threads and their states: always recorded\n"
+	"                          lock     waits for mutexes, conditions, semaphores, barriers\n"
+	"                          syscall  system calls that may block\n"
+	"                          user     tasks, regions, logs, counters (stele/trace.h)\n"
+	"      --go=VERSION      write for readers of Go 1.23, 1.25 or 1.26 (default: 1.23,\n"
+	"                        which newer ones read, too)\n"
+	"      --buffer-size=N   shared memory between PROGRAM and the recorder, 1M to 16G\n"
+	"                        (default: 64M); only what is used of it takes up memory\n"
+	"      --on-full=POLICY  when the buffer is full: drop (default) loses and counts events;\n"
+	"                        block makes threads wait for room, for a second at most\n"
+	"      --reentry=POLICY  what an event does that interrupts the writing of another (in a\n"
+	"                        signal handler, an allocator):\n"
+	"                          nest   is recorded in its place (default)\n"
+	"                          flush  is recorded in a new batch\n"
+	"                          skip   is lost and counted if it is about memory\n"
+	"                          abort  ends PROGRAM with both stacks, to find such places\n"
+	"  -q, --quiet           print errors and warnings only\n"
+	"  -v, --verbose         print details of the recording, too\n"
+	"  -h, --help            print this\n"
+	"\n"
+	"PROGRAM keeps its standard input, output and error, its process group and terminal.\n"
+	"Signals sent to stele are passed on to it. Programs that it executes in its place are\n"
+	"recorded in the same trace; child processes are counted, not recorded.\n"
+	"\n"
+	"exit status:\n"
+	"  PROGRAM's own; 128+N if signal N killed it; 125 if stele failed and did not run it,\n"
+	"  or could write nothing of its trace; 126 if PROGRAM cannot be executed; 127 if it is\n"
+	"  not found.\n"
+	"\n"
+	"files:\n"
+	"  FILE is created with mode 0600 and grows while PROGRAM runs. If it cannot be written\n"
+	"  any more (the disk is full), PROGRAM goes on and FILE ends with its last complete "
+	"part.\n"
+	"\n"
+	"environment:\n"
+	"  STELE_OPTIONS  options as NAME=VALUE, separated by colons: output, events, go,\n"
+	"                 buffer-size, on-full, reentry. The command line has the last word.\n"
+	"  STELE_DISABLE  if set and neither empty nor 0, PROGRAM runs untraced\n"
+	"  STELE_PRELOAD_MODULE  the file of the preload module, if it is not beside stele\n"
+	"  NO_COLOR       if set and not empty, the summary has no colours\n"
+	"\n"
+	"examples:\n"
+	"  stele record -- xz -T2 -k big.tar\n"
+	"  stele record -f -o server.trace --on-full=block ./server --port 8080\n"
+	"  stele record --events=lock,syscall -o '/tmp/build.%p.trace' make -j4\n";
+
+/* The command line ------------------------------------------------------------------------- */
+
+struct record {
+	struct stele_session_options session;
+	bool quiet;
+	bool verbose;
+};
+
+struct record_word {
+	const char *word;
+	uint32_t value;
+};
+
+static const struct record_word record_versions[] = {{"1.23", 23}, {"1.25", 25}, {"1.26", 26}};
+
+static const struct record_word record_reentries[] = {{"nest", STELE_REENTRY_NEST},
+						      {"flush", STELE_REENTRY_FLUSH},
+						      {"skip", STELE_REENTRY_SKIP},
+						      {"abort", STELE_REENTRY_ABORT}};
+
+static const struct record_word record_fulls[] = {{"drop", STELE_ON_FULL_DROP},
+						  {"block", STELE_ON_FULL_BLOCK}};
+
+static const struct record_word record_classes[] = {{"sched", 0},
+						    {"lock", STELE_EVENTS_LOCK},
+						    {"syscall", STELE_EVENTS_SYSCALL},
+						    {"user", STELE_EVENTS_USER}};
+
+static int record_misuse(const char *name, const char *value, const struct record_word *words,
+			 size_t count)
+{
+	char list[128];
+	size_t at = 0;
+
+	for (size_t i = 0; i < count && at < sizeof(list); i++)
+		at += (size_t)snprintf(list + at, sizeof(list) - at, "%s%s",
+				       i == 0	       ? ""
+				       : i + 1 < count ? ", "
+						       : " or ",
+				       words[i].word);
+	stele__usage_error("record", "--%s=%s: it is one of %s", name, value, list);
+	return -EINVAL;
+}
+
+/* `length` bytes of text as one of the words. */
+static const struct record_word *record_find(const struct record_word *words, size_t count,
+					     const char *text, size_t length)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strlen(words[i].word) == length && !memcmp(words[i].word, text, length))
+			return &words[i];
+	return NULL;
+}
+
+static int record_set_word(const char *name, const char *value, const struct record_word *words,
+			   size_t count, uint32_t *ret_value)
+{
+	const struct record_word *word = record_find(words, count, value, strlen(value));
+
+	if (!word)
+		return record_misuse(name, value, words, count);
+	*ret_value = word->value;
+	return 0;
+}
+
+#define RECORD_SET_WORD(name, value, words, ret)                                                   \
+	record_set_word(name, value, words, STELE_ARRAY_LENGTH(words), ret)
+
+static int record_set_events(const char *list, uint32_t *ret_events)
+{
+	uint32_t events = 0;
+
+	for (const char *p = list;; p++) {
+		size_t length = strcspn(p, ",");
+		const struct record_word *word =
+			record_find(record_classes, STELE_ARRAY_LENGTH(record_classes), p, length);
+
+		if (!word)
+			return record_misuse("events", list, record_classes,
+					     STELE_ARRAY_LENGTH(record_classes));
+		events |= word->value;
+		p += length;
+		if (!*p)
+			break;
+	}
+	*ret_events = events;
+	return 0;
+}
+
+static int record_set_buffer(const char *value, uint64_t *ret_bytes)
+{
+	uint64_t bytes;
+
+	if (stele__number_bytes(value, &bytes) < 0 || bytes < STELE_ARENA_BYTES_MIN ||
+	    bytes > RECORD_BUFFER_MAX) {
+		stele__usage_error("record", "--buffer-size=%s: it is a size from 1M to 16G",
+				   value);
+		return -EINVAL;
+	}
+	*ret_bytes = bytes;
+	return 0;
+}
+
+static int record_set_output(const char *value, const char **ret_output)
+{
+	if (!strcmp(value, "-")) {
+		stele__usage_error("record", "the trace cannot go to standard output, which is "
+					     "the program's; name a file or a pipe");
+		return -EINVAL;
+	}
+	if (!*value) {
+		stele__usage_error("record", "--output= names no file");
+		return -EINVAL;
+	}
+	*ret_output = value;
+	return 0;
+}
+
+/* One option with a value. -ENOENT: there is none of that name; -EINVAL: said what is wrong. */
+static int record_set(struct record *record, const char *name, const char *value)
+{
+	struct stele_session_options *o = &record->session;
+	uint32_t word;
+	int error;
+
+	if (!strcmp(name, "output"))
+		return record_set_output(value, &o->output);
+	if (!strcmp(name, "events"))
+		return record_set_events(value, &o->events);
+	if (!strcmp(name, "buffer-size"))
+		return record_set_buffer(value, &o->arena_bytes);
+	if (!strcmp(name, "on-full"))
+		return RECORD_SET_WORD(name, value, record_fulls, &o->on_full);
+	if (!strcmp(name, "reentry"))
+		return RECORD_SET_WORD(name, value, record_reentries, &o->reentry);
+	if (strcmp(name, "go") != 0)
+		return -ENOENT;
+	error = RECORD_SET_WORD(name, value, record_versions, &word);
+	if (error == 0)
+		o->version = word;
+	return error;
+}
+
+/* STELE_OPTIONS; `copy` is taken apart and must live as long as the record. */
+static int record_read_environment(struct record *record, char *copy)
+{
+	for (char *item = copy, *next; item; item = next) {
+		char *value = strchr(item, '=');
+		int error;
+
+		next = strchr(item, ':');
+		if (next)
+			*next++ = '\0';
+		if (!*item)
+			continue;
+		if (value)
+			*value++ = '\0';
+		error = value ? record_set(record, item, value) : -ENOENT;
+		if (error == -ENOENT)
+			stele__complain("STELE_OPTIONS: there is no '%s'; known are output, "
+					"events, go, buffer-size, on-full and reentry",
+					item);
+		else if (error < 0)
+			return error;
+	}
+	return 0;
+}
+
+enum record_option { RECORD_VALUE = 256 };
+
+static const struct option record_options[] = {
+	{"output", required_argument, NULL, RECORD_VALUE},
+	{"events", required_argument, NULL, RECORD_VALUE},
+	{"go", required_argument, NULL, RECORD_VALUE},
+	{"buffer-size", required_argument, NULL, RECORD_VALUE},
+	{"on-full", required_argument, NULL, RECORD_VALUE},
+	{"reentry", required_argument, NULL, RECORD_VALUE},
+	{"force", no_argument, NULL, 'f'},
+	{"quiet", no_argument, NULL, 'q'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
+};
+
+/* A getopt that failed: says what it met. */
+static int record_reject(int argc, char **argv, int option)
+{
+	const char *word = optind > 0 && optind <= argc ? argv[optind - 1] : "";
+
+	if (option == ':')
+		stele__usage_error("record", "option '%s' needs a value", word);
+	else if (optopt > 0 && optopt < RECORD_VALUE)
+		stele__usage_error("record", "there is no option '-%c'", optopt);
+	else
+		stele__usage_error("record", "there is no option '%s'", word);
+	return -EINVAL;
+}
+
+/* 0: run; 1: help was wanted; negative: said what is wrong. */
+static int record_read_arguments(struct record *record, int argc, char **argv)
+{
+	int option, place = -1, error = 0;
+
+	opterr = 0;
+	optind = 1;
+	/* '+': the first word that is no option is the program. */
+	while ((option = getopt_long(argc, argv, "+:o:fqvh", record_options, &place)) != -1) {
+		switch (option) {
+		case RECORD_VALUE:
+			error = record_set(record, record_options[place].name, optarg);
+			break;
+		case 'o':
+			error = record_set(record, "output", optarg);
+			break;
+		case 'f':
+			record->session.force = true;
+			break;
+		case 'q':
+			record->quiet = true;
+			break;
+		case 'v':
+			record->verbose = true;
+			break;
+		case 'h':
+			return 1;
+		default:
+			error = record_reject(argc, argv, option);
+		}
+		if (error < 0)
+			return error;
+	}
+	if (optind == argc) {
+		stele__usage_error("record", "no program is named");
+		return -EINVAL;
+	}
+	record->session.argv = argv + optind;
+	return 0;
+}
+
+/* Running it ------------------------------------------------------------------------------- */
+
+static void record_say(void *arg, enum stele_say level, const char *sentence)
+{
+	const struct record *record = arg;
+
+	if (level == STELE_SAY_DETAIL && !record->verbose)
+		return;
+	stele__complain("%s", sentence);
+}
+
+static bool record_is_set(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value && strcmp(value, "0") != 0;
+}
+
+static bool record_wants_color(void)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(STDERR_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
+}
+
+static int record_run(struct record *record)
+{
+	struct stele_summary_style style = {record_wants_color(), record->verbose};
+	struct stele_session_result result;
+
+	stele__session_run(&record->session, &result);
+	if (!record->quiet)
+		stele__summary_print(stderr, &result, &style);
+	return result.status;
+}
+
+int stele__cmd_record(int argc, char **argv)
+{
+	struct record record = {
+		.session = {.version = 23,
+			    .reentry = STELE_REENTRY_NEST,
+			    .on_full = STELE_ON_FULL_DROP,
+			    .events = STELE_EVENTS_ALL,
+			    .arena_bytes = STELE_ARENA_BYTES_DEFAULT,
+			    .disabled = record_is_set("STELE_DISABLE"),
+			    .say = record_say,
+			    .arg = &record},
+	};
+	/* A privileged process does not obey whoever started it. */
+	const char *environment = getauxval(AT_SECURE) ? NULL : getenv("STELE_OPTIONS");
+	char *copy = environment ? strdup(environment) : NULL;
+	int status = copy ? record_read_environment(&record, copy) : 0;
+
+	if (status == 0)
+		status = record_read_arguments(&record, argc, argv);
+	if (status > 0) {
+		fputs(record_help, stdout);
+		status = STELE_EXIT_OK;
+	} else {
+		status = status < 0 ? STELE_EXIT_RECORD_FAILED : record_run(&record);
+	}
+	free(copy);
+	return status;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/verdict.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "cli/cli.h"
+
+const char *stele__verdict_word(const struct stele_diag *diag)
+{
+	switch (diag ? diag->code : 0) {
+	case 0:
+		return "ok";
+	case STELE_E_TRUNCATED:
+		return "truncated";
+	case STELE_E_UNSUPPORTED:
+		return "unsupported";
+	case STELE_E_NOT_TRACE:
+		return "not a trace";
+	case STELE_E_CORRUPT:
+	case STELE_E_LIMIT:
+		return "corrupt";
+	default:
+		return "unreadable";
+	}
+}
+
+int stele__verdict_exit(const struct stele_reader *reader, bool strict)
+{
+	const struct stele_diag *diag = stele_reader_diag(reader);
+
+	if (diag)
+		return diag->code > -4096 ? STELE_EXIT_IO : STELE_EXIT_BAD_TRACE;
+	return strict && stele_reader_warning_count(reader) ? STELE_EXIT_BAD_TRACE : STELE_EXIT_OK;
+}
+
+void stele__verdict_print_diag(FILE *out, const struct stele_diag *diag)
+{
+	fprintf(out, "offset %" PRIu64, diag->offset);
+	if (diag->generation)
+		fprintf(out, ", generation %" PRIu64, diag->generation);
+	if (diag->thread != STELE_NO_ID)
+		fprintf(out, ", thread %" PRIu64, diag->thread);
+	fprintf(out, ", after %" PRIu64 " events: %s", diag->event, diag->text);
+}
+
+#define VERDICT_FIELDS(X)                                                                          \
+	X(events)                                                                                  \
+	X(goroutines)                                                                              \
+	X(procs) X(threads) X(ranges) X(tasks) X(regions) X(logs) X(metrics) X(stacks)             \
+		X(cpu_samples) X(experimental)
+
+void stele__verdict_print_counts(FILE *out, const struct stele_counts *counts)
+{
+#define X(field) fprintf(out, " " #field "=%" PRIu64, counts->field);
+	VERDICT_FIELDS(X)
+#undef X
+	fprintf(out, " gens=%" PRIu64 " syncs=%" PRIu64 " first=%" PRId64 " last=%" PRId64,
+		counts->generations, counts->syncs, counts->first, counts->last);
+}
+
+void stele__verdict_json_counts(FILE *out, const struct stele_counts *counts)
+{
+	fputs("\"counts\": {", out);
+#define X(field) fprintf(out, "\"" #field "\": %" PRIu64 ", ", counts->field);
+	VERDICT_FIELDS(X)
+#undef X
+	fprintf(out,
+		"\"generations\": %" PRIu64 ", \"syncs\": %" PRIu64 ", \"first_ns\": %" PRId64
+		", \"last_ns\": %" PRId64 "}",
+		counts->generations, counts->syncs, counts->first, counts->last);
+}
+
+static void verdict_json_diag(FILE *out, const struct stele_diag *diag)
+{
+	fprintf(out, "{\"severity\": \"%s\", \"code\": %d, \"offset\": %" PRIu64,
+		diag->severity == STELE_WARNING ? "warning" : "fatal", diag->code, diag->offset);
+	if (diag->generation)
+		fprintf(out, ", \"generation\": %" PRIu64, diag->generation);
+	if (diag->thread != STELE_NO_ID)
+		fprintf(out, ", \"thread\": %" PRIu64, diag->thread);
+	fprintf(out, ", \"event\": %" PRIu64 ", \"text\": ", diag->event);
+	stele__json_text(out, diag->text);
+	fputc('}', out);
+}
+
+void stele__verdict_json_diags(FILE *out, const struct stele_reader *reader)
+{
+	const struct stele_diag *diag = stele_reader_diag(reader);
+	size_t count = stele_reader_warning_count(reader);
+
+	fputs("\"verdict\": ", out);
+	stele__json_text(out, stele__verdict_word(diag));
+	fputs(", \"diagnostics\": [", out);
+	for (size_t i = 0; i < count; i++) {
+		verdict_json_diag(out, stele_reader_warning(reader, i));
+		if (diag || i + 1 < count)
+			fputs(", ", out);
+	}
+	if (diag)
+		verdict_json_diag(out, diag);
+	fputc(']', out);
+}
+
+/* Length of the UTF-8 sequence that begins here, 0 if none does. */
+static size_t json_sequence(const uint8_t *p, size_t left)
+{
+	size_t n = p[0] < 0x80			 ? 1
+		   : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
+		   : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
+		   : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
+						 : 0;
+
+	if (n > left)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+void stele__json_string(FILE *out, const char *data, size_t bytes)
+{
+	const uint8_t *p = (const uint8_t *)data;
+
+	fputc('"', out);
+	for (size_t i = 0; i < bytes;) {
+		size_t n = json_sequence(p + i, bytes - i);
+
+		if (n == 0) {
+			fputs("\\ufffd", out);
+			n = 1;
+		} else if (p[i] == '"' || p[i] == '\\') {
+			fputc('\\', out);
+			fputc(p[i], out);
+		} else if (p[i] < 0x20) {
+			fprintf(out, "\\u%04x", p[i]);
+		} else {
+			fwrite(p + i, 1, n, out);
+		}
+		i += n;
+	}
+	fputc('"', out);
+}
+
+void stele__json_text(FILE *out, const char *text)
+{
+	stele__json_string(out, text, strlen(text));
+}

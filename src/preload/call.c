@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The interposers that calls.def declares, and fcntl, which blocks only for some commands.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <threads.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "preload/preload.h"
+#include "preload/resolve.h"
+
+/* What libc calls where the kernel has no such call, or the headers are older than the call. */
+#ifndef SYS_poll
+#define SYS_poll SYS_ppoll
+#endif
+#ifndef SYS_select
+#define SYS_select SYS_pselect6
+#endif
+#ifndef SYS_epoll_wait
+#define SYS_epoll_wait SYS_epoll_pwait
+#endif
+#ifndef SYS_epoll_pwait2
+#define SYS_epoll_pwait2 441
+#endif
+
+/* Not all of them are in the headers of every libc. */
+#define CALL(type, name, params, args, number, argument) type name params;
+#define WAIT(type, name, params, args, why, object)	 type name params;
+#include "preload/calls.def"
+#undef CALL
+#undef WAIT
+
+#define CALL(type, name, params, args, number, argument)                                           \
+	STELE_EXPORT type name params                                                              \
+	{                                                                                          \
+		stele_interval call;                                                               \
+		type result;                                                                       \
+                                                                                                   \
+		if (!stele__recording(STELE_PART_CALLS))                                           \
+			return STELE_REAL(name) args;                                              \
+		call = stele_syscall_begin(number, (uint64_t)(argument));                          \
+		result = STELE_REAL(name) args;                                                    \
+		stele_syscall_end(call, result < 0 ? -errno : result);                             \
+		return result;                                                                     \
+	}
+
+#define WAIT(type, name, params, args, why, object)                                                \
+	STELE_EXPORT type name params                                                              \
+	{                                                                                          \
+		stele_interval wait;                                                               \
+		type result;                                                                       \
+                                                                                                   \
+		if (!stele__recording(STELE_PART_WAITS))                                           \
+			return STELE_REAL(name) args;                                              \
+		wait = stele_block(STELE_WAIT_##why, object);                                      \
+		result = STELE_REAL(name) args;                                                    \
+		stele_wake(wait);                                                                  \
+		return result;                                                                     \
+	}
+
+#include "preload/calls.def"
+
+static bool call_fcntl_blocks(int command)
+{
+	return command == F_SETLKW || command == F_OFD_SETLKW;
+}
+
+/* The optional argument is an int or a pointer; passed on as the wider of them, as libc does. */
+#define FCNTL(name)                                                                                \
+	STELE_EXPORT int name(int fd, int command, ...)                                            \
+	{                                                                                          \
+		stele_interval call;                                                               \
+		va_list list;                                                                      \
+		void *argument;                                                                    \
+		int result;                                                                        \
+                                                                                                   \
+		va_start(list, command);                                                           \
+		argument = va_arg(list, void *);                                                   \
+		va_end(list);                                                                      \
+		if (!call_fcntl_blocks(command) || !stele__recording(STELE_PART_CALLS))            \
+			return STELE_REAL(name)(fd, command, argument);                            \
+		call = stele_syscall_begin(SYS_fcntl, (uint64_t)fd);                               \
+		result = STELE_REAL(name)(fd, command, argument);                                  \
+		stele_syscall_end(call, result < 0 ? -errno : result);                             \
+		return result;                                                                     \
+	}
+
+FCNTL(fcntl)
+FCNTL(fcntl64)

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Locks. Only waiting is recorded: the lock is tried first, and if it was free nothing else is
+ * done. When it is busy the program's own call follows, which also gives its own errors then
+ * (EDEADLK of an error-checking mutex, where the try can only say EBUSY).
+ *
+ * A try differs from the lock in nothing else: recursion, EOWNERDEAD, ENOTRECOVERABLE, EINVAL and
+ * EAGAIN are the same. The timed calls that check their arguments before they look at the lock are
+ * called at once when an argument is wrong.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <threads.h>
+#include <time.h>
+
+#include "preload/preload.h"
+#include "preload/resolve.h"
+
+/* Declared by newer headers only. */
+int pthread_mutex_clocklock(pthread_mutex_t *lock, clockid_t clock, const struct timespec *until);
+int pthread_rwlock_clockrdlock(pthread_rwlock_t *lock, clockid_t clock,
+			       const struct timespec *until);
+int pthread_rwlock_clockwrlock(pthread_rwlock_t *lock, clockid_t clock,
+			       const struct timespec *until);
+
+static bool lock_time_valid(const struct timespec *until)
+{
+	return until->tv_nsec >= 0 && until->tv_nsec < 1000000000;
+}
+
+static bool lock_clock_valid(clockid_t clock)
+{
+	return clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC;
+}
+
+#define LOCK(name, params, args, try, busy, why, valid)                                            \
+	STELE_EXPORT int name params                                                               \
+	{                                                                                          \
+		stele_interval wait;                                                               \
+		int result;                                                                        \
+                                                                                                   \
+		if (!stele__recording(STELE_PART_LOCKS) || !(valid))                               \
+			return STELE_REAL(name) args;                                              \
+		result = STELE_REAL(try)(lock);                                                    \
+		if (STELE_LIKELY(result != (busy) && result != ENOSYS))                            \
+			return result;                                                             \
+		wait = stele_block(STELE_WAIT_##why, lock);                                        \
+		result = STELE_REAL(name) args;                                                    \
+		stele_wake(wait);                                                                  \
+		return result;                                                                     \
+	}
+
+LOCK(pthread_mutex_lock, (pthread_mutex_t * lock), (lock), pthread_mutex_trylock, EBUSY, MUTEX,
+     true)
+LOCK(pthread_mutex_timedlock, (pthread_mutex_t * lock, const struct timespec *until), (lock, until),
+     pthread_mutex_trylock, EBUSY, MUTEX, true)
+LOCK(pthread_mutex_clocklock,
+     (pthread_mutex_t * lock, clockid_t clock, const struct timespec *until), (lock, clock, until),
+     pthread_mutex_trylock, EBUSY, MUTEX, lock_clock_valid(clock))
+
+LOCK(pthread_rwlock_rdlock, (pthread_rwlock_t * lock), (lock), pthread_rwlock_tryrdlock, EBUSY,
+     RWLOCK, true)
+LOCK(pthread_rwlock_wrlock, (pthread_rwlock_t * lock), (lock), pthread_rwlock_trywrlock, EBUSY,
+     RWLOCK, true)
+LOCK(pthread_rwlock_timedrdlock, (pthread_rwlock_t * lock, const struct timespec *until),
+     (lock, until), pthread_rwlock_tryrdlock, EBUSY, RWLOCK, lock_time_valid(until))
+LOCK(pthread_rwlock_timedwrlock, (pthread_rwlock_t * lock, const struct timespec *until),
+     (lock, until), pthread_rwlock_trywrlock, EBUSY, RWLOCK, lock_time_valid(until))
+LOCK(pthread_rwlock_clockrdlock,
+     (pthread_rwlock_t * lock, clockid_t clock, const struct timespec *until), (lock, clock, until),
+     pthread_rwlock_tryrdlock, EBUSY, RWLOCK, lock_clock_valid(clock) && lock_time_valid(until))
+LOCK(pthread_rwlock_clockwrlock,
+     (pthread_rwlock_t * lock, clockid_t clock, const struct timespec *until), (lock, clock, until),
+     pthread_rwlock_trywrlock, EBUSY, RWLOCK, lock_clock_valid(clock) && lock_time_valid(until))
+
+LOCK(mtx_lock, (mtx_t * lock), (lock), mtx_trylock, thrd_busy, MUTEX, true)
+LOCK(mtx_timedlock, (mtx_t *restrict lock, const struct timespec *restrict until), (lock, until),
+     mtx_trylock, thrd_busy, MUTEX, true)

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Finding the real functions. dlsym takes the dynamic linker's lock and, for a name that nobody
+ * has, memory; so all names are looked up at start, in ordinary context, and a wrapper that is
+ * called earlier looks up its own.
+ */
+#include "preload/resolve.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+
+/*
+ * The versions that every glibc has. They moved from libdl to libc in 2.34 and got a new version
+ * there; a reference to the old one is bound in either. dlsym itself cannot be referred to: we
+ * interpose it.
+ */
+#if defined(__x86_64__)
+#define OLDEST "GLIBC_2.2.5"
+#elif defined(__aarch64__)
+#define OLDEST "GLIBC_2.17"
+#endif
+__asm__(".symver dlerror, dlerror@" OLDEST);
+__asm__(".symver dlvsym, dlvsym@" OLDEST);
+#if defined(__x86_64__)
+__asm__(".symver dladdr, dladdr@" OLDEST);
+#endif
+
+typedef void *resolve_dlsym_fn(void *handle, const char *name);
+
+void *stele__reals[STELE__REAL_COUNT];
+
+static int missing_CODE(void)
+{
+	return ENOSYS;
+}
+
+static long missing_ERRNO(void)
+{
+	errno = ENOSYS;
+	return -1;
+}
+
+struct resolve_name {
+	const char *name;
+	const char *version;
+	void *missing;
+};
+
+static const struct resolve_name names[STELE__REAL_COUNT] = {
+#define CALL(type, name, params, args, number, argument)                                           \
+	[STELE_REAL_##name] = {#name, "", (void *)missing_ERRNO},
+#define WAIT(type, name, params, args, why, object)                                                \
+	[STELE_REAL_##name] = {#name, "", (void *)missing_ERRNO},
+#include "preload/calls.def"
+#undef CALL
+#undef WAIT
+#define REAL(name, version, missing)                                                               \
+	[STELE_REAL_##name] = {#name, version, (void *)missing_##missing},
+#include "preload/reals.def"
+#undef REAL
+};
+
+/*
+ * dlvsym does not see another preload's function, which has no version: where the next definition
+ * is not in libc itself, it is the one to be called.
+ */
+static void *resolve_version(void *found, const char *name, const char *version)
+{
+#if defined(__x86_64__)
+	Dl_info next, exact;
+	void *versioned = version[0] ? dlvsym(RTLD_NEXT, name, version) : NULL;
+
+	if (versioned && dladdr(found, &next) && dladdr(versioned, &exact) &&
+	    next.dli_fbase == exact.dli_fbase)
+		return versioned;
+#else
+	(void)name;
+	(void)version;
+#endif
+	return found;
+}
+
+/* libc's dlsym, called from here: RTLD_NEXT is what follows us. */
+static void *resolve_next(const char *name)
+{
+	static resolve_dlsym_fn *libc_dlsym;
+	resolve_dlsym_fn *find = stele__load_relaxed(&libc_dlsym);
+
+	if (!find) {
+		find = (resolve_dlsym_fn *)dlvsym(RTLD_NEXT, "dlsym", OLDEST);
+		stele__store_relaxed(&libc_dlsym, find);
+	}
+	return find ? find(RTLD_NEXT, name) : NULL;
+}
+
+void *stele__resolve(enum stele_real which)
+{
+	const struct resolve_name *wanted = &names[which];
+	int saved_errno = errno;
+	void *found = resolve_next(wanted->name);
+
+	if (found)
+		found = resolve_version(found, wanted->name, wanted->version);
+	else
+		found = wanted->missing;
+	stele__store_relaxed(&stele__reals[which], found);
+	errno = saved_errno;
+	return found;
+}
+
+bool stele__resolve_is_libc(enum stele_real which)
+{
+	return stele__real(which) == dlvsym(RTLD_NEXT, names[which].name, OLDEST);
+}
+
+void stele__resolve_all(void)
+{
+	for (unsigned i = 0; i < STELE__REAL_COUNT; i++)
+		stele__real(i);
+	dlerror(); /* our misses are not the program's */
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The functions behind the interposed ones: those of the next module in the search order, which is
+ * another preload's or libc's. Found all at start; one that is called before that is found then.
+ */
+#ifndef STELE_PRELOAD_RESOLVE_H
+#define STELE_PRELOAD_RESOLVE_H
+
+#include "base/atomic.h"
+
+enum stele_real {
+#define CALL(type, name, params, args, number, argument) STELE_REAL_##name,
+#define WAIT(type, name, params, args, why, object)	 STELE_REAL_##name,
+#include "preload/calls.def"
+#undef CALL
+#undef WAIT
+#define REAL(name, version, missing) STELE_REAL_##name,
+#include "preload/reals.def"
+#undef REAL
+	STELE__REAL_COUNT
+};
+
+extern void *stele__reals[STELE__REAL_COUNT];
+
+/* Finds one. A function that this libc does not have becomes one that says ENOSYS. Never NULL. */
+void *stele__resolve(enum stele_real which) STELE_COLD;
+
+/* Finds all, so that none is left to a signal handler. */
+void stele__resolve_all(void);
+
+/* Is it libc's own, and not another preload's? */
+bool stele__resolve_is_libc(enum stele_real which);
+
+STELE_INLINE void *stele__real(enum stele_real which)
+{
+	void *found = stele__load_relaxed(&stele__reals[which]);
+
+	return STELE_LIKELY(found) ? found : stele__resolve(which);
+}
+
+/* The real function of this name, with its type. */
+#define STELE_REAL(name) ((__typeof__(&name))stele__real(STELE_REAL_##name))
+
+#endif

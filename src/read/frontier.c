@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+#include "read/frontier.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "read/vector.h"
+
+static bool heap_less(const struct stele__heap_entry *a, const struct stele__heap_entry *b)
+{
+	return a->time != b->time ? a->time < b->time : a->stream < b->stream;
+}
+
+static void heap_set(struct stele__heap *heap, struct stele__stream *streams, uint32_t slot,
+		     struct stele__heap_entry entry)
+{
+	heap->entries[slot] = entry;
+	streams[entry.stream].heap_slot = slot;
+}
+
+static void heap_up(struct stele__heap *heap, struct stele__stream *streams, uint32_t slot,
+		    struct stele__heap_entry entry)
+{
+	while (slot) {
+		uint32_t parent = (slot - 1) / 2;
+
+		if (!heap_less(&entry, &heap->entries[parent]))
+			break;
+		heap_set(heap, streams, slot, heap->entries[parent]);
+		slot = parent;
+	}
+	heap_set(heap, streams, slot, entry);
+}
+
+static void heap_down(struct stele__heap *heap, struct stele__stream *streams, uint32_t slot,
+		      struct stele__heap_entry entry)
+{
+	for (;;) {
+		uint64_t child = (uint64_t)slot * 2 + 1;
+
+		if (child >= heap->count)
+			break;
+		if (child + 1 < heap->count &&
+		    heap_less(&heap->entries[child + 1], &heap->entries[child]))
+			child++;
+		if (!heap_less(&heap->entries[child], &entry))
+			break;
+		heap_set(heap, streams, slot, heap->entries[child]);
+		slot = (uint32_t)child;
+	}
+	heap_set(heap, streams, slot, entry);
+}
+
+static void heap_push(struct stele__heap *heap, struct stele__stream *streams, uint32_t stream)
+{
+	heap_up(heap, streams, heap->count++,
+		(struct stele__heap_entry){streams[stream].time, stream});
+}
+
+static void heap_remove(struct stele__heap *heap, struct stele__stream *streams, uint32_t slot)
+{
+	struct stele__heap_entry last = heap->entries[--heap->count];
+
+	if (slot == heap->count)
+		return;
+	if (slot && heap_less(&last, &heap->entries[(slot - 1) / 2]))
+		heap_up(heap, streams, slot, last);
+	else
+		heap_down(heap, streams, slot, last);
+}
+
+void stele__frontier_init(struct stele__frontier *frontier)
+{
+	memset(frontier, 0, sizeof(*frontier));
+	stele__idmap_init(&frontier->goroutine_waiters);
+	stele__idmap_init(&frontier->proc_waiters);
+}
+
+void stele__frontier_done(struct stele__frontier *frontier)
+{
+	free(frontier->streams);
+	free(frontier->ready.entries);
+	free(frontier->parked.entries);
+	stele__idmap_done(&frontier->goroutine_waiters);
+	stele__idmap_done(&frontier->proc_waiters);
+	memset(frontier, 0, sizeof(*frontier));
+}
+
+int stele__frontier_begin(struct stele__frontier *frontier, uint32_t streams)
+{
+	uint32_t capacity = frontier->capacity, ready = capacity, parked = capacity;
+	int r = stele__vector_reserve(&frontier->streams, &capacity, streams,
+				      sizeof(*frontier->streams));
+
+	if (r >= 0)
+		r = stele__vector_reserve(&frontier->ready.entries, &ready, streams,
+					  sizeof(*frontier->ready.entries));
+	if (r >= 0)
+		r = stele__vector_reserve(&frontier->parked.entries, &parked, streams,
+					  sizeof(*frontier->parked.entries));
+	if (r < 0)
+		return r;
+	frontier->capacity = capacity;
+	frontier->stream_count = streams;
+	frontier->ready.count = frontier->parked.count = 0;
+	stele__idmap_clear(&frontier->goroutine_waiters);
+	stele__idmap_clear(&frontier->proc_waiters);
+	frontier->gc_waiters = 0;
+	return 0;
+}
+
+void stele__frontier_add(struct stele__frontier *frontier, uint32_t stream)
+{
+	heap_push(&frontier->ready, frontier->streams, stream);
+}
+
+int64_t stele__frontier_time(const struct stele__frontier *frontier)
+{
+	int64_t time = INT64_MAX;
+
+	if (frontier->ready.count)
+		time = frontier->ready.entries[0].time;
+	if (frontier->parked.count && frontier->parked.entries[0].time < time)
+		time = frontier->parked.entries[0].time;
+	return time;
+}
+
+void stele__frontier_advance(struct stele__frontier *frontier, uint32_t stream, bool more)
+{
+	struct stele__heap *heap = &frontier->ready;
+	uint32_t slot = frontier->streams[stream].heap_slot;
+	struct stele__heap_entry entry = {frontier->streams[stream].time, stream};
+
+	/* Usually the stream stays in front. A new batch may begin earlier than the last ended. */
+	if (!more)
+		heap_remove(heap, frontier->streams, slot);
+	else if (slot && heap_less(&entry, &heap->entries[(slot - 1) / 2]))
+		heap_up(heap, frontier->streams, slot, entry);
+	else
+		heap_down(heap, frontier->streams, slot, entry);
+}
+
+int stele__frontier_park(struct stele__frontier *frontier, enum stele__wait wait, uint64_t id)
+{
+	uint32_t index = frontier->ready.entries[0].stream;
+	struct stele__stream *stream = &frontier->streams[index];
+	int r;
+
+	if (wait == STELE__WAIT_GC) {
+		stream->wait_next = frontier->gc_waiters;
+		frontier->gc_waiters = index + 1;
+	} else {
+		struct stele__idmap *map = wait == STELE__WAIT_PROC ? &frontier->proc_waiters
+								    : &frontier->goroutine_waiters;
+
+		stream->wait_next = stele__idmap_get(map, id);
+		r = stele__idmap_put(map, id, index + 1);
+		if (r < 0)
+			return r;
+	}
+	stream->wait = (uint8_t)wait;
+	stream->wait_id = id;
+	heap_remove(&frontier->ready, frontier->streams, 0);
+	heap_push(&frontier->parked, frontier->streams, index);
+	return 0;
+}
+
+void stele__frontier_wake_slow(struct stele__frontier *frontier, enum stele__wait wait, uint64_t id)
+{
+	uint32_t next;
+
+	if (wait == STELE__WAIT_GC) {
+		next = frontier->gc_waiters;
+		frontier->gc_waiters = 0;
+	} else {
+		struct stele__idmap *map = wait == STELE__WAIT_PROC ? &frontier->proc_waiters
+								    : &frontier->goroutine_waiters;
+
+		next = stele__idmap_get(map, id);
+		if (next)
+			stele__idmap_drop(map, id);
+	}
+	while (next) {
+		struct stele__stream *stream = &frontier->streams[next - 1];
+		uint32_t index = next - 1;
+
+		next = stream->wait_next;
+		stream->wait = STELE__WAIT_NONE;
+		heap_remove(&frontier->parked, frontier->streams, stream->heap_slot);
+		heap_push(&frontier->ready, frontier->streams, index);
+	}
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT */
+#include "read/order.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const stele__rule_fn order_rules[256] = {
+	[STELE_EV_PROCS_CHANGE] = stele__rule_procs_change,
+	[STELE_EV_PROC_START] = stele__rule_proc_start,
+	[STELE_EV_PROC_STOP] = stele__rule_proc_stop,
+	[STELE_EV_PROC_STEAL] = stele__rule_proc_steal,
+	[STELE_EV_PROC_STATUS] = stele__rule_proc_status,
+	[STELE_EV_GO_CREATE] = stele__rule_go_create,
+	[STELE_EV_GO_CREATE_SYSCALL] = stele__rule_go_create_syscall,
+	[STELE_EV_GO_START] = stele__rule_go_start,
+	[STELE_EV_GO_DESTROY] = stele__rule_go_leave,
+	[STELE_EV_GO_DESTROY_SYSCALL] = stele__rule_go_destroy_syscall,
+	[STELE_EV_GO_STOP] = stele__rule_go_leave,
+	[STELE_EV_GO_BLOCK] = stele__rule_go_leave,
+	[STELE_EV_GO_UNBLOCK] = stele__rule_go_unblock,
+	[STELE_EV_GO_SYSCALL_BEGIN] = stele__rule_go_syscall_begin,
+	[STELE_EV_GO_SYSCALL_END] = stele__rule_go_syscall_end,
+	[STELE_EV_GO_SYSCALL_END_BLOCKED] = stele__rule_go_syscall_end_blocked,
+	[STELE_EV_GO_STATUS] = stele__rule_go_status,
+	[STELE_EV_STW_BEGIN] = stele__rule_stw_begin,
+	[STELE_EV_STW_END] = stele__rule_stw_end,
+	[STELE_EV_GC_ACTIVE] = stele__rule_gc_active,
+	[STELE_EV_GC_BEGIN] = stele__rule_gc_begin,
+	[STELE_EV_GC_END] = stele__rule_gc_end,
+	[STELE_EV_GC_SWEEP_ACTIVE] = stele__rule_sweep_active,
+	[STELE_EV_GC_SWEEP_BEGIN] = stele__rule_sweep_begin,
+	[STELE_EV_GC_SWEEP_END] = stele__rule_sweep_end,
+	[STELE_EV_GC_MARK_ASSIST_ACTIVE] = stele__rule_assist_active,
+	[STELE_EV_GC_MARK_ASSIST_BEGIN] = stele__rule_assist_begin,
+	[STELE_EV_GC_MARK_ASSIST_END] = stele__rule_assist_end,
+	[STELE_EV_HEAP_ALLOC] = stele__rule_heap_metric,
+	[STELE_EV_HEAP_GOAL] = stele__rule_heap_metric,
+	[STELE_EV_GO_LABEL] = stele__rule_label,
+	[STELE_EV_USER_TASK_BEGIN] = stele__rule_task_begin,
+	[STELE_EV_USER_TASK_END] = stele__rule_task_end,
+	[STELE_EV_USER_REGION_BEGIN] = stele__rule_region_begin,
+	[STELE_EV_USER_REGION_END] = stele__rule_region_end,
+	[STELE_EV_USER_LOG] = stele__rule_log,
+	[STELE_EV_GO_SWITCH] = stele__rule_go_switch,
+	[STELE_EV_GO_SWITCH_DESTROY] = stele__rule_go_switch,
+	[STELE_EV_GO_CREATE_BLOCKED] = stele__rule_go_create,
+	[STELE_EV_GO_STATUS_STACK] = stele__rule_go_status,
+	[STELE_EV_SPAN] = stele__rule_experimental,
+	[STELE_EV_SPAN_ALLOC] = stele__rule_experimental,
+	[STELE_EV_SPAN_FREE] = stele__rule_experimental,
+	[STELE_EV_HEAP_OBJECT] = stele__rule_experimental,
+	[STELE_EV_HEAP_OBJECT_ALLOC] = stele__rule_experimental,
+	[STELE_EV_HEAP_OBJECT_FREE] = stele__rule_experimental,
+	[STELE_EV_GOROUTINE_STACK] = stele__rule_experimental,
+	[STELE_EV_GOROUTINE_STACK_ALLOC] = stele__rule_experimental,
+	[STELE_EV_GOROUTINE_STACK_FREE] = stele__rule_experimental,
+};
+
+int stele__order_init(struct stele__order *order)
+{
+	memset(order, 0, sizeof(*order));
+	stele__frontier_init(&order->frontier);
+	return stele__world_init(&order->world);
+}
+
+void stele__order_done(struct stele__order *order)
+{
+	stele__frontier_done(&order->frontier);
+	stele__world_done(&order->world);
+}
+
+static struct stele__place order_place(const struct stele__order *order,
+				       const struct stele__stream *stream)
+{
+	return (struct stele__place){stele__stream_offset(stream, order->window),
+				     order->generation->number,
+				     order->world.threads[stream->thread].id};
+}
+
+int stele__order_fail(struct stele__order *order, const struct stele__turn *turn,
+		      const char *format, ...)
+{
+	char text[sizeof(order->diag.text)];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	return stele__diag_set(&order->diag, STELE_E_CORRUPT, order_place(order, turn->stream),
+			       "%s: %s", stele__spec(turn->stream->type)->name, text);
+}
+
+void stele__order_warn(struct stele__order *order, const struct stele__turn *turn,
+		       const char *format, ...)
+{
+	char text[sizeof(order->diag.text)];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	stele__notes_warn(order->notes, STELE_E_CORRUPT, order_place(order, turn->stream), "%s: %s",
+			  stele__spec(turn->stream->type)->name, text);
+}
+
+int stele__order_fail_code(struct stele__order *order, const struct stele__turn *turn, int code)
+{
+	return stele__diag_set(&order->diag, code, order_place(order, turn->stream), "%s",
+			       code == -ENOMEM
+				       ? "no memory for what the trace keeps alive"
+				       : "more is alive at once than this program can hold");
+}
+
+int stele__order_need(struct stele__order *order, const struct stele__turn *turn, unsigned need)
+{
+	const struct stele__thread *thread = stele__order_thread(order, turn);
+	bool proc = thread->proc != STELE__NOTHING;
+	bool goroutine = thread->goroutine != STELE_NONE_ID;
+
+	if (STELE_UNLIKELY(thread->id == STELE_NONE_ID))
+		return stele__order_fail(order, turn, "expected a thread but didn't have one");
+	if (STELE_UNLIKELY((need & STELE__NEED_PROC) && !proc))
+		return stele__order_fail(order, turn, "expected a proc but didn't have one");
+	if (STELE_UNLIKELY((need & STELE__NEED_GOROUTINE) && !goroutine))
+		return stele__order_fail(order, turn, "expected a goroutine but didn't have one");
+	if (STELE_UNLIKELY((need & STELE__NEED_NO_PROC) && proc))
+		return stele__order_fail(order, turn, "the thread holds proc %" PRIu64 " already",
+					 order->world.procs[thread->proc].id);
+	if (STELE_UNLIKELY((need & STELE__NEED_NO_GOROUTINE) && goroutine))
+		return stele__order_fail(order, turn,
+					 "the thread runs goroutine %" PRIu64 " already",
+					 thread->goroutine);
+	return 0;
+}
+
+struct stele_event *stele__order_emit(struct stele__order *order, const struct stele__turn *turn,
+				      enum stele_event_kind kind)
+{
+	const struct stele__thread *thread = stele__order_thread(order, turn);
+	struct stele_event *event = &order->queue[order->queue_count++];
+
+	*event = (struct stele_event){
+		.kind = (uint8_t)kind,
+		.type = turn->stream->type,
+		.time = turn->stream->time,
+		.thread = thread->id,
+		.proc = thread->proc == STELE__NOTHING ? STELE_NONE_ID
+						       : order->world.procs[thread->proc].id,
+		.goroutine = thread->goroutine,
+		.resource_id = STELE_NONE_ID,
+		.task = STELE_NONE_ID,
+		.parent_task = STELE_NONE_ID,
+	};
+	return event;
+}
+
+struct stele_event *stele__order_emit_transition(struct stele__order *order,
+						 const struct stele__turn *turn,
+						 enum stele_resource_kind resource, uint64_t id,
+						 enum stele_resource_state from,
+						 enum stele_resource_state to)
+{
+	struct stele_event *event = stele__order_emit(order, turn, STELE_EVENT_TRANSITION);
+
+	event->resource = (uint8_t)resource;
+	event->resource_id = id;
+	event->from = (uint8_t)from;
+	event->to = (uint8_t)to;
+	return event;
+}
+
+int stele__order_stack(struct stele__order *order, const struct stele__turn *turn, uint64_t id,
+		       uint32_t *ret_stack)
+{
+	const struct stele__table *table = &order->generation->table;
+	uint32_t stack = id ? stele__idmap_get(&table->stack_ids, id) : 0;
+
+	if (STELE_UNLIKELY(id && !stack && !table->lenient))
+		return stele__order_fail(order, turn,
+					 "stack %" PRIu64 " is not in the generation's table", id);
+	*ret_stack = stack;
+	return 0;
+}
+
+static int order_string_index(struct stele__order *order, const struct stele__turn *turn,
+			      uint64_t id, uint32_t *ret_index)
+{
+	const struct stele__table *table = &order->generation->table;
+	uint32_t index = id ? stele__table_string_index(table, id) : 0;
+
+	if (STELE_UNLIKELY(id && !index && !table->lenient))
+		return stele__order_fail(order, turn,
+					 "string %" PRIu64 " is not in the generation's table", id);
+	*ret_index = index;
+	return 0;
+}
+
+int stele__order_string(struct stele__order *order, const struct stele__turn *turn, uint64_t id,
+			struct stele_string *ret_text)
+{
+	uint32_t index;
+	int r = order_string_index(order, turn, id, &index);
+
+	if (r < 0)
+		return r;
+	*ret_text = stele__table_text(&order->generation->table, order->window, index);
+	return 0;
+}
+
+int stele__order_keep(struct stele__order *order, const struct stele__turn *turn, uint64_t id,
+		      uint32_t *ret_kept)
+{
+	uint32_t index;
+	int r = order_string_index(order, turn, id, &index);
+
+	if (r < 0)
+		return r;
+	r = stele__table_keep(&order->generation->table, order->window, &order->world.kept, index,
+			      ret_kept);
+	return r < 0 ? stele__order_fail_code(order, turn, r) : 0;
+}
+
+/* Decodes the stream's next event. 1, 0 at its end, or a failure. */
+static int order_read(struct stele__order *order, struct stele__stream *stream)
+{
+	struct stele__fault fault;
+	int r = stele__stream_next(stream, order->generation, order->window, &fault);
+
+	if (STELE_LIKELY(r >= 0))
+		return r;
+	return stele__diag_set(&order->diag, fault.code,
+			       (struct stele__place){fault.at, order->generation->number,
+						     order->world.threads[stream->thread].id},
+			       "%s", fault.text);
+}
+
+int stele__order_begin(struct stele__order *order)
+{
+	const struct stele__generation *g = order->generation;
+	int r = stele__frontier_begin(&order->frontier, g->chain_count);
+
+	order->queue_count = 0;
+	order->applied = 0;
+	if (r < 0)
+		return stele__diag_set(&order->diag, r,
+				       (struct stele__place){0, g->number, STELE_NONE_ID},
+				       "no memory for a generation's threads");
+	for (uint32_t i = 0; i < g->chain_count; i++) {
+		struct stele__stream *stream = &order->frontier.streams[i];
+
+		stele__stream_start(stream, &g->chains[i]);
+		r = order_read(order, stream);
+		if (r < 0)
+			return r;
+		if (r > 0)
+			stele__frontier_add(&order->frontier, i);
+	}
+	return 0;
+}
+
+/* A CPU sample is due as soon as all events that are left are later. */
+static bool order_sample(struct stele__order *order)
+{
+	struct stele__generation *g = order->generation;
+	const struct stele__sample *sample = &g->samples[g->sample_next];
+	struct stele_event *event;
+
+	if (g->sample_next == g->sample_count)
+		return false;
+	if (order->frontier.ready.count + order->frontier.parked.count &&
+	    sample->time >= stele__frontier_time(&order->frontier))
+		return false;
+	g->sample_next++;
+	event = &order->queue[order->queue_count++];
+	*event = (struct stele_event){
+		.kind = STELE_EVENT_STACK_SAMPLE,
+		.type = STELE_EV_CPU_SAMPLE,
+		.time = sample->time,
+		.thread = sample->thread,
+		.proc = sample->proc,
+		.goroutine = sample->goroutine,
+		.stack = sample->stack,
+		.resource_id = STELE_NONE_ID,
+		.task = STELE_NONE_ID,
+		.parent_task = STELE_NONE_ID,
+	};
+	return true;
+}
+
+/* Nobody can go on: names the earliest of those who wait. */
+static STELE_COLD int order_stuck(struct stele__order *order)
+{
+	static const char *const what[] = {"nothing", "goroutine", "proc", "the garbage collector"};
+	const struct stele__stream *stream =
+		&order->frontier.streams[order->frontier.parked.entries[0].stream];
+	const char *name = stele__spec(stream->type)->name;
+
+	if (stream->wait == STELE__WAIT_GC)
+		return stele__diag_set(&order->diag, STELE_E_CORRUPT, order_place(order, stream),
+				       "no thread can go on; %s waits for %s, number %" PRIu64
+				       " does not follow %" PRIu64,
+				       name, what[stream->wait], stream->args[0], order->gc_seq);
+	return stele__diag_set(&order->diag, STELE_E_CORRUPT, order_place(order, stream),
+			       "no thread can go on (%" PRIu32 " wait); %s waits for %s %" PRIu64
+			       " to be in another state or at another number",
+			       order->frontier.parked.count, name, what[stream->wait],
+			       stream->wait_id);
+}
+
+int stele__order_step(struct stele__order *order)
+{
+	struct stele__frontier *frontier = &order->frontier;
+	struct stele__stream *stream;
+
+	order->queue_count = 0;
+	if (STELE_LIKELY(order->applied)) {
+		uint32_t index = order->applied - 1;
+		int r = order_read(order, &frontier->streams[index]);
+
+		order->applied = 0;
+		if (STELE_UNLIKELY(order->parting_text)) {
+			stele__kept_release(&order->world.kept, order->parting_text);
+			order->parting_text = 0;
+		}
+		if (r < 0)
+			return r;
+		stele__frontier_advance(frontier, index, r > 0);
+	}
+	if (STELE_UNLIKELY(order->generation->sample_next < order->generation->sample_count) &&
+	    order_sample(order))
+		return 1;
+	while ((stream = stele__frontier_first(frontier)) != NULL) {
+		struct stele__turn turn = {stream, stream->thread};
+		int r;
+
+		order->world.threads[stream->thread].known = true;
+		r = order_rules[stream->type](order, &turn);
+		if (STELE_UNLIKELY(r < 0))
+			return r;
+		if (STELE_LIKELY(r > 0)) {
+			order->applied = (uint32_t)(stream - frontier->streams) + 1;
+			return 1;
+		}
+		r = stele__frontier_park(frontier, order->wait, order->wait_id);
+		if (r < 0)
+			return stele__order_fail_code(order, &turn, r);
+	}
+	return frontier->parked.count ? order_stuck(order) : 0;
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rules: what an event needs, what it changes, what a consumer sees of it. One function an
+ * event (rules are in docs/format.md), in a table by wire number.
+ *
+ * A rule function returns 1: applied, 1-3 events queued; 0: not yet, nothing was changed, the
+ * order's `wait` says for what; negative: the trace is broken, `diag` says how.
+ *
+ * Output events point into the generation's tables, into constants and into the order itself;
+ * they are good until the next event is applied.
+ */
+#ifndef STELE_READ_ORDER_H
+#define STELE_READ_ORDER_H
+
+#include "read/frontier.h"
+#include "read/notes.h"
+
+#define STELE__ORDER_QUEUE 3
+
+/* A constant as text. */
+#define STELE__TEXT(literal) ((struct stele_string){(literal), sizeof(literal) - 1})
+
+enum stele__gc_state { STELE__GC_UNDETERMINED, STELE__GC_IDLE, STELE__GC_RUNNING };
+
+struct stele__order {
+	struct stele__world world;
+	struct stele__frontier frontier;
+	struct stele__generation *generation; /* the reader's */
+	const struct stele__window *window;
+	struct stele__notes *notes;
+	enum stele__gc_state gc_state;
+	uint64_t gc_seq;
+
+	enum stele__wait wait; /* after "not yet" */
+	uint64_t wait_id;
+	struct stele_diag diag; /* after a failure */
+
+	struct stele_event queue[STELE__ORDER_QUEUE];
+	unsigned queue_count;
+	uint32_t applied;      /* stream whose event was queued last, index + 1 */
+	uint32_t parting_text; /* kept for the queued event only */
+	char range_name[STELE_STRING_BYTES_MAX + 32]; /* "stop-the-world (…)" */
+};
+
+/* What a rule works on: the event and the thread it stands in. */
+struct stele__turn {
+	const struct stele__stream *stream;
+	uint32_t thread; /* index */
+};
+
+typedef int (*stele__rule_fn)(struct stele__order *order, const struct stele__turn *turn);
+
+int stele__order_init(struct stele__order *order);
+void stele__order_done(struct stele__order *order);
+
+/* Starts on a loaded generation. 0 or a failure. */
+int stele__order_begin(struct stele__order *order);
+
+/*
+ * Puts the next event or events in the queue. 1; 0: the generation is through; negative: `diag`.
+ * CPU samples are put in by their times.
+ */
+int stele__order_step(struct stele__order *order);
+
+/* ---- for the rule files ---- */
+
+/* What a rule asks of the thread's binding; a thread id is asked for by all of them. */
+enum stele__need {
+	STELE__NEED_PROC = 1,
+	STELE__NEED_GOROUTINE = 2,
+	STELE__NEED_NO_PROC = 4,
+	STELE__NEED_NO_GOROUTINE = 8,
+	STELE__NEED_USER = STELE__NEED_PROC | STELE__NEED_GOROUTINE,
+};
+
+int stele__order_need(struct stele__order *order, const struct stele__turn *turn, unsigned need);
+
+int stele__order_fail(struct stele__order *order, const struct stele__turn *turn,
+		      const char *format, ...) STELE_PRINTF(3, 4);
+
+/* What Go's reader lets pass. */
+void stele__order_warn(struct stele__order *order, const struct stele__turn *turn,
+		       const char *format, ...) STELE_PRINTF(3, 4);
+
+/* Out of memory, or more than an index can count; never the input's fault. */
+int stele__order_fail_code(struct stele__order *order, const struct stele__turn *turn, int code);
+
+STELE_INLINE int stele__order_wait(struct stele__order *order, enum stele__wait wait, uint64_t id)
+{
+	order->wait = wait;
+	order->wait_id = id;
+	return 0;
+}
+
+/* A new output event in the thread's present context. */
+struct stele_event *stele__order_emit(struct stele__order *order, const struct stele__turn *turn,
+				      enum stele_event_kind kind);
+
+struct stele_event *stele__order_emit_transition(struct stele__order *order,
+						 const struct stele__turn *turn,
+						 enum stele_resource_kind resource, uint64_t id,
+						 enum stele_resource_state from,
+						 enum stele_resource_state to);
+
+/* The stack or string with this id in the event; an unknown one is a failure. 0 or negative. */
+int stele__order_stack(struct stele__order *order, const struct stele__turn *turn, uint64_t id,
+		       uint32_t *ret_stack);
+int stele__order_string(struct stele__order *order, const struct stele__turn *turn, uint64_t id,
+			struct stele_string *ret_text);
+/* As above, as a text that outlives the generation; no reference is taken. */
+int stele__order_keep(struct stele__order *order, const struct stele__turn *turn, uint64_t id,
+		      uint32_t *ret_kept);
+
+STELE_INLINE struct stele__thread *stele__order_thread(struct stele__order *order,
+						       const struct stele__turn *turn)
+{
+	return &order->world.threads[turn->thread];
+}
+
+/* The thread's goroutine, NULL if it has none or an unknown one. */
+STELE_INLINE struct stele__goroutine *stele__order_goroutine(struct stele__order *order,
+							     const struct stele__turn *turn)
+{
+	uint32_t i = stele__world_goroutine_of(&order->world, stele__order_thread(order, turn));
+
+	return i == STELE__NOTHING ? NULL : &order->world.goroutines[i];
+}
+
+/* Is n the number that follows in this generation? */
+STELE_INLINE bool stele__order_follows(const struct stele__order *order, uint64_t seq_generation,
+				       uint64_t seq, uint64_t n)
+{
+	return seq_generation == order->generation->number && n == seq + 1;
+}
+
+/* Binds; the thread without id is never bound. */
+STELE_INLINE void stele__order_bind_goroutine(struct stele__thread *thread, uint64_t id,
+					      uint32_t index)
+{
+	if (thread->id == STELE_NONE_ID)
+		return;
+	thread->goroutine = id;
+	thread->goroutine_hint = index;
+}
+
+STELE_INLINE void stele__order_unbind_goroutine(struct stele__thread *thread)
+{
+	thread->goroutine = STELE_NONE_ID;
+}
+
+enum stele_resource_state stele__order_go_state(unsigned status);
+enum stele_resource_state stele__order_proc_state(unsigned status);
+
+#define STELE__RULE(name)                                                                          \
+	int stele__rule_##name(struct stele__order *order, const struct stele__turn *turn)
+
+STELE__RULE(proc_status);
+STELE__RULE(proc_start);
+STELE__RULE(proc_stop);
+STELE__RULE(proc_steal);
+STELE__RULE(procs_change);
+STELE__RULE(go_status);
+STELE__RULE(go_create);
+STELE__RULE(go_create_syscall);
+STELE__RULE(go_start);
+STELE__RULE(go_leave); /* GoDestroy, GoStop, GoBlock */
+STELE__RULE(go_destroy_syscall);
+STELE__RULE(go_unblock);
+STELE__RULE(go_switch);
+STELE__RULE(go_syscall_begin);
+STELE__RULE(go_syscall_end);
+STELE__RULE(go_syscall_end_blocked);
+STELE__RULE(gc_active);
+STELE__RULE(gc_begin);
+STELE__RULE(gc_end);
+STELE__RULE(stw_begin);
+STELE__RULE(stw_end);
+STELE__RULE(assist_active);
+STELE__RULE(assist_begin);
+STELE__RULE(assist_end);
+STELE__RULE(sweep_active);
+STELE__RULE(sweep_begin);
+STELE__RULE(sweep_end);
+STELE__RULE(heap_metric); /* HeapAlloc, HeapGoal */
+STELE__RULE(label);
+STELE__RULE(task_begin);
+STELE__RULE(task_end);
+STELE__RULE(region_begin);
+STELE__RULE(region_end);
+STELE__RULE(log);
+STELE__RULE(experimental);
+
+#endif

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+#include "supervise/binary.h"
+
+#include <elfutils/libdwfl.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "supervise/elffile.h"
+#include "supervise/symtab.h"
+
+struct stele_binary {
+	int fd; /* until it is loaded; -1: not found */
+	bool loaded;
+	uint32_t build_id_bytes;
+	uint8_t build_id[STELE_BUILD_ID_MAX];
+	Dwfl *dwfl;
+	Dwarf_Addr dwarf_bias;
+	struct stele_debuginfo *dwarf;
+	struct stele_symtab symtab;
+	char path[];
+};
+
+static bool binary_has_build_id(int fd, const struct stele_module *module)
+{
+	struct stele_elffile image;
+
+	if (stele__elffile_read(fd, &image) < 0)
+		return false;
+	/* A module without build-id is believed: nothing tells its file from another. */
+	return module->build_id_bytes == 0 ||
+	       (image.build_id_bytes == module->build_id_bytes &&
+		!memcmp(image.build_id, module->build_id, image.build_id_bytes));
+}
+
+/* The file at `path` if it is the module's; -1: it is not. O_NONBLOCK: it may be a pipe now. */
+static int binary_try(const char *path, const struct stele_module *module)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && binary_has_build_id(fd, module))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/*
+ * Where the file may be: at its path as the process sees it, at its path as we see it; if it was
+ * deleted, as the process's mapping or its program.
+ */
+static int binary_search(int pid, const struct stele_module *module, const char *path)
+{
+	char other[PATH_MAX + 64];
+	int fd = -1;
+
+	if (pid && path[0] == '/') {
+		snprintf(other, sizeof(other), "/proc/%d/root%s", pid, path);
+		fd = binary_try(other, module);
+	}
+	if (fd < 0 && path[0] == '/')
+		fd = binary_try(path, module);
+	if (fd < 0 && pid) {
+		snprintf(other, sizeof(other), "/proc/%d/map_files/%llx-%llx", pid,
+			 (unsigned long long)module->start, (unsigned long long)module->end);
+		fd = binary_try(other, module);
+	}
+	/* Without a build-id it could be any module. */
+	if (fd < 0 && pid && module->build_id_bytes) {
+		snprintf(other, sizeof(other), "/proc/%d/exe", pid);
+		fd = binary_try(other, module);
+	}
+	return fd;
+}
+
+struct stele_binary *stele__binary_open(int pid, const struct stele_module *module,
+					const char *path)
+{
+	struct stele_binary *binary = calloc(1, sizeof(*binary) + module->path_bytes + 1);
+
+	if (!binary)
+		return NULL;
+	memcpy(binary->path, path, module->path_bytes);
+	binary->build_id_bytes =
+		module->build_id_bytes <= STELE_BUILD_ID_MAX ? module->build_id_bytes : 0;
+	memcpy(binary->build_id, module->build_id, binary->build_id_bytes);
+	binary->fd = binary_search(pid, module, binary->path);
+	return binary;
+}
+
+bool stele__binary_is(const struct stele_binary *binary, const struct stele_module *module,
+		      const char *path)
+{
+	return binary->build_id_bytes == module->build_id_bytes &&
+	       !memcmp(binary->build_id, module->build_id, binary->build_id_bytes) &&
+	       strlen(binary->path) == module->path_bytes &&
+	       !memcmp(binary->path, path, module->path_bytes);
+}
+
+const char *stele__binary_path(const struct stele_binary *binary)
+{
+	return binary->path;
+}
+
+/* The file is always given by descriptor: nothing is to be searched. */
+static int binary_find_elf(Dwfl_Module *module, void **user, const char *name, Dwarf_Addr base,
+			   char **file, Elf **elf)
+{
+	(void)module;
+	(void)user;
+	(void)name;
+	(void)base;
+	(void)file;
+	(void)elf;
+	return -1;
+}
+
+static const Dwfl_Callbacks binary_callbacks = {
+	.find_elf = binary_find_elf,
+	.find_debuginfo = dwfl_standard_find_debuginfo,
+};
+
+static void binary_load(struct stele_binary *binary)
+{
+	Dwfl_Module *module;
+	GElf_Addr bias;
+	Dwarf *dwarf;
+	Elf *elf;
+
+	binary->loaded = true;
+	if (binary->fd < 0)
+		return;
+	binary->dwfl = dwfl_begin(&binary_callbacks);
+	if (!binary->dwfl)
+		return;
+	dwfl_report_begin(binary->dwfl);
+	/* At address 0: everything is asked for by its address in the file. */
+	module = dwfl_report_elf(binary->dwfl, binary->path, binary->path, binary->fd, 0, true);
+	dwfl_report_end(binary->dwfl, NULL, NULL);
+	if (!module)
+		return;
+	binary->fd = -1; /* libdwfl's now */
+	elf = dwfl_module_getelf(module, &bias);
+	if (elf)
+		stele__symtab_add(&binary->symtab, elf);
+	dwarf = dwfl_module_getdwarf(module, &binary->dwarf_bias);
+	if (dwarf) {
+		binary->dwarf = stele__debuginfo_new(dwarf);
+		if (dwarf_getelf(dwarf) != elf && binary->dwarf_bias == 0)
+			stele__symtab_add(&binary->symtab, dwarf_getelf(dwarf));
+	}
+	stele__symtab_sort(&binary->symtab);
+}
+
+size_t stele__binary_find(struct stele_binary *binary, uint64_t address, struct stele_place *places,
+			  size_t max)
+{
+	const struct stele_symbol *symbol;
+	size_t count = 0;
+
+	if (!binary->loaded)
+		binary_load(binary);
+	if (binary->dwarf)
+		count = stele__debuginfo_find(binary->dwarf, address - binary->dwarf_bias, places,
+					      max);
+	if (count > 1 || (count == 1 && places[0].function) || max == 0)
+		return count;
+	if (count == 0)
+		places[0] = (struct stele_place){.file = binary->path};
+	symbol = stele__symtab_find(&binary->symtab, address);
+	if (symbol)
+		places[0].function = places[0].linkage = symbol->name;
+	return symbol || count;
+}
+
+void stele__binary_free(struct stele_binary *binary)
+{
+	if (!binary)
+		return;
+	stele__debuginfo_free(binary->dwarf);
+	stele__symtab_done(&binary->symtab);
+	if (binary->dwfl)
+		dwfl_end(binary->dwfl);
+	if (binary->fd >= 0)
+		close(binary->fd);
+	free(binary);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* One file of code that a traced process has loaded, and the names in it. */
+#ifndef STELE_SUPERVISE_BINARY_H
+#define STELE_SUPERVISE_BINARY_H
+
+#include "arena/layout.h"
+#include "supervise/debuginfo.h"
+
+struct stele_binary;
+
+/*
+ * Opens the file of a module entry, whose path (path_bytes long) is `path`. If the file that was
+ * loaded cannot be found any more, the binary has no names. `pid`: the process, 0: unknown. NULL:
+ * no memory.
+ */
+struct stele_binary *stele__binary_open(int pid, const struct stele_module *module,
+					const char *path);
+
+/* Is this the file of that module entry? */
+bool stele__binary_is(const struct stele_binary *binary, const struct stele_module *module,
+		      const char *path);
+
+const char *stele__binary_path(const struct stele_binary *binary);
+
+/*
+ * The places of an address of the file, innermost first. Returns their number; 0: no name. Strings
+ * live as long as the binary.
+ */
+size_t stele__binary_find(struct stele_binary *binary, uint64_t address, struct stele_place *places,
+			  size_t max);
+
+void stele__binary_free(struct stele_binary *binary);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#include "supervise/liveness.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* 0: not a number ("." and ".."). */
+static uint32_t liveness_tid(const char *name)
+{
+	uint32_t tid = 0;
+
+	for (; *name >= '0' && *name <= '9'; name++)
+		tid = tid * 10 + (uint32_t)(*name - '0');
+	return *name ? 0 : tid;
+}
+
+int64_t stele__liveness_threads(int pid, uint32_t *tids, size_t max)
+{
+	_Alignas(struct dirent64) char buffer[16384];
+	char path[64];
+	int64_t count = 0;
+	ssize_t got;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	while ((got = getdents64(fd, buffer, sizeof(buffer))) > 0) {
+		for (ssize_t at = 0; at < got;) {
+			const struct dirent64 *entry = (const void *)(buffer + at);
+			uint32_t tid = liveness_tid(entry->d_name);
+
+			if (tid && (size_t)count < max)
+				tids[count] = tid;
+			count += tid != 0;
+			at += entry->d_reclen;
+		}
+	}
+	if (got < 0)
+		count = errno == ENOENT || errno == ESRCH ? 0 : -errno;
+	close(fd);
+	return count;
+}

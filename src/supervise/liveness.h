@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* Which threads of a process exist. */
+#ifndef STELE_SUPERVISE_LIVENESS_H
+#define STELE_SUPERVISE_LIVENESS_H
+
+#include "base/compiler.h"
+
+/*
+ * Stores the ids of a process's threads, at most max; returns their number, which may be more.
+ * 0: there is no such process; -errno: unknown. Allocates nothing.
+ */
+int64_t stele__liveness_threads(int pid, uint32_t *tids, size_t max);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Running one program and recording it: `stele record`, without its command line.
+ *
+ * The program is run whenever it can be run. What keeps it from being recorded is said, and does
+ * not change its status.
+ */
+#ifndef STELE_SUPERVISE_SESSION_H
+#define STELE_SUPERVISE_SESSION_H
+
+#include <limits.h>
+
+#include "drain/drain.h"
+
+/* The supervisor's own exit statuses, as env(1) and the shells have them. */
+enum stele_session_status {
+	STELE_SESSION_FAILED = 125, /* Stele failed and the program was not run, or nothing
+				     * of its trace could be written */
+	STELE_SESSION_NOT_EXECUTABLE = 126,
+	STELE_SESSION_NOT_FOUND = 127,
+};
+
+/* What to record. Threads and their states always are. */
+enum stele_events {
+	STELE_EVENTS_LOCK = 1,
+	STELE_EVENTS_SYSCALL = 2,
+	STELE_EVENTS_USER = 4,
+	STELE_EVENTS_ALL = STELE_EVENTS_LOCK | STELE_EVENTS_SYSCALL | STELE_EVENTS_USER,
+};
+
+enum stele_say { STELE_SAY_ERROR, STELE_SAY_WARNING, STELE_SAY_DETAIL };
+
+struct stele_session_options {
+	char **argv;	    /* the program and its arguments, NULL at the end */
+	const char *output; /* %p: its pid; NULL: PROGRAM.PID.trace */
+	bool force;	    /* replace an existing file */
+	bool disabled;	    /* run it untraced */
+	unsigned version;   /* header: 23, 25 or 26 */
+	uint32_t reentry;   /* enum stele_reentry */
+	uint32_t on_full;   /* enum stele_on_full */
+	uint32_t events;    /* of enum stele_events */
+	uint64_t arena_bytes;
+
+	/* One sentence at a time, without newline and full stop. */
+	void (*say)(void *arg, enum stele_say level, const char *sentence);
+	void *arg;
+};
+
+struct stele_session_result {
+	int status;    /* for exit() */
+	bool recorded; /* there is a trace: the rest is set */
+	char path[PATH_MAX];
+	uint64_t file_bytes;
+	uint64_t wall_ns;
+	bool cut_short; /* writing failed in the middle */
+	struct stele_ending ending;
+	struct stele_drain_stats drain;
+	uint64_t offsets_only;	/* addresses for which only module + offset is known */
+	char worst_module[256]; /* where most of these are; "": none */
+	uint64_t symbols_ns;
+	uint64_t tick_ns_max;
+	uint64_t images; /* program images: 1 + execs */
+	const char *clock;
+};
+
+/*
+ * Runs the program to its end. Threads: call from the only thread of the process; waits for no
+ * other child. Signals are taken over meanwhile (signals.h).
+ */
+void stele__session_run(const struct stele_session_options *options,
+			struct stele_session_result *ret_result);
+
+#endif

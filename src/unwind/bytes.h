@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bounded reading of unwind data: every read is inside [at, end), or sets `bad` and yields 0.
+ * (The cursor of the trace format belongs to another layer and reports other errors.)
+ */
+#ifndef STELE_UNWIND_BYTES_H
+#define STELE_UNWIND_BYTES_H
+
+#include <string.h>
+
+#include "base/compiler.h"
+
+struct stele_bytes {
+	const uint8_t *at;
+	const uint8_t *end;
+	bool bad;
+};
+
+STELE_INLINE size_t stele__bytes_left(const struct stele_bytes *b)
+{
+	return b->bad ? 0 : (size_t)(b->end - b->at);
+}
+
+STELE_INLINE uint64_t stele__bytes_fixed(struct stele_bytes *b, size_t bytes)
+{
+	uint64_t v = 0;
+
+	if (stele__bytes_left(b) < bytes) {
+		b->bad = true;
+		return 0;
+	}
+	memcpy(&v, b->at, bytes); /* little-endian, as both machines are */
+	b->at += bytes;
+	return v;
+}
+
+STELE_INLINE uint8_t stele__bytes_u8(struct stele_bytes *b)
+{
+	return (uint8_t)stele__bytes_fixed(b, 1);
+}
+
+STELE_INLINE uint32_t stele__bytes_u32(struct stele_bytes *b)
+{
+	return (uint32_t)stele__bytes_fixed(b, 4);
+}
+
+STELE_INLINE void stele__bytes_skip(struct stele_bytes *b, uint64_t bytes)
+{
+	if (stele__bytes_left(b) < bytes)
+		b->bad = true;
+	else
+		b->at += bytes;
+}
+
+/* At most ten bytes each; what does not fit in 64 bits is bad. */
+uint64_t stele__bytes_uleb(struct stele_bytes *b);
+int64_t stele__bytes_sleb(struct stele_bytes *b);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One row of unwind information: how to get from a pc's frame to its caller's, in 64 bits, and the
+ * cache of rows that all threads share.
+ *
+ *   63      48 47      32 31        8 7   6 5   3 2   0
+ *   | ra / 8  |  fp / 8  |   cfa     | ra  | fp  | cfa |
+ *      signed    signed     signed    kind  kind  kind
+ */
+#ifndef STELE_UNWIND_ROW_H
+#define STELE_UNWIND_ROW_H
+
+#include "base/compiler.h"
+
+/* The canonical frame address: the stack pointer before the call that made the frame. */
+enum stele_cfa_kind {
+	STELE_CFA_UNKNOWN, /* no data, or data that this reader does not use: the walk ends */
+	STELE_CFA_SP,	   /* sp + cfa */
+	STELE_CFA_FP,	   /* fp + cfa */
+	STELE_CFA_AT_FP,   /* the word at fp + cfa: functions that realign their stack */
+	STELE_CFA_SIGNAL,  /* the kernel's signal frame: registers are in it */
+	STELE_CFA_END,	   /* the outermost frame */
+};
+
+enum stele_fp_kind {
+	STELE_FP_SAME,	 /* the function does not touch it */
+	STELE_FP_AT_CFA, /* saved at cfa + fp */
+	STELE_FP_AT_FP,	 /* saved at fp + fp */
+	STELE_FP_LOST,
+};
+
+enum stele_ra_kind {
+	STELE_RA_AT_CFA, /* at cfa + ra */
+	STELE_RA_LINK,	 /* still in the link register (AArch64 leaf functions) */
+};
+
+typedef uint64_t stele_row_bits; /* 0: UNKNOWN */
+
+struct stele_row {
+	enum stele_cfa_kind cfa_kind;
+	enum stele_fp_kind fp_kind;
+	enum stele_ra_kind ra_kind;
+	int32_t cfa, fp, ra;
+};
+
+STELE_INLINE struct stele_row stele__row_unpack(stele_row_bits bits)
+{
+	return (struct stele_row){
+		.cfa_kind = (enum stele_cfa_kind)(bits & 7),
+		.fp_kind = (enum stele_fp_kind)(bits >> 3 & 7),
+		.ra_kind = (enum stele_ra_kind)(bits >> 6 & 3),
+		.cfa = (int32_t)bits >> 8,
+		.fp = (int16_t)(bits >> 32) * 8,
+		.ra = (int16_t)(bits >> 48) * 8,
+	};
+}
+
+/* 0 if a number does not fit: such a function's frames cannot be walked. */
+stele_row_bits stele__row_pack(const struct stele_row *row);
+
+/*
+ * The row that applies at pc, from the cache or computed from .eh_frame.
+ * Threads: any. Signals: safe, bounded time, no locks.
+ */
+stele_row_bits stele__row_find(uintptr_t pc);
+
+#endif

@@ -71,9 +71,11 @@ struct stele_ending {
 };
 
 struct stele_drain_stats {
-	uint64_t records; /* taken from rings */
-	uint64_t events;  /* written to the trace */
-	uint64_t bytes;	  /* written to the sink */
+	uint64_t records;     /* taken from rings */
+	uint64_t events;      /* written to the trace */
+	uint64_t bytes;	      /* written to the sink */
+	uint64_t valid_bytes; /* of these, up to the end of the last whole generation: where to cut
+			       * the file off if the sink failed */
 	uint64_t generations;
 	uint64_t threads; /* ever seen */
 	uint64_t threads_live;

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A thread's place in the trace: its goroutine, its proc, and the waits and system calls that are
+ * open in it. Handlers run inside those, so they nest:
+ *
+ *   GO_BLOCK ─┐ waiting              GoBlock
+ *             │ SYSCALL_BEGIN ─┐     GoUnblock GoStart GoSyscallBegin     (bridge, then the event)
+ *             │ SYSCALL_END   ─┘     GoSyscallEnd GoBlock                 (the event, then back)
+ *   GO_WAKE  ─┘                      GoUnblock GoStart
+ *
+ * Invariant between two records: if the innermost interval is of the goroutine the thread has,
+ * that goroutine is in the interval's state (or another thread has unblocked it).
+ */
+#include "drain/machine.h"
+
+/* Frames further apart than this are taken to lie on different stacks if the bounds are unknown. */
+#define STACK_DISTANCE_MAX 65536u
+
+static void context_leave(struct stele_drain *d, struct stele_drain_thread *t, uint64_t time)
+{
+	if (t->go->state == STELE_GO_WAITING)
+		stele__go_unblock(d, t, t->go, 0, time);
+	else if (t->go->state == STELE_GO_SYSCALL)
+		stele__syscall_end(d, t, time);
+	if (t->go->state == STELE_GO_RUNNING && t->proc)
+		return;
+	if (!t->proc)
+		stele__proc_start(d, t, &d->procs[t->slot_index], time);
+	if (t->go->state == STELE_GO_RUNNABLE)
+		stele__go_start(d, t, t->go, time);
+}
+
+/* A thread that has no goroutine of its own (any more) gets one for the moment. */
+static void context_borrow(struct stele_drain *d, struct stele_drain_thread *t, uint64_t time)
+{
+	struct stele_drain_go *go = stele__go_appear(d, t, d->go_private++, time);
+
+	if (go)
+		go->bridge = true;
+}
+
+void stele__context_run(struct stele_drain *d, struct stele_drain_thread *t, uint64_t time)
+{
+	if (!t->begun)
+		stele__thread_introduce(d, t, t->goroutine, time);
+	stele__context_mention(d, t, time);
+	if (t->go && t->go->state == STELE_GO_RUNNING && t->proc)
+		return;
+	d->stats.bridged++;
+	t->settle = true;
+	if (t->go)
+		context_leave(d, t, time);
+	else
+		context_borrow(d, t, time);
+}
+
+/* The innermost interval of the goroutine that t has. */
+static const struct stele_drain_interval *interval_of(const struct stele_drain_thread *t)
+{
+	for (uint32_t i = t->depth; i > 0; i--)
+		if (t->intervals[i - 1].g == t->go->id)
+			return &t->intervals[i - 1];
+	return NULL;
+}
+
+void stele__context_settle(struct stele_drain *d, struct stele_drain_thread *t, uint64_t time)
+{
+	const struct stele_drain_interval *top;
+
+	if (!t->settle)
+		return;
+	t->settle = false;
+	if (!t->go || t->go->state != STELE_GO_RUNNING)
+		return;
+	top = interval_of(t);
+	if (top) {
+		if (top->syscall)
+			stele__syscall_begin(d, t, top->stack, time);
+		else
+			stele__go_block(d, t, top->wait, top->stack, time);
+	} else if (t->go->bridge) {
+		stele__go_destroy(d, t, time);
+		stele__proc_stop(d, t, time);
+	}
+}
+
+static bool stack_holds(const struct stele_slot *slot, uint64_t frame)
+{
+	return frame >= stele__load_relaxed(&slot->stack_low) &&
+	       frame < stele__load_relaxed(&slot->stack_high);
+}
+
+/*
+ * Does code at frame `now` prove that the code that began `open` has been left by longjmp? On one
+ * stack, whoever runs inside an interval runs below it. An alternate stack that lies within the
+ * thread's own one can deceive this; the interval then counts as left although it is not.
+ */
+static bool interval_is_left(const struct stele_drain_thread *t,
+			     const struct stele_drain_interval *open, uint64_t now)
+{
+	if (!now || !open->frame || now < open->frame)
+		return false;
+	if (stele__load_relaxed(&t->slot->stack_high))
+		return stack_holds(t->slot, open->frame) && stack_holds(t->slot, now);
+	return now - open->frame <= STACK_DISTANCE_MAX;
+}
+
+static void interval_drop_left(struct stele_drain *d, struct stele_drain_thread *t, uint64_t frame,
+			       uint64_t time)
+{
+	uint32_t keep = t->depth;
+
+	while (keep && interval_is_left(t, &t->intervals[keep - 1], frame))
+		keep--;
+	if (keep == t->depth)
+		return;
+	stele__context_run(d, t, time);
+	t->depth = keep;
+	t->settle = true;
+}
+
+/*
+ * Fibers that blocked here are resumed by GO_UNBLOCK and GO_START, anywhere: nothing tells this
+ * thread, so what they left behind goes when it is in the way.
+ */
+static void interval_purge(struct stele_drain *d, struct stele_drain_thread *t)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < t->depth; i++) {
+		const struct stele_drain_interval *open = &t->intervals[i];
+		const struct stele_drain_go *go = stele__go_find(d, open->g);
+
+		if (go == t->go || (go && go->state == STELE_GO_WAITING && t->depth < 8))
+			t->intervals[kept++] = *open;
+	}
+	t->depth = kept;
+}
+
+void stele__interval_open(struct stele_drain *d, struct stele_drain_thread *t,
+			  const struct stele_drain_interval *interval, uint64_t time)
+{
+	struct stele_drain_interval *top;
+
+	interval_drop_left(d, t, interval->frame, time);
+	stele__context_run(d, t, time);
+	if (t->go && t->depth && t->intervals[t->depth - 1].g != t->go->id)
+		interval_purge(d, t);
+	if (t->go && t->depth < STELE_INTERVALS_MAX) {
+		top = &t->intervals[t->depth++];
+		*top = *interval;
+		top->g = t->go->id;
+		t->settle = true;
+	}
+	stele__context_settle(d, t, time);
+}
+
+void stele__interval_close(struct stele_drain *d, struct stele_drain_thread *t, uint64_t token,
+			   uint64_t time)
+{
+	uint32_t at = t->depth;
+	struct stele_drain_go *go;
+
+	while (at && t->intervals[at - 1].token != token)
+		at--;
+	if (!at || !token)
+		return; /* its beginning was lost */
+	d->stats.bridged += t->depth - at;
+	go = stele__go_find(d, t->intervals[at - 1].g);
+	t->depth = at - 1;
+	/* A fiber's: another one may run here now, or it may run elsewhere. */
+	if (go && !t->go && go->state == STELE_GO_WAITING) {
+		go->owner = t;
+		t->go = go;
+	}
+	if (!go || go != t->go)
+		return;
+	context_leave(d, t, time);
+	t->settle = true;
+	stele__context_settle(d, t, time);
+}
+
+/* In the first generation a thread may simply be there. */
+static void thread_exist(struct stele_drain *d, struct stele_drain_thread *t, uint64_t g,
+			 uint64_t time)
+{
+	struct stele_drain_proc *proc = &d->procs[t->slot_index];
+	struct stele_drain_go *go = stele__go_new(d, g, STELE_GO_RUNNING);
+
+	if (!go)
+		return;
+	proc->state = STELE_PROC_RUNNING;
+	proc->owner = t;
+	t->proc = proc;
+	go->generation = d->generation - 1;
+	go->owner = t;
+	t->go = go;
+	stele__context_mention(d, t, time);
+}
+
+void stele__thread_introduce(struct stele_drain *d, struct stele_drain_thread *t, uint64_t g,
+			     uint64_t time)
+{
+	struct stele_drain_go *go = stele__go_find(d, g);
+
+	t->begun = true;
+	t->announce = true;
+	t->goroutine = g;
+	if (go && go->state == STELE_GO_RUNNABLE && !go->owner) {
+		stele__proc_start(d, t, &d->procs[t->slot_index], time);
+		stele__go_start(d, t, go, time);
+		go->epoch = 1;
+		return;
+	}
+	if (go || g == 0 || g >= STELE_GO_ID_MAX) {
+		d->stats.unexplained++;
+		t->goroutine = g = d->go_private++;
+	}
+	if (d->generation == 1 && d->procs[t->slot_index].state == STELE_PROC_BAD)
+		thread_exist(d, t, g, time);
+	else
+		stele__go_appear(d, t, g, time);
+	if (t->go)
+		t->go->epoch = 1;
+}
+
+void stele__thread_close(struct stele_drain *d, struct stele_drain_thread *t, uint64_t time)
+{
+	t->ended = true;
+	if (!t->begun)
+		return;
+	stele__context_mention(d, t, time);
+	t->depth = 0;
+	t->settle = false;
+	if (t->go && t->go->state != STELE_GO_RUNNING && t->go->id != t->goroutine &&
+	    !t->go->bridge) {
+		t->go->owner = NULL; /* a fiber that blocked here lives on */
+		t->go = NULL;
+	}
+	if (t->go) {
+		context_leave(d, t, time);
+		stele__go_destroy(d, t, time);
+	}
+	if (t->proc)
+		stele__proc_stop(d, t, time);
+}

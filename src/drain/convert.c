@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One record becomes the events that say the same to a reader, bridges included.
+ *
+ * Legality does not rest on the records: each function looks at the tracked state and makes what it
+ * needs, so a lost or forged record costs truth, never validity.
+ */
+#include <stdlib.h>
+
+#include "drain/machine.h"
+
+/* A record on its way: its words, its time in the trace, its name. */
+struct convert_job {
+	struct stele_drain *d;
+	struct stele_drain_thread *t;
+	const struct stele_record *r;
+	uint64_t time;
+	uint64_t token;
+	bool force;
+};
+
+static uint32_t high(uint64_t word)
+{
+	return (uint32_t)(word >> 32);
+}
+
+static uint32_t low(uint64_t word)
+{
+	return (uint32_t)word;
+}
+
+static bool convert_thread_begin(const struct convert_job *j)
+{
+	if (j->t->begun) {
+		j->d->stats.unexplained++;
+		return true;
+	}
+	if ((j->r->b & STELE_THREAD_CREATED) && !j->force && j->r->a && j->r->a < STELE_GO_ID_MAX &&
+	    !stele__go_find(j->d, j->r->a))
+		return false;
+	stele__thread_introduce(j->d, j->t, j->r->a, j->time);
+	return true;
+}
+
+static void convert_go_create(const struct convert_job *j)
+{
+	uint64_t g = j->r->a;
+
+	if (g == 0 || g >= STELE_GO_ID_MAX || stele__go_find(j->d, g)) {
+		j->d->stats.unexplained++;
+		return;
+	}
+	stele__context_run(j->d, j->t, j->time);
+	if (j->t->proc)
+		stele__go_create(j->d, j->t, g, j->r->b, low(j->r->c), j->time);
+	stele__context_settle(j->d, j->t, j->time);
+}
+
+/* The goroutine can end only where it runs: for an instant, on the canceller's proc. */
+static void convert_go_cancel(const struct convert_job *j)
+{
+	struct stele_drain_go *go = stele__go_find(j->d, j->r->a);
+	struct stele_drain_go *self;
+
+	if (!go || go->owner || go->state != STELE_GO_RUNNABLE) {
+		j->d->stats.unexplained++;
+		return;
+	}
+	stele__context_run(j->d, j->t, j->time);
+	self = j->t->go;
+	if (!self)
+		return;
+	j->d->stats.bridged++;
+	stele__go_stop(j->d, j->t, STELE_WAIT_CODE_UNSPECIFIED, 0, j->time);
+	stele__go_start(j->d, j->t, go, j->time);
+	stele__go_destroy(j->d, j->t, j->time);
+	stele__go_start(j->d, j->t, self, j->time);
+	stele__context_settle(j->d, j->t, j->time);
+}
+
+/* Takes g away from the thread it runs on, whose record of that was lost. */
+static void go_take_away(struct stele_drain *d, struct stele_drain_go *go, uint64_t time)
+{
+	struct stele_drain_thread *o = go->owner;
+
+	d->stats.bridged++;
+	stele__context_run(d, o, time);
+	o->settle = false;
+	stele__go_stop(d, o, STELE_WAIT_CODE_UNSPECIFIED, 0, time);
+}
+
+/* What t runs or waits with at present makes room for another goroutine. */
+static void thread_detach(struct stele_drain *d, struct stele_drain_thread *t, uint64_t time)
+{
+	if (!t->go)
+		return;
+	if (t->go->state == STELE_GO_RUNNING || t->go->state == STELE_GO_SYSCALL) {
+		go_take_away(d, t->go, time);
+		return;
+	}
+	t->go->owner = NULL;
+	t->go = NULL;
+}
+
+static void go_make_runnable(const struct convert_job *j, struct stele_drain_go *go)
+{
+	if (go->state == STELE_GO_WAITING) {
+		j->d->stats.bridged++;
+		stele__go_unblock(j->d, j->t, go, 0, j->time);
+	} else if (go->state != STELE_GO_RUNNABLE && go->owner) {
+		go_take_away(j->d, go, j->time);
+	}
+}
+
+static void go_start_here(const struct convert_job *j, struct stele_drain_go *go)
+{
+	struct stele_drain_thread *t = j->t;
+
+	thread_detach(j->d, t, j->time);
+	if (!t->proc) {
+		j->d->stats.bridged++;
+		stele__proc_start(j->d, t, &j->d->procs[t->slot_index], j->time);
+	}
+	if (!go) {
+		j->d->stats.bridged++;
+		go = stele__go_create(j->d, t, j->r->a, 0, 0, j->time);
+	}
+	if (!go)
+		return;
+	go_make_runnable(j, go);
+	if (go->state == STELE_GO_RUNNABLE)
+		stele__go_start(j->d, t, go, j->time);
+	if (!t->goroutine)
+		t->goroutine = go->id;
+}
+
+static bool convert_go_start(const struct convert_job *j)
+{
+	struct stele_drain_go *go = stele__go_find(j->d, j->r->a);
+	bool here = go && j->t->go == go && go->state == STELE_GO_RUNNING;
+	bool next = go && j->r->b == go->epoch + 1 && (here || go->state == STELE_GO_RUNNABLE);
+	bool stale = go && j->r->b <= go->epoch;
+
+	if (j->r->a == 0 || j->r->a >= STELE_GO_ID_MAX) {
+		j->d->stats.unexplained++;
+		return true;
+	}
+	if (!next && !stale && !j->force)
+		return false;
+	if (!j->t->begun)
+		stele__context_run(j->d, j->t, j->time);
+	j->t->settle = false;
+	go = stele__go_find(j->d, j->r->a);
+	if (!go || j->t->go != go || go->state != STELE_GO_RUNNING)
+		go_start_here(j, go);
+	go = stele__go_find(j->d, j->r->a);
+	if (go && go->epoch < j->r->b)
+		go->epoch = j->r->b;
+	return true;
+}
+
+static bool convert_go_unblock(const struct convert_job *j)
+{
+	struct stele_drain_go *go = stele__go_find(j->d, j->r->a);
+	bool next = go && j->r->b == go->epoch + 1 && go->state == STELE_GO_WAITING;
+	bool stale = go && j->r->b <= go->epoch;
+
+	if (!next && !stale && !j->force)
+		return false;
+	if (!go || stale) {
+		j->d->stats.unexplained++;
+		return true;
+	}
+	go->epoch = j->r->b;
+	if (go->state == STELE_GO_WAITING)
+		stele__go_unblock(j->d, j->t, go, low(j->r->c), j->time);
+	else
+		j->d->stats.unexplained++;
+	return true;
+}
+
+static void convert_go_stop(const struct convert_job *j)
+{
+	if (!j->t->go) {
+		j->d->stats.unexplained++;
+		return;
+	}
+	stele__context_run(j->d, j->t, j->time);
+	j->t->settle = false;
+	stele__go_stop(j->d, j->t, low(j->r->a), high(j->r->a), j->time);
+}
+
+static void convert_go_destroy(const struct convert_job *j)
+{
+	if (!j->t->go) {
+		j->d->stats.unexplained++;
+		return;
+	}
+	stele__context_run(j->d, j->t, j->time);
+	j->t->settle = false;
+	if (j->t->go->id == j->t->goroutine)
+		j->t->goroutine = 0;
+	stele__go_destroy(j->d, j->t, j->time);
+}
+
+static void convert_begin(const struct convert_job *j, bool syscall)
+{
+	const struct stele_drain_interval interval = {
+		.token = j->token,
+		.frame = j->r->c,
+		.stack = high(j->r->a),
+		.wait = (uint16_t)(low(j->r->a) < STELE__WAIT_COUNT ? low(j->r->a) : 0),
+		.syscall = syscall,
+	};
+
+	stele__interval_open(j->d, j->t, &interval, j->time);
+}
+
+static bool convert_proc_start(const struct convert_job *j)
+{
+	struct stele_drain_proc *proc = stele__proc_find(j->d, j->r->a);
+	bool next = proc && j->r->b == proc->epoch + 1 && !proc->owner;
+	bool stale = proc && j->r->b <= proc->epoch;
+
+	if (!proc) {
+		j->d->stats.unexplained++;
+		return true;
+	}
+	if (!next && !stale && !j->force)
+		return false;
+	if (proc->epoch < j->r->b)
+		proc->epoch = j->r->b;
+	if (proc == j->t->proc)
+		return true;
+	if (proc->owner) {
+		j->d->stats.bridged++;
+		thread_detach(j->d, proc->owner, j->time);
+		if (proc->owner)
+			stele__proc_stop(j->d, proc->owner, j->time);
+	}
+	j->t->begun = true;
+	if (j->t->proc) {
+		j->d->stats.bridged++;
+		stele__proc_stop(j->d, j->t, j->time);
+	}
+	stele__proc_start(j->d, j->t, proc, j->time);
+	return true;
+}
+
+static void convert_proc_stop(const struct convert_job *j)
+{
+	if (j->t->proc)
+		stele__proc_stop(j->d, j->t, j->time);
+	else
+		j->d->stats.unexplained++;
+}
+
+bool stele__convert(struct stele_drain *d, struct stele_drain_thread *t,
+		    const struct stele_record *r, uint64_t ticks, uint64_t token, bool force)
+{
+	unsigned kind = stele__record_kind(r->header);
+	struct convert_job job = {d, t, r, stele__timeline_wire(&d->timeline, ticks), token, force};
+	bool taken = true;
+
+	if (job.time < d->floor)
+		job.time = d->floor;
+	switch (kind) {
+	case STELE_KIND_THREAD_BEGIN:
+		taken = convert_thread_begin(&job);
+		break;
+	case STELE_KIND_THREAD_END:
+		stele__thread_close(d, t, job.time);
+		break;
+	case STELE_KIND_GO_CREATE:
+		convert_go_create(&job);
+		break;
+	case STELE_KIND_GO_CANCEL:
+		convert_go_cancel(&job);
+		break;
+	case STELE_KIND_GO_START:
+		taken = convert_go_start(&job);
+		break;
+	case STELE_KIND_GO_STOP:
+		convert_go_stop(&job);
+		break;
+	case STELE_KIND_GO_DESTROY:
+		convert_go_destroy(&job);
+		break;
+	case STELE_KIND_GO_BLOCK:
+		convert_begin(&job, false);
+		break;
+	case STELE_KIND_SYSCALL_BEGIN:
+		convert_begin(&job, true);
+		break;
+	case STELE_KIND_GO_WAKE:
+	case STELE_KIND_SYSCALL_END:
+		stele__interval_close(d, t, r->a, job.time);
+		break;
+	case STELE_KIND_GO_UNBLOCK:
+		taken = convert_go_unblock(&job);
+		break;
+	case STELE_KIND_PROC_START:
+		taken = convert_proc_start(&job);
+		break;
+	case STELE_KIND_PROC_STOP:
+		convert_proc_stop(&job);
+		break;
+	default:
+		stele__payload_convert(d, t, r, job.time);
+		break;
+	}
+	if (taken)
+		d->stats.events_by_kind[kind < STELE__KIND_COUNT ? kind : 0]++;
+	return taken;
+}
+
+/* May this record be used at another place of its stream than its own? */
+static bool convert_is_movable(const struct stele_drain *d, const struct stele_drain_thread *t,
+			       unsigned kind)
+{
+	(void)d;
+	switch (kind) {
+	case STELE_KIND_THREAD_BEGIN:
+		return !t->begun;
+	case STELE_KIND_GO_BLOCK:
+	case STELE_KIND_SYSCALL_BEGIN:
+	case STELE_KIND_GO_START:
+	case STELE_KIND_GO_STOP:
+	case STELE_KIND_GO_DESTROY:
+	case STELE_KIND_PROC_START:
+	case STELE_KIND_PROC_STOP:
+		return false;
+	default:
+		return true; /* stateless, or named by an id or a token of its own */
+	}
+}
+
+void stele__convert_late(struct stele_drain *d, struct stele_drain_thread *t,
+			 const struct stele_record *r, uint64_t ticks, uint64_t token)
+{
+	if (convert_is_movable(d, t, stele__record_kind(r->header)))
+		stele__convert(d, t, r, ticks, token, true);
+	else
+		d->stats.late_discarded++;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bytes on their way out: one lane of batches for each thread, and the buffer before the sink.
+ *
+ * A lane's buffer starts small (thousands of threads are idle) and doubles up to LANE_BYTES_MAX;
+ * a full one is written out. Nothing here fails towards the caller: without memory a lane stays
+ * small, and behind a sink that has failed everything is counted and dropped.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "drain/machine.h"
+
+#define LANE_BYTES_MIN	 512u
+#define LANE_BYTES_MAX	 (32u << 10)
+#define OUTPUT_BYTES_MAX (256u << 10)
+
+int stele__output_init(struct stele_output *o, const struct stele_sink *sink)
+{
+	*o = (struct stele_output){.sink = *sink, .data = malloc(OUTPUT_BYTES_MAX)};
+	return o->data ? 0 : -ENOMEM;
+}
+
+static void output_send(struct stele_output *o, const void *data, size_t bytes)
+{
+	if (!o->error) {
+		int error = o->sink.write(o->sink.arg, data, bytes);
+
+		if (error >= 0) {
+			o->written += bytes;
+			return;
+		}
+		o->error = error;
+	}
+	o->lost += bytes;
+}
+
+void stele__output_flush(struct stele_output *o)
+{
+	if (o->used)
+		output_send(o, o->data, o->used);
+	o->used = 0;
+}
+
+void stele__output_write(struct stele_output *o, const void *data, size_t bytes)
+{
+	if (bytes > OUTPUT_BYTES_MAX - o->used)
+		stele__output_flush(o);
+	if (bytes > OUTPUT_BYTES_MAX) {
+		output_send(o, data, bytes);
+		return;
+	}
+	memcpy(o->data + o->used, data, bytes);
+	o->used += bytes;
+}
+
+void stele__output_batch(struct stele_output *o, struct stele_batch *b)
+{
+	size_t bytes = stele__batch_end(b);
+
+	if (bytes)
+		stele__output_write(o, b->data, bytes);
+}
+
+int stele__lane_init(struct stele_lane *l, uint64_t m)
+{
+	void *data = malloc(LANE_BYTES_MIN);
+
+	if (!data)
+		return -ENOMEM;
+	*l = (struct stele_lane){.batch = stele__batch(data, LANE_BYTES_MIN), .m = m};
+	return 0;
+}
+
+void stele__lane_done(struct stele_lane *l)
+{
+	free(l->batch.data);
+	l->batch.data = NULL;
+}
+
+static bool lane_grow(struct stele_lane *l)
+{
+	uint32_t bytes = l->batch.capacity * 2;
+	void *data;
+
+	if (bytes > LANE_BYTES_MAX)
+		return false;
+	data = realloc(l->batch.data, bytes);
+	if (!data)
+		return false;
+	l->batch.data = data;
+	l->batch.capacity = bytes;
+	return true;
+}
+
+void stele__lane_room(struct stele_drain *d, struct stele_lane *l, uint64_t time)
+{
+	if (stele__batch_is_open(&l->batch)) {
+		if (lane_grow(l))
+			return;
+		stele__lane_flush(d, l);
+	}
+	if (time < l->last)
+		time = l->last;
+	stele__batch_begin(&l->batch, d->generation, l->m, time);
+}
+
+void stele__lane_flush(struct stele_drain *d, struct stele_lane *l)
+{
+	if (!stele__batch_is_open(&l->batch))
+		return;
+	l->last = l->batch.time;
+	stele__output_batch(&d->output, &l->batch);
+	/* Batch times of an ended batch say nothing about the next one. */
+	l->batch.time = 0;
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What Go's format has no place for, in batches of the allocation experiment with a payload kind of
+ * our own, which readers of Go traces carry past:
+ *
+ *   payload := 0x53 version:u ( tag:u length:u bytes[length] )*
+ *
+ * A reader skips tags that it does not know. docs/design/drain.md lists them.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "drain/machine.h"
+#include "drain/own.h"
+
+#define RECORD_BYTES_MAX 8192
+
+struct own_record {
+	uint8_t *at;
+	uint8_t data[RECORD_BYTES_MAX];
+};
+
+int stele__own_init(struct stele_own *own)
+{
+	own->data = malloc(STELE_BATCH_BUFFER_BYTES);
+	if (!own->data)
+		return -ENOMEM;
+	own->batch = stele__batch(own->data, STELE_BATCH_BUFFER_BYTES);
+	own->image = true;
+	return 0;
+}
+
+void stele__own_done(struct stele_own *own)
+{
+	stele__lookup_done(&own->counters, NULL);
+	free(own->data);
+}
+
+static void own_begin(struct own_record *r)
+{
+	r->at = r->data;
+}
+
+static void own_value(struct own_record *r, uint64_t value)
+{
+	if ((size_t)(r->data + sizeof(r->data) - r->at) >= STELE_VARINT_BYTES_MAX)
+		r->at = stele__varint_put(r->at, value);
+}
+
+static void own_text(struct own_record *r, const void *data, size_t bytes)
+{
+	size_t room = (size_t)(r->data + sizeof(r->data) - r->at);
+
+	if (room < STELE_VARINT_BYTES_MAX)
+		return;
+	if (bytes > room - STELE_VARINT_BYTES_MAX)
+		bytes = room - STELE_VARINT_BYTES_MAX;
+	own_value(r, bytes);
+	if (bytes)
+		memcpy(r->at, data, bytes);
+	r->at += bytes;
+}
+
+static void own_string(struct stele_drain *d, struct own_record *r, uint32_t entry)
+{
+	uint32_t bytes = 0;
+	const char *data = stele__entry_string(d, entry, &bytes);
+
+	own_text(r, data, data ? bytes : 0);
+}
+
+static void own_end(struct stele_drain *d, enum stele_own_tag tag, const struct own_record *r)
+{
+	struct stele_batch *b = &d->own.batch;
+	size_t bytes = (size_t)(r->at - r->data);
+
+	if (stele__batch_is_open(b) && stele__batch_room(b) < bytes + 2 * STELE_VARINT_BYTES_MAX)
+		stele__output_batch(&d->output, b);
+	if (!stele__batch_is_open(b)) {
+		stele__batch_begin_experimental(b, STELE_EXPERIMENT_ALLOCFREE, d->generation,
+						STELE_NONE_ID, d->floor);
+		stele__batch_varint(b, STELE_PAYLOAD_STELE);
+		stele__batch_varint(b, STELE_OWN_VERSION);
+	}
+	stele__batch_varint(b, tag);
+	stele__batch_varint(b, bytes);
+	stele__batch_bytes(b, r->data, bytes);
+}
+
+void stele__own_thread(struct stele_drain *d, struct stele_drain_thread *t)
+{
+	struct own_record r;
+
+	own_begin(&r);
+	own_value(&r, t->tid);
+	own_value(&r, t->slot_index);
+	own_value(&r, t->goroutine);
+	own_string(d, &r, t->name);
+	own_end(d, STELE_OWN_THREAD, &r);
+	t->announce = false;
+}
+
+void stele__own_loss(struct stele_drain *d, const struct stele_drain_thread *t, unsigned cause,
+		     unsigned class, uint64_t count)
+{
+	struct own_record r;
+
+	own_begin(&r);
+	own_value(&r, t->tid);
+	own_value(&r, cause);
+	own_value(&r, class);
+	own_value(&r, count);
+	own_end(d, STELE_OWN_LOSS, &r);
+}
+
+void stele__own_module(struct stele_drain *d, uint32_t entry, bool unloaded)
+{
+	const struct stele_entry *e = stele__dictionary_get(d->arena, entry);
+	struct stele_module m;
+	struct own_record r;
+
+	if (!e)
+		return;
+	memcpy(&m, e + 1, sizeof(m));
+	if (m.build_id_bytes > sizeof(m.build_id))
+		m.build_id_bytes = 0;
+	if (m.path_bytes > e->length - sizeof(m))
+		m.path_bytes = 0;
+	own_begin(&r);
+	own_value(&r, unloaded);
+	own_value(&r, e->epoch);
+	own_value(&r, m.start);
+	own_value(&r, m.end);
+	own_value(&r, m.bias);
+	own_text(&r, m.build_id, m.build_id_bytes);
+	own_text(&r, (const struct stele_module *)(e + 1) + 1, m.path_bytes);
+	own_end(d, STELE_OWN_MODULE, &r);
+}
+
+void stele__own_counter(struct stele_drain *d, uint32_t name)
+{
+	struct own_record r;
+
+	if (stele__lookup_get(&d->own.counters, name, 0) ||
+	    stele__lookup_put(&d->own.counters, name, 0, d))
+		return;
+	own_begin(&r);
+	own_string(d, &r, name);
+	own_end(d, STELE_OWN_COUNTER, &r);
+}
+
+static void own_program(struct stele_drain *d)
+{
+	const char *name = d->options.program ? d->options.program : "";
+	struct own_record r;
+
+	own_begin(&r);
+	own_value(&r, d->own.pid ? d->own.pid : d->arena->pid);
+	own_value(&r, stele__load_relaxed(&d->arena->images));
+	own_text(&r, name, strlen(name));
+	own_end(d, STELE_OWN_PROGRAM, &r);
+	d->own.image = false;
+}
+
+static void own_clock(struct stele_drain *d)
+{
+	struct own_record r;
+
+	own_begin(&r);
+	own_value(&r, stele__timeline_wire(&d->timeline, d->start.ticks));
+	own_value(&r, d->start.monotonic_ns);
+	own_value(&r, d->start.realtime_ns / 1000000000u);
+	own_value(&r, d->start.realtime_ns % 1000000000u);
+	own_end(d, STELE_OWN_CLOCK, &r);
+}
+
+static void own_total(struct stele_drain *d, enum stele_own_total what, uint64_t value,
+		      uint64_t *told)
+{
+	struct own_record r;
+
+	if (value == *told)
+		return;
+	*told = value;
+	own_begin(&r);
+	own_value(&r, what);
+	own_value(&r, value);
+	own_end(d, STELE_OWN_TOTAL, &r);
+}
+
+static void own_totals(struct stele_drain *d)
+{
+	const struct stele_drain_stats *s = &d->stats;
+	struct stele_drain_stats *told = &d->own.told;
+
+	own_total(d, STELE_OWN_NO_SLOT, s->no_slot, &told->no_slot);
+	own_total(d, STELE_OWN_DICTIONARY_FULL, s->dictionary_full, &told->dictionary_full);
+	own_total(d, STELE_OWN_BRIDGED, s->bridged, &told->bridged);
+	own_total(d, STELE_OWN_LATE, s->late, &told->late);
+	own_total(d, STELE_OWN_LATE_DISCARDED, s->late_discarded, &told->late_discarded);
+	own_total(d, STELE_OWN_ABANDONED, s->abandoned, &told->abandoned);
+	own_total(d, STELE_OWN_UNEXPLAINED, s->unexplained, &told->unexplained);
+	own_total(d, STELE_OWN_WAITED_COUNT, s->waited_count, &told->waited_count);
+	own_total(d, STELE_OWN_WAITED_NS, s->waited_ns, &told->waited_ns);
+	own_total(d, STELE_OWN_CHILDREN, s->children, &told->children);
+}
+
+/* The last words: how the process ended, and that nothing follows. */
+static void own_ending(struct stele_drain *d, const struct stele_ending *ending)
+{
+	struct own_record r;
+
+	own_begin(&r);
+	own_value(&r, (ending->known ? STELE_OWN_ENDING_KNOWN : 0) |
+			      (ending->signal ? STELE_OWN_ENDING_SIGNAL : 0) |
+			      (ending->interrupted ? STELE_OWN_ENDING_INTERRUPTED : 0));
+	own_value(&r, (uint64_t)(ending->signal ? ending->signal : ending->exit_status));
+	own_end(d, STELE_OWN_ENDING, &r);
+	own_begin(&r);
+	own_value(&r, d->stats.records);
+	own_value(&r, d->stats.events);
+	own_value(&r, d->generation);
+	own_end(d, STELE_OWN_END, &r);
+}
+
+void stele__own_write(struct stele_drain *d, const struct stele_ending *ending)
+{
+	if (d->own.image)
+		own_program(d);
+	for (uint32_t i = 0; i < d->thread_count; i++)
+		if (d->threads[i]->announce)
+			stele__own_thread(d, d->threads[i]);
+	own_clock(d);
+	own_totals(d);
+	if (ending)
+		own_ending(d, ending);
+	stele__output_batch(&d->output, &d->own.batch);
+}

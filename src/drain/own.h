@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tags of Stele's own data in a trace (payload kind 0x53). Numbers are part of the file format:
+ * add at the end, never renumber. docs/design/drain.md
+ */
+#ifndef STELE_DRAIN_OWN_H
+#define STELE_DRAIN_OWN_H
+
+#define STELE_OWN_VERSION 1
+
+enum stele_own_tag {
+	STELE_OWN_PROGRAM = 1, /* pid images name */
+	STELE_OWN_MODULE = 2,  /* unloaded epoch start end bias build_id path */
+	STELE_OWN_THREAD = 3,  /* m p g name */
+	STELE_OWN_LOSS = 4,    /* m cause class count (of this generation) */
+	STELE_OWN_TOTAL = 5,   /* what value (of the recording so far, when changed) */
+	STELE_OWN_CLOCK = 6,   /* time mono_ns wall_s wall_ns */
+	STELE_OWN_COUNTER = 7, /* name: logs with this key are samples of a counter */
+	STELE_OWN_ENDING = 8,  /* flags value (exit status or signal) */
+	STELE_OWN_END = 9,     /* records events generation: the recording ended in order */
+};
+
+enum stele_own_total {
+	STELE_OWN_NO_SLOT = 1,
+	STELE_OWN_DICTIONARY_FULL = 2,
+	STELE_OWN_BRIDGED = 3,
+	STELE_OWN_LATE = 4,
+	STELE_OWN_LATE_DISCARDED = 5,
+	STELE_OWN_ABANDONED = 6,
+	STELE_OWN_UNEXPLAINED = 7,
+	STELE_OWN_WAITED_COUNT = 8,
+	STELE_OWN_WAITED_NS = 9,
+	STELE_OWN_CHILDREN = 10,
+};
+
+enum stele_own_ending {
+	STELE_OWN_ENDING_KNOWN = 1,
+	STELE_OWN_ENDING_SIGNAL = 2,
+	STELE_OWN_ENDING_INTERRUPTED = 4,
+};
+
+#endif

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading the rings: each thread's records in the order of its rings and positions, up to a time.
+ *
+ *   ring    tail          next                 head
+ *           | freed ...   | L . . . . H . . .  |         . written   H hole   L late
+ *
+ * Records are encoded straight from the ring. A stream stops at a record that needs another
+ * thread's first (stalled), and at a hole until that is declared late; behind a late record it
+ * reads on, but frees nothing. `tail` is published in batches and never chases the head.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "drain/machine.h"
+#include "sys/sys.h"
+
+#define LATE_MAX 64 /* late records of one thread that are remembered */
+
+static bool ring_is_written(const struct stele_drain_ring *ring, uint64_t position)
+{
+	/* Pairs with the writer's store of the header, which comes last. */
+	uint64_t header = stele__load_acquire(&ring->records[position & ring->mask].header);
+
+	return (header & 1) == stele__record_lap(position, ring->shift);
+}
+
+static struct stele_record ring_copy(const struct stele_drain_ring *ring, uint64_t position)
+{
+	const struct stele_record *r = &ring->records[position & ring->mask];
+
+	return (struct stele_record){
+		stele__load_relaxed(&r->header),
+		stele__load_relaxed(&r->a),
+		stele__load_relaxed(&r->b),
+		stele__load_relaxed(&r->c),
+	};
+}
+
+/* The full time of a record, which holds its lower 56 bits: the one nearest to now. */
+static uint64_t take_unwrap(const struct stele_drain *d, uint64_t header)
+{
+	unsigned spare = 64 - STELE_TIME_BITS;
+	int64_t ahead = (int64_t)((stele__record_time(header) - d->pair.ticks) << spare) >> spare;
+
+	return d->pair.ticks + (uint64_t)ahead;
+}
+
+static void ring_publish(const struct stele_drain_thread *t, struct stele_drain_ring *ring)
+{
+	uint64_t tail = ring->next;
+
+	for (uint32_t i = 0; i < t->late_count; i++)
+		if (t->late[i].ring == ring && t->late[i].position < tail)
+			tail = t->late[i].position;
+	if (tail == ring->tail)
+		return;
+	ring->tail = tail;
+	stele__store_release(&ring->shared->tail, tail); /* pairs with the writer's reload */
+}
+
+static bool late_add(struct stele_drain *d, struct stele_drain_thread *t, uint64_t position)
+{
+	if (t->late_count >= LATE_MAX)
+		return false;
+	if (t->late_count == t->late_max &&
+	    !stele__vector_grow(d, &t->late, t->late_count, &t->late_max, sizeof(*t->late)))
+		return false;
+	t->late[t->late_count++] = (struct stele_late){t->current, position};
+	d->stats.late++;
+	return true;
+}
+
+/* Late records that were written after all. */
+static uint64_t late_take(struct stele_drain *d, struct stele_drain_thread *t)
+{
+	uint32_t kept = 0, count = t->late_count;
+	uint64_t taken = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct stele_late late = t->late[i];
+		struct stele_record r;
+
+		if (!ring_is_written(late.ring, late.position)) {
+			t->late[kept++] = late;
+			continue;
+		}
+		r = ring_copy(late.ring, late.position);
+		taken++;
+		if (stele__record_kind(r.header) != STELE_KIND_CONT)
+			stele__convert_late(d, t, &r, take_unwrap(d, r.header),
+					    stele__token(late.ring->sequence, late.position));
+	}
+	t->late_count = kept;
+	for (struct stele_drain_ring *ring = t->rings; taken && ring; ring = ring->following)
+		ring_publish(t, ring);
+	return taken;
+}
+
+/* May the hole at which t stands be passed over? */
+static bool hole_pass(struct stele_drain *d, struct stele_drain_thread *t)
+{
+	struct stele_drain_ring *ring = t->current;
+
+	if (t->gone || d->giving_up) {
+		d->stats.abandoned++;
+		return true;
+	}
+	if (!t->hole_since_ns || t->hole_position != ring->next) {
+		t->hole_since_ns = d->pair.monotonic_ns;
+		t->hole_position = ring->next;
+	}
+	if (d->pair.monotonic_ns - t->hole_since_ns < d->options.late_ns)
+		t->in_hole = true;
+	else if (late_add(d, t, ring->next))
+		return true;
+	return false;
+}
+
+static void stall_note(const struct stele_drain *d, struct stele_drain_thread *t, uint64_t ticks)
+{
+	t->stalled = true;
+	if (t->stalled_since_ns && t->stalled_time == ticks)
+		return;
+	t->stalled_since_ns = d->pair.monotonic_ns;
+	t->stalled_time = ticks;
+}
+
+/* One ring up to `end`. Stops early at a hole, at a stall, or behind `limit`. */
+static uint64_t ring_take(struct stele_drain *d, struct stele_drain_thread *t, uint64_t end,
+			  uint64_t limit)
+{
+	struct stele_drain_ring *ring = t->current;
+	uint64_t publish_at = ring->next + (ring->mask >> 2) + 1;
+	uint64_t taken = 0;
+
+	for (; ring->next < end; ring->next++) {
+		struct stele_record r;
+		uint64_t ticks;
+
+		if (ring->next >= publish_at) {
+			ring_publish(t, ring);
+			publish_at = ring->next + (ring->mask >> 2) + 1;
+		}
+		if (STELE_UNLIKELY(!ring_is_written(ring, ring->next))) {
+			if (!hole_pass(d, t))
+				break;
+			continue;
+		}
+		r = ring_copy(ring, ring->next);
+		if (stele__record_kind(r.header) == STELE_KIND_CONT)
+			continue; /* of the record before, or of a hole */
+		ticks = take_unwrap(d, r.header);
+		if (STELE_UNLIKELY(ticks > limit))
+			break;
+		if (STELE_UNLIKELY(!stele__convert(
+			    d, t, &r, ticks, stele__token(ring->sequence, ring->next), false))) {
+			stall_note(d, t, ticks);
+			break;
+		}
+		taken++;
+	}
+	return taken;
+}
+
+static struct stele_drain_ring *thread_next_ring(const struct stele_drain_thread *t)
+{
+	for (struct stele_drain_ring *ring = t->rings; ring; ring = ring->following)
+		if (ring->sequence == t->sequence)
+			return ring;
+	return NULL;
+}
+
+/* Takes what t has. *ret_empty: nothing is left, holes and stalls included. */
+static uint64_t thread_take(struct stele_drain *d, struct stele_drain_thread *t, uint64_t limit,
+			    bool *ret_empty)
+{
+	uint64_t taken = t->late_count ? late_take(d, t) : 0;
+
+	t->in_hole = t->stalled = false;
+	*ret_empty = false;
+	for (;;) {
+		struct stele_drain_ring *ring = t->current;
+		uint64_t head, end;
+
+		if (!ring)
+			ring = t->current = thread_next_ring(t);
+		if (!ring)
+			break;
+		head = stele__load_acquire(&ring->shared->head);
+		end = head & ~STELE_HEAD_CLOSED;
+		if (end - ring->next > ring->mask + 1)
+			end = ring->next; /* impossible: forged */
+		taken += ring_take(d, t, end, limit);
+		ring_publish(t, ring);
+		if (ring->next != end)
+			return taken;
+		if (!(head & STELE_HEAD_CLOSED))
+			break;
+		t->sequence++;
+		t->current = NULL;
+	}
+	*ret_empty = true;
+	return taken;
+}
+
+/* Somebody may be waiting for space; a wake that is missed is made up for at the next tick. */
+static void thread_wake(const struct stele_drain *d, struct stele_drain_thread *t)
+{
+	if (d->arena->on_full != STELE_ON_FULL_BLOCK || !stele__load_relaxed(&t->slot->waiting))
+		return;
+	stele__add_acq_rel(&t->slot->tail_futex, 1);
+	stele__sys_futex_wake(&t->slot->tail_futex, UINT32_MAX / 2);
+}
+
+/* The thread is gone and its stream read to the end: its last words, and good-bye. */
+static void thread_finish(struct stele_drain *d, struct stele_drain_thread *t)
+{
+	uint64_t time = stele__batch_is_open(&t->lane.batch) ? t->lane.batch.time : t->lane.last;
+
+	if (d->giving_up)
+		time = stele__timeline_wire(&d->timeline, d->pair.ticks);
+	d->stats.abandoned += t->late_count;
+	stele__thread_close(d, t, time > d->floor ? time : d->floor);
+	stele__lane_flush(d, &t->lane);
+	stele__census_forget(d, t);
+}
+
+/* One pass over all threads (or those that stood still). Forgetting one moves the last to its
+ * place, hence backwards. */
+static uint64_t take_round(struct stele_drain *d, uint64_t limit, bool first, bool *ret_progress)
+{
+	uint64_t taken = 0;
+
+	*ret_progress = false;
+	for (uint32_t i = d->thread_count; i > 0; i--) {
+		struct stele_drain_thread *t = d->threads[i - 1];
+		uint64_t n = 0;
+		bool empty;
+
+		if (t->predecessor) {
+			t->stalled = true;
+			continue;
+		}
+		if (!first && !t->stalled)
+			continue;
+		n = thread_take(d, t, limit, &empty);
+		thread_wake(d, t);
+		taken += n;
+		*ret_progress |= n != 0;
+		if (t->gone && empty) {
+			thread_finish(d, t);
+			*ret_progress = true;
+		}
+	}
+	d->stats.records += taken;
+	return taken;
+}
+
+/* The oldest record that has been waiting for too long, or NULL. */
+static struct stele_drain_thread *take_overdue(const struct stele_drain *d)
+{
+	struct stele_drain_thread *oldest = NULL;
+
+	for (uint32_t i = 0; i < d->thread_count; i++) {
+		struct stele_drain_thread *t = d->threads[i];
+
+		if (!t->stalled || t->predecessor || !t->stalled_since_ns)
+			continue;
+		if (!d->giving_up &&
+		    d->pair.monotonic_ns - t->stalled_since_ns < d->options.late_ns)
+			continue;
+		if (!oldest || t->stalled_time < oldest->stalled_time)
+			oldest = t;
+	}
+	return oldest;
+}
+
+static void take_force(struct stele_drain *d, struct stele_drain_thread *t)
+{
+	struct stele_drain_ring *ring = t->current;
+	struct stele_record r = ring_copy(ring, ring->next);
+
+	stele__convert(d, t, &r, take_unwrap(d, r.header), stele__token(ring->sequence, ring->next),
+		       true);
+	d->stats.bridged++;
+	d->stats.records++;
+	ring->next++;
+	t->stalled_since_ns = 0;
+}
+
+static bool take_has_stalls(const struct stele_drain *d)
+{
+	for (uint32_t i = 0; i < d->thread_count; i++)
+		if (d->threads[i]->stalled)
+			return true;
+	return false;
+}
+
+uint64_t stele__take(struct stele_drain *d, uint64_t limit)
+{
+	bool progress;
+	uint64_t taken = take_round(d, limit, true, &progress);
+
+	while (take_has_stalls(d)) {
+		taken += take_round(d, limit, false, &progress);
+		if (!progress) {
+			struct stele_drain_thread *t = take_overdue(d);
+
+			if (!t)
+				break;
+			take_force(d, t);
+			taken++;
+		}
+	}
+	return taken;
+}
+
+bool stele__take_is_waiting(const struct stele_drain *d)
+{
+	for (uint32_t i = 0; i < d->thread_count; i++)
+		if (d->threads[i]->in_hole)
+			return true;
+	return false;
+}

@@ -58,8 +58,8 @@ enum stele_wait {
  */
 int stele_attach(const char *path);
 
-/** The module that contains this code reports on behalf of others: its frames are left out at the
- * inner end of stacks. Call before stele_attach; at most four. Signals: not safe. */
+/** The module that contains this code reports on behalf of others: its frames are left out of
+ * stacks. Call before stele_attach; at most four. Signals: not safe. */
 void stele_hide_module(const void *code);
 
 /** The calling thread is new and runs goroutine g, or 0 if nobody announced it. Threads that never

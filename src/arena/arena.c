@@ -71,7 +71,7 @@ static void arena_configure(struct stele_arena *a, const struct stele_arena_opti
 	a->clock = options->clock;
 	a->reentry = options->reentry;
 	a->on_full = options->on_full;
-	a->class_mask = options->class_mask;
+	a->events = options->events;
 	a->stack_frames_max = options->stack_frames_max;
 }
 

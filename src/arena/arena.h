@@ -13,7 +13,7 @@ struct stele_arena_options {
 	uint32_t clock;	   /* enum stele_clock_kind */
 	uint32_t reentry;
 	uint32_t on_full;
-	uint32_t class_mask;
+	uint32_t events; /* enum stele_events */
 	uint32_t stack_frames_max;
 };
 

@@ -262,8 +262,14 @@ enum stele_reentry {
 };
 enum stele_on_full { STELE_ON_FULL_DROP, STELE_ON_FULL_BLOCK };
 
-/* Whole intervals of the state class that are left out on request, in class_mask. */
-enum stele_omission { STELE_OMIT_LOCKS = 1 << 8, STELE_OMIT_SYSCALLS = 1 << 9 };
+/* What can be left out of a recording; threads themselves are always in it. */
+enum stele_events {
+	STELE_EVENTS_LOCKS = 1,	   /* waits for locks */
+	STELE_EVENTS_SYSCALLS = 2, /* blocking system calls */
+	STELE_EVENTS_USER = 4,	   /* annotations */
+	STELE_EVENTS_MEMORY = 8,   /* spans, objects, stacks */
+	STELE_EVENTS_ALL = 15
+};
 
 struct stele_free_list {
 	uint64_t head; /* tag:32 | index + 1:32; locked CAS by writers and drain; tag against ABA */
@@ -284,7 +290,7 @@ struct stele_arena {
 	uint32_t clock;	     /* enum stele_clock_kind */
 	uint32_t reentry;    /* enum stele_reentry */
 	uint32_t on_full;    /* enum stele_on_full */
-	uint32_t class_mask; /* 1 << enum stele_class; enum stele_omission */
+	uint32_t events;     /* enum stele_events */
 	uint32_t stack_frames_max;
 	uint32_t pid; /* W: of the traced process, 0 until it has attached (CAS); 1 reader: D */
 

@@ -104,8 +104,8 @@ static const struct record_word record_fulls[] = {{"drop", STELE_ON_FULL_DROP},
 						  {"block", STELE_ON_FULL_BLOCK}};
 
 static const struct record_word record_classes[] = {{"sched", 0},
-						    {"lock", STELE_EVENTS_LOCK},
-						    {"syscall", STELE_EVENTS_SYSCALL},
+						    {"lock", STELE_EVENTS_LOCKS},
+						    {"syscall", STELE_EVENTS_SYSCALLS},
 						    {"user", STELE_EVENTS_USER}};
 
 static int record_misuse(const char *name, const char *value, const struct record_word *words,

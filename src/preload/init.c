@@ -103,7 +103,10 @@ static void init_options(const char *text)
  */
 static void init_attach(const char *path)
 {
-	int error = stele_attach(path);
+	int error;
+
+	stele_hide_module((const void *)&stele__preload_start);
+	error = stele_attach(path);
 
 	if (error <= STELE_E_TRUNCATED)
 		init_complain("not recording this program: ", 28, stele_strerror(error));

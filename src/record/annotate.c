@@ -9,7 +9,7 @@
 
 static bool annotate_wanted(void)
 {
-	return stele_enabled() && (stele__arena->class_mask & 1u << STELE_CLASS_USER);
+	return stele_enabled() && (stele__arena->events & STELE_EVENTS_USER);
 }
 
 static uint32_t annotate_string(const char *text)

@@ -85,10 +85,10 @@ STELE_EXPORT void stele_goroutine_cancel(stele_goroutine_id g)
 		stele__emit(STELE_KIND_GO_CANCEL, g, 0, 0);
 }
 
-/* Was it asked for that these intervals are left out? Their ends then find no token. */
-static bool runtime_omits(enum stele_omission what)
+/* Shall these be recorded? Otherwise their ends find no token. */
+static bool runtime_wants(enum stele_events what)
 {
-	return stele__arena->class_mask & what;
+	return stele_enabled() && (stele__arena->events & what);
 }
 
 static bool wait_is_lock(enum stele_wait why)
@@ -100,7 +100,7 @@ STELE_EXPORT stele_interval stele_block(enum stele_wait why, const void *object)
 {
 	struct stele_capture at;
 
-	if (!stele_enabled() || (runtime_omits(STELE_OMIT_LOCKS) && wait_is_lock(why)))
+	if (wait_is_lock(why) ? !runtime_wants(STELE_EVENTS_LOCKS) : !stele_enabled())
 		return 0;
 	at = STELE_CAPTURE();
 	return stele__emit(STELE_KIND_GO_BLOCK, (uint64_t)at.stack << 32 | (uint32_t)why,
@@ -117,7 +117,7 @@ STELE_EXPORT stele_interval stele_syscall_begin(long number, uint64_t argument)
 {
 	struct stele_capture at;
 
-	if (!stele_enabled() || runtime_omits(STELE_OMIT_SYSCALLS))
+	if (!runtime_wants(STELE_EVENTS_SYSCALLS))
 		return 0;
 	at = STELE_CAPTURE();
 	return stele__emit(STELE_KIND_SYSCALL_BEGIN, (uint64_t)at.stack << 32 | (uint32_t)number,

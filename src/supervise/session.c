@@ -74,14 +74,6 @@ static uint32_t session_clock(void)
 #endif
 }
 
-static uint32_t session_class_mask(uint32_t events)
-{
-	return 1u << STELE_CLASS_STATE | 1u << STELE_CLASS_MEMORY |
-	       (events & STELE_EVENTS_USER ? 1u << STELE_CLASS_USER : 0) |
-	       (events & STELE_EVENTS_LOCK ? 0 : STELE_OMIT_LOCKS) |
-	       (events & STELE_EVENTS_SYSCALL ? 0 : STELE_OMIT_SYSCALLS);
-}
-
 static int session_create_arena(struct session *s)
 {
 	struct stele_arena_options options = {
@@ -89,7 +81,7 @@ static int session_create_arena(struct session *s)
 		.clock = session_clock(),
 		.reentry = s->options->reentry,
 		.on_full = s->options->on_full,
-		.class_mask = session_class_mask(s->options->events),
+		.events = s->options->events | STELE_EVENTS_MEMORY,
 		.stack_frames_max = SESSION_FRAMES_MAX,
 	};
 	struct rlimit limit = {0}, raised;

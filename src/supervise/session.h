@@ -10,6 +10,7 @@
 
 #include <limits.h>
 
+#include "arena/layout.h"
 #include "drain/drain.h"
 
 /* The supervisor's own exit statuses, as env(1) and the shells have them. */
@@ -18,14 +19,6 @@ enum stele_session_status {
 				     * of its trace could be written */
 	STELE_SESSION_NOT_EXECUTABLE = 126,
 	STELE_SESSION_NOT_FOUND = 127,
-};
-
-/* What to record. Threads and their states always are. */
-enum stele_events {
-	STELE_EVENTS_LOCK = 1,
-	STELE_EVENTS_SYSCALL = 2,
-	STELE_EVENTS_USER = 4,
-	STELE_EVENTS_ALL = STELE_EVENTS_LOCK | STELE_EVENTS_SYSCALL | STELE_EVENTS_USER,
 };
 
 enum stele_say { STELE_SAY_ERROR, STELE_SAY_WARNING, STELE_SAY_DETAIL };

@@ -564,6 +564,10 @@ stele_row_bits stele__cfi_row_in(uintptr_t pc, const struct stele_code_range *ra
 stele_row_bits stele__cfi_row(uintptr_t pc)
 {
 	struct stele_code_range range;
+	stele_row_bits bits;
 
-	return stele__module_find(pc, &range) ? stele__cfi_row_in(pc, &range) : 0;
+	if (!stele__module_find(pc, &range))
+		return 0;
+	bits = stele__cfi_row_in(pc, &range);
+	return bits && range.code == STELE_CODE_OWN ? bits | STELE_ROW_HIDDEN : bits;
 }

@@ -3,9 +3,9 @@
  * One row of unwind information: how to get from a pc's frame to its caller's, in 64 bits, and the
  * cache of rows that all threads share.
  *
- *   63      48 47      32 31        8 7   6 5   3 2   0
- *   | ra / 8  |  fp / 8  |   cfa     | ra  | fp  | cfa |
- *      signed    signed     signed    kind  kind  kind
+ *   63      48 47      32 31        8  7     6    5   3 2   0
+ *   | ra / 8  |  fp / 8  |   cfa     |hidden| ra  | fp  | cfa |
+ *      signed    signed     signed           kind  kind  kind
  */
 #ifndef STELE_UNWIND_ROW_H
 #define STELE_UNWIND_ROW_H
@@ -34,6 +34,8 @@ enum stele_ra_kind {
 	STELE_RA_LINK,	 /* still in the link register (AArch64 leaf functions) */
 };
 
+#define STELE_ROW_HIDDEN (1u << 7) /* code of a hidden module: not part of the result */
+
 typedef uint64_t stele_row_bits; /* 0: UNKNOWN */
 
 struct stele_row {
@@ -48,7 +50,7 @@ STELE_INLINE struct stele_row stele__row_unpack(stele_row_bits bits)
 	return (struct stele_row){
 		.cfa_kind = (enum stele_cfa_kind)(bits & 7),
 		.fp_kind = (enum stele_fp_kind)(bits >> 3 & 7),
-		.ra_kind = (enum stele_ra_kind)(bits >> 6 & 3),
+		.ra_kind = (enum stele_ra_kind)(bits >> 6 & 1),
 		.cfa = (int32_t)bits >> 8,
 		.fp = (int16_t)(bits >> 32) * 8,
 		.ra = (int16_t)(bits >> 48) * 8,

@@ -10,7 +10,6 @@
 #include <ucontext.h>
 
 #include "sys/sys.h"
-#include "unwind/module.h"
 #include "unwind/row.h"
 
 struct walk {
@@ -159,14 +158,6 @@ static bool step_row(struct walk *w, const struct stele_row *row)
 	return true;
 }
 
-/* Does the frame at pc belong into the result? */
-static bool frame_wanted(uintptr_t pc, uint32_t frames)
-{
-	struct stele_code_range range;
-
-	return frames > 0 || !stele__module_find(pc, &range) || range.code != STELE_CODE_OWN;
-}
-
 struct stele_unwind_result stele__unwind(const struct stele_unwind_start *start,
 					 const struct stele_stack_bounds *bounds, uint64_t *pcs,
 					 uint32_t max)
@@ -182,9 +173,10 @@ struct stele_unwind_result stele__unwind(const struct stele_unwind_start *start,
 
 	while (w.pc) {
 		uintptr_t at = w.exact ? w.pc : w.pc - 1;
-		struct stele_row row;
+		stele_row_bits bits = stele__row_find(at);
+		struct stele_row row = stele__row_unpack(bits);
 
-		if (!unwanted && frame_wanted(at, r.frames)) {
+		if (!unwanted && !(bits & STELE_ROW_HIDDEN)) {
 			if (r.frames == max) {
 				r.truncated = true;
 				break;
@@ -194,7 +186,6 @@ struct stele_unwind_result stele__unwind(const struct stele_unwind_start *start,
 			pcs[r.frames++] = at;
 		}
 		unwanted = false;
-		row = stele__row_unpack(stele__row_find(at));
 		if (row.cfa_kind == STELE_CFA_END)
 			break;
 		if (!readable ||

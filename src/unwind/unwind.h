@@ -58,8 +58,8 @@ STELE_INLINE struct stele_unwind_start stele__unwind_start(void)
 
 /*
  * Fills pcs, innermost first, with addresses that lie inside the calling instruction (return
- * address - 1); the pc that a signal interrupted stands as it is. Frames of hidden modules at the
- * inner end are left out.
+ * address - 1); the pc that a signal interrupted stands as it is. Frames of hidden modules are
+ * left out.
  */
 struct stele_unwind_result stele__unwind(const struct stele_unwind_start *start,
 					 const struct stele_stack_bounds *bounds, uint64_t *pcs,

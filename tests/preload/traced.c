@@ -120,7 +120,7 @@ static struct stele_arena *traced_arena(char *path, size_t path_bytes)
 	struct stele_arena_options options = {.bytes = ARENA_BYTES,
 					      .slot_max = 4096,
 					      .clock = STELE_CLOCK_MONOTONIC,
-					      .class_mask = UINT32_MAX,
+					      .events = STELE_EVENTS_ALL,
 					      .stack_frames_max = 32};
 	struct stele_arena *a = NULL;
 	int fd = stele__sys_memfd("traced");

@@ -289,7 +289,7 @@ static int set_up_arena(void)
 	struct stele_arena_options options = {
 		.bytes = 4 << 20,
 		.clock = stele__clock_counter_usable() ? STELE_CLOCK_TSC : STELE_CLOCK_MONOTONIC,
-		.class_mask = UINT32_MAX,
+		.events = STELE_EVENTS_ALL,
 		.stack_frames_max = 32};
 	struct stele_arena *arena;
 	char path[64];

@@ -22,7 +22,7 @@ static inline struct stele_arena *attached_arena(uint64_t bytes, uint32_t on_ful
 		.bytes = bytes,
 		.clock = stele__clock_counter_usable() ? STELE_CLOCK_TSC : STELE_CLOCK_MONOTONIC,
 		.on_full = on_full,
-		.class_mask = UINT32_MAX,
+		.events = STELE_EVENTS_ALL,
 		.stack_frames_max = 32};
 	struct stele_arena *arena = NULL;
 	char path[64];

@@ -10,7 +10,7 @@
 #include "sys/sys.h"
 
 static const struct stele_arena_options small = {
-	.bytes = STELE_ARENA_BYTES_MIN, .class_mask = UINT32_MAX, .stack_frames_max = 32};
+	.bytes = STELE_ARENA_BYTES_MIN, .events = STELE_EVENTS_ALL, .stack_frames_max = 32};
 
 static struct stele_arena *arena_make(const struct stele_arena_options *options, int *ret_fd)
 {

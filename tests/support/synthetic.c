@@ -66,7 +66,7 @@ void synthetic_open(struct synthetic *s, uint64_t arena_bytes, unsigned version,
 	struct stele_arena_options options = {.bytes = arena_bytes,
 					      .clock = rate == 1 ? STELE_CLOCK_MONOTONIC
 								 : STELE_CLOCK_TSC,
-					      .class_mask = UINT32_MAX,
+					      .events = UINT32_MAX,
 					      .stack_frames_max = 32};
 	struct stele_drain_options drain = {.version = version,
 					    .sink = {synthetic_write, s},

@@ -69,7 +69,7 @@ static int assemble_write(struct stele_text *t, struct stele_output *output)
 	struct stele_text_out out;
 	int result;
 
-	stele__text_out_init(&out, stele__output_write, output);
+	stele__text_out_init(&out, stele__outfile_write, output);
 	stele__header_put(header, t->version);
 	stele__text_out_bytes(&out, header, sizeof(header));
 	do
@@ -97,12 +97,12 @@ static int assemble_run(const struct stele_input *input, const struct assemble_o
 		return result;
 	if (stele__text_begin(&t, section.text, section.bytes, section.line, options->sizes))
 		return assemble_complain(input, &t);
-	result = stele__output_open(options->out, options->force, input, &output);
+	result = stele__outfile_open(options->out, options->force, input, &output);
 	if (result)
 		return result;
 	if (assemble_write(&t, &output) < 0)
 		result = assemble_complain(input, &t);
-	closed = stele__output_close(&output);
+	closed = stele__outfile_close(&output);
 	return closed ? closed : result;
 }
 

@@ -61,7 +61,7 @@ static int raw_print(const struct stele_input *input, unsigned version, bool exa
 	struct stele_wire_entry entry;
 	int result;
 
-	stele__text_out_init(&out, stele__output_write, output);
+	stele__text_out_init(&out, stele__outfile_write, output);
 	stele__text_put_header(&out, version);
 	while ((result = stele__entry_next(&c, version, &entry)) > 0 && !out.error) {
 		stele__text_put_entry(&out, &entry, exact);
@@ -88,9 +88,9 @@ static int raw_run(const struct stele_input *input, bool exact)
 		stele__complain("%s: not a Go or Stele execution trace", input->name);
 	if (version < 0)
 		return STELE_EXIT_BAD_TRACE;
-	stele__output_open_text(&output);
+	stele__outfile_open_text(&output);
 	result = raw_print(input, (unsigned)version, exact, &output);
-	closed = stele__output_close(&output);
+	closed = stele__outfile_close(&output);
 	return closed ? closed : result;
 }
 

@@ -21,7 +21,7 @@ static int output_open_stdout(struct stele_output *output)
 		stele__complain("binary data is not written to a terminal; name a file with -o");
 		return STELE_EXIT_USAGE;
 	}
-	stele__output_open_text(output);
+	stele__outfile_open_text(output);
 	return 0;
 }
 
@@ -63,15 +63,15 @@ static int output_open_file(const char *path, bool force, const struct stele_inp
 	return 0;
 }
 
-int stele__output_open(const char *path, bool force, const struct stele_input *input,
-		       struct stele_output *ret_output)
+int stele__outfile_open(const char *path, bool force, const struct stele_input *input,
+			struct stele_output *ret_output)
 {
 	if (strcmp(path, "-") == 0)
 		return output_open_stdout(ret_output);
 	return output_open_file(path, force, input, ret_output);
 }
 
-void stele__output_open_text(struct stele_output *ret_output)
+void stele__outfile_open_text(struct stele_output *ret_output)
 {
 	ret_output->name = "standard output";
 	ret_output->fd = STDOUT_FILENO;
@@ -95,7 +95,7 @@ static int output_flush(struct stele_output *output)
 	return output->error;
 }
 
-int stele__output_write(void *arg, const void *data, size_t bytes)
+int stele__outfile_write(void *arg, const void *data, size_t bytes)
 {
 	struct stele_output *output = arg;
 	const uint8_t *p = data;
@@ -114,7 +114,7 @@ int stele__output_write(void *arg, const void *data, size_t bytes)
 	return output->error;
 }
 
-int stele__output_close(struct stele_output *output)
+int stele__outfile_close(struct stele_output *output)
 {
 	output_flush(output);
 	if (output->fd != STDOUT_FILENO && close(output->fd) < 0 && !output->error)

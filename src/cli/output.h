@@ -21,18 +21,18 @@ struct stele_output {
  * Creates a file for binary data (mode 0600), or takes standard output for "-". `input` (may be
  * NULL) is what is being read: it is never overwritten, -f or not. Returns 0 or, with the message
  * printed, an exit code.
- * Owner: the caller, stele__output_close.
+ * Owner: the caller, stele__outfile_close.
  */
-int stele__output_open(const char *path, bool force, const struct stele_input *input,
-		       struct stele_output *ret_output);
+int stele__outfile_open(const char *path, bool force, const struct stele_input *input,
+			struct stele_output *ret_output);
 
 /* Standard output for text: no rule applies. */
-void stele__output_open_text(struct stele_output *ret_output);
+void stele__outfile_open_text(struct stele_output *ret_output);
 
 /* Buffered. Returns 0, or the first -errno. Fits as callback: `output` is a void pointer. */
-int stele__output_write(void *output, const void *data, size_t bytes);
+int stele__outfile_write(void *output, const void *data, size_t bytes);
 
 /* Writes what is left and closes. Returns 0 or, with the message printed, an exit code. */
-int stele__output_close(struct stele_output *output);
+int stele__outfile_close(struct stele_output *output);
 
 #endif

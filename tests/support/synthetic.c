@@ -96,7 +96,8 @@ void synthetic_close(struct synthetic *s)
 struct synthetic_thread synthetic_thread(struct synthetic *s, uint32_t tid, uint64_t g,
 					 uint64_t flags)
 {
-	struct synthetic_thread t = {stele__slot_take(s->arena), stele__ring_take(s->arena, 0), tid};
+	struct synthetic_thread t = {stele__slot_take(s->arena), stele__ring_take(s->arena, 0),
+				     tid};
 
 	if (!t.slot || !t.ring) {
 		printf("Bail out! no slot or no ring\n");
@@ -141,9 +142,9 @@ void synthetic_fill(struct synthetic *s, struct synthetic_thread *t, uint64_t to
 	r->a = a;
 	r->b = b;
 	r->c = c;
-	stele__store_release(&r->header,
-			     stele__record_header(ticks, kind,
-						  stele__record_lap(position, t->ring->shift)));
+	stele__store_release(
+		&r->header,
+		stele__record_header(ticks, kind, stele__record_lap(position, t->ring->shift)));
 }
 
 uint64_t synthetic_emit(struct synthetic *s, struct synthetic_thread *t, enum stele_kind kind,

@@ -22,7 +22,7 @@ struct synthetic {
 	struct stele_arena *arena;
 	struct stele_drain *drain;
 	int fd;
-	uint64_t now;  /* ns; each emission moves it on by `step` */
+	uint64_t now; /* ns; each emission moves it on by `step` */
 	uint64_t step;
 	uint64_t rate; /* ticks per ns of the records' clock */
 

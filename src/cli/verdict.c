@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "cli/cli.h"
+#include "cli/utf.h"
 
 const char *stele__verdict_word(const struct stele_diag *diag)
 {
@@ -48,8 +49,9 @@ void stele__verdict_print_diag(FILE *out, const struct stele_diag *diag)
 #define VERDICT_FIELDS(X)                                                                          \
 	X(events)                                                                                  \
 	X(goroutines)                                                                              \
-	X(procs) X(threads) X(ranges) X(tasks) X(regions) X(logs) X(metrics) X(stacks)             \
-		X(cpu_samples) X(experimental)
+	X(procs)                                                                                   \
+	X(threads)                                                                                 \
+	X(ranges) X(tasks) X(regions) X(logs) X(metrics) X(stacks) X(cpu_samples) X(experimental)
 
 void stele__verdict_print_counts(FILE *out, const struct stele_counts *counts)
 {
@@ -103,33 +105,13 @@ void stele__verdict_json_diags(FILE *out, const struct stele_reader *reader)
 	fputc(']', out);
 }
 
-/* Length of the UTF-8 sequence that begins here, 0 if none does. */
-static size_t json_sequence(const uint8_t *p, size_t left)
-{
-	size_t n = p[0] < 0x80			 ? 1
-		   : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
-		   : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
-		   : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
-						 : 0;
-
-	if (n > left)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 void stele__json_string(FILE *out, const char *data, size_t bytes)
 {
 	const uint8_t *p = (const uint8_t *)data;
 
 	fputc('"', out);
 	for (size_t i = 0; i < bytes;) {
-		size_t n = json_sequence(p + i, bytes - i);
+		size_t n = stele__utf_length(p + i, bytes - i);
 
 		if (n == 0) {
 			fputs("\\ufffd", out);

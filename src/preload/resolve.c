@@ -81,7 +81,7 @@ static void *resolve_version(void *found, const char *name, const char *version)
 }
 
 /* libc's dlsym, called from here: RTLD_NEXT is what follows us. */
-static void *resolve_next(const char *name)
+static void *resolve_by(void *scope, const char *name)
 {
 	static resolve_dlsym_fn *libc_dlsym;
 	resolve_dlsym_fn *find = stele__load_relaxed(&libc_dlsym);
@@ -90,14 +90,14 @@ static void *resolve_next(const char *name)
 		find = (resolve_dlsym_fn *)dlvsym(RTLD_NEXT, "dlsym", OLDEST);
 		stele__store_relaxed(&libc_dlsym, find);
 	}
-	return find ? find(RTLD_NEXT, name) : NULL;
+	return find ? find(scope, name) : NULL;
 }
 
 void *stele__resolve(enum stele_real which)
 {
 	const struct resolve_name *wanted = &names[which];
 	int saved_errno = errno;
-	void *found = resolve_next(wanted->name);
+	void *found = resolve_by(RTLD_NEXT, wanted->name);
 
 	if (found)
 		found = resolve_version(found, wanted->name, wanted->version);
@@ -106,6 +106,12 @@ void *stele__resolve(enum stele_real which)
 	stele__store_relaxed(&stele__reals[which], found);
 	errno = saved_errno;
 	return found;
+}
+
+/* By the default scope: the program may hold libc's variable in a copy of its own. */
+const void *stele__resolve_data(const char *name)
+{
+	return resolve_by(RTLD_DEFAULT, name);
 }
 
 bool stele__resolve_is_libc(enum stele_real which)

@@ -344,7 +344,6 @@ static void session_report_symbols(struct session *s, struct stele_session_resul
 	struct stele_symbols_stats stats;
 
 	stele__symbols_stats(s->symbols, &stats);
-	result->offsets_only = stats.offsets;
 	result->symbols_ns = stats.spent_ns;
 	if (stats.worst)
 		snprintf(result->worst_module, sizeof(result->worst_module), "%s", stats.worst);

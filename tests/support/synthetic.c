@@ -197,8 +197,9 @@ int synthetic_finish(struct synthetic *s)
 	return stele__drain_finish(s->drain, &ending);
 }
 
-/* Reads all of `out`; counts wire events of one type. */
-static int synthetic_read(const struct synthetic *s, unsigned type, uint64_t *ret_count)
+/* Reads all of `out`; counts wire events of one type, and tells the time of the last. */
+static int synthetic_read(const struct synthetic *s, unsigned type, uint64_t *ret_count,
+			  uint64_t *ret_last)
 {
 	const struct stele_event *event;
 	struct stele_reader *reader;
@@ -207,8 +208,11 @@ static int synthetic_read(const struct synthetic *s, unsigned type, uint64_t *re
 
 	if (got < 0)
 		return got;
-	while ((got = stele_reader_next(reader, &event)) > 0)
+	while ((got = stele_reader_next(reader, &event)) > 0) {
 		count += event->type == type;
+		if (event->type)
+			*ret_last = (uint64_t)event->time;
+	}
 	if (got < 0)
 		printf("# %s\n", stele_reader_diag(reader)->text);
 	for (size_t i = 0; i < stele_reader_warning_count(reader); i++)
@@ -224,8 +228,8 @@ bool synthetic_is_valid(const struct synthetic *s)
 {
 	const char *dump = getenv("STELE_SYNTHETIC_DUMP");
 	static unsigned dumped;
-	uint64_t count;
-	bool valid = synthetic_read(s, 0, &count) == 0;
+	uint64_t count, last;
+	bool valid = synthetic_read(s, 0, &count, &last) == 0;
 
 	/* For other readers' opinion. */
 	if (dump) {
@@ -244,8 +248,16 @@ bool synthetic_is_valid(const struct synthetic *s)
 
 uint64_t synthetic_count(const struct synthetic *s, unsigned type)
 {
-	uint64_t count = 0;
+	uint64_t count = 0, last = 0;
 
-	synthetic_read(s, type, &count);
+	synthetic_read(s, type, &count, &last);
 	return count;
+}
+
+uint64_t synthetic_last_ns(const struct synthetic *s)
+{
+	uint64_t count = 0, last = 0;
+
+	synthetic_read(s, 0, &count, &last);
+	return last;
 }

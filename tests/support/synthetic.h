@@ -67,5 +67,7 @@ int synthetic_finish(struct synthetic *s);
 bool synthetic_is_valid(const struct synthetic *s);
 /* The number of wire events of this type in `out`. */
 uint64_t synthetic_count(const struct synthetic *s, unsigned type);
+/* The trace's time of its last event. */
+uint64_t synthetic_last_ns(const struct synthetic *s);
 
 #endif

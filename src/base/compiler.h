@@ -20,6 +20,9 @@
 #define STELE_EXPORT	   __attribute__((visibility("default")))
 #define STELE_PRINTF(f, a) __attribute__((format(printf, f, a)))
 
+/* For reads that belong to no object: a stack's words as an unwinder sees them. */
+#define STELE_NO_ASAN __attribute__((no_sanitize_address))
+
 /* Fits the four bytes per word that a dlopened library may take from the static TLS block. */
 #define STELE_TLS __thread __attribute__((tls_model("initial-exec")))
 

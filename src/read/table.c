@@ -80,6 +80,14 @@ void stele__table_done(struct stele__table *table)
 	memset(table, 0, sizeof(*table));
 }
 
+void stele__table_clear_stacks(struct stele__table *table)
+{
+	stele__idmap_clear(&table->stack_ids);
+	stele__idmap_clear(&table->frame_pcs);
+	table->stack_count = table->frame_count = 1;
+	table->frame_ref_count = 0;
+}
+
 void stele__table_clear(struct stele__table *table, struct stele__kept *kept)
 {
 	for (uint32_t i = 1; i < table->string_count && table->kept_count; i++) {
@@ -88,13 +96,11 @@ void stele__table_clear(struct stele__table *table, struct stele__kept *kept)
 		stele__kept_release(kept, table->strings[i].kept);
 		table->kept_count--;
 	}
+	stele__table_clear_stacks(table);
 	stele__idmap_clear(&table->string_ids);
-	stele__idmap_clear(&table->stack_ids);
-	stele__idmap_clear(&table->frame_pcs);
 	stele__idmap_clear(&table->type_ids);
-	table->string_count = table->stack_count = table->frame_count = 1;
-	table->frame_ref_count = table->type_count = 0;
-	table->kept_count = 0;
+	table->string_count = 1;
+	table->type_count = table->kept_count = 0;
 	table->lenient = false;
 }
 

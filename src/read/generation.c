@@ -536,7 +536,7 @@ static bool generation_finish_stack_batches(struct stele__generation *g, struct 
 		if (stele__table_add_stacks(&g->table, stele__window_at(l->window, batch->offset),
 					    batch->bytes, &fault) >= 0)
 			continue;
-		if (g->open_ended && g->table.string_count == 1 && !g->table.lenient) {
+		if (fault.dangling && g->open_ended && g->table.string_count == 1) {
 			GENERATION_DAMAGE(
 				g, STELE_E_TRUNCATED, generation_place(g, l->at, STELE_NONE_ID),
 				"the input ends before the strings of generation %" PRIu64,

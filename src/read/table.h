@@ -61,6 +61,7 @@ struct stele__fault {
 	int code;
 	uint64_t at; /* offset in the payload */
 	bool soft;
+	bool dangling; /* a string is named that the table does not have */
 	char text[232];
 };
 

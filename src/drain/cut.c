@@ -83,6 +83,7 @@ void stele__generation_end(struct stele_drain *d, uint64_t time, const struct st
 	stele__outlet_flush(&d->outlet);
 	if (!d->outlet.error)
 		d->outlet.valid = d->outlet.written;
+	stele__lookup_done(&d->retired, NULL);
 	d->stats.generations++;
 	d->generation++;
 	d->floor = time;

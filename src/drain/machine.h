@@ -222,6 +222,12 @@ struct stele_own {
 	uint64_t pid;
 };
 
+/*
+ * An id that ended cannot begin again in the same generation: on two threads nothing would order
+ * the end before the beginning for a reader. Ids are never reused by a sane process.
+ */
+enum stele_retired { STELE_RETIRED_GO, STELE_RETIRED_TASK };
+
 struct stele_drain {
 	struct stele_arena *arena;
 	struct stele_slot *slots; /* copies of what layout.h computes from shared words */
@@ -248,6 +254,7 @@ struct stele_drain {
 	struct stele_drain_ring *rings; /* by ring index */
 	struct stele_drain_proc *procs; /* by slot index */
 	struct stele_lookup runtime_procs, gos, tasks;
+	struct stele_lookup retired; /* (id, enum stele_retired) that ended in this generation */
 	struct stele_drain_go *go_list;
 	uint32_t go_count;
 	uint64_t go_private; /* ids of our own */

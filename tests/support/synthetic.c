@@ -96,7 +96,8 @@ void synthetic_close(struct synthetic *s)
 struct synthetic_thread synthetic_thread(struct synthetic *s, uint32_t tid, uint64_t g,
 					 uint64_t flags)
 {
-	struct synthetic_thread t = {stele__slot_take(s->arena), stele__ring_take(s->arena, 0), tid};
+	struct synthetic_thread t = {stele__slot_take(s->arena), stele__ring_take(s->arena, 0),
+				     tid};
 
 	if (!t.slot || !t.ring) {
 		printf("Bail out! no slot or no ring\n");
@@ -141,9 +142,9 @@ void synthetic_fill(struct synthetic *s, struct synthetic_thread *t, uint64_t to
 	r->a = a;
 	r->b = b;
 	r->c = c;
-	stele__store_release(&r->header,
-			     stele__record_header(ticks, kind,
-						  stele__record_lap(position, t->ring->shift)));
+	stele__store_release(
+		&r->header,
+		stele__record_header(ticks, kind, stele__record_lap(position, t->ring->shift)));
 }
 
 uint64_t synthetic_emit(struct synthetic *s, struct synthetic_thread *t, enum stele_kind kind,
@@ -196,8 +197,9 @@ int synthetic_finish(struct synthetic *s)
 	return stele__drain_finish(s->drain, &ending);
 }
 
-/* Reads all of `out`; counts wire events of one type. */
-static int synthetic_read(const struct synthetic *s, unsigned type, uint64_t *ret_count)
+/* Reads all of `out`; counts wire events of one type, and tells the time of the last. */
+static int synthetic_read(const struct synthetic *s, unsigned type, uint64_t *ret_count,
+			  uint64_t *ret_last)
 {
 	const struct stele_event *event;
 	struct stele_reader *reader;
@@ -206,8 +208,11 @@ static int synthetic_read(const struct synthetic *s, unsigned type, uint64_t *re
 
 	if (got < 0)
 		return got;
-	while ((got = stele_reader_next(reader, &event)) > 0)
+	while ((got = stele_reader_next(reader, &event)) > 0) {
 		count += event->type == type;
+		if (event->type)
+			*ret_last = (uint64_t)event->time;
+	}
 	if (got < 0)
 		printf("# %s\n", stele_reader_diag(reader)->text);
 	for (size_t i = 0; i < stele_reader_warning_count(reader); i++)
@@ -223,8 +228,8 @@ bool synthetic_is_valid(const struct synthetic *s)
 {
 	const char *dump = getenv("STELE_SYNTHETIC_DUMP");
 	static unsigned dumped;
-	uint64_t count;
-	bool valid = synthetic_read(s, 0, &count) == 0;
+	uint64_t count, last;
+	bool valid = synthetic_read(s, 0, &count, &last) == 0;
 
 	/* For other readers' opinion. */
 	if (dump) {
@@ -243,8 +248,16 @@ bool synthetic_is_valid(const struct synthetic *s)
 
 uint64_t synthetic_count(const struct synthetic *s, unsigned type)
 {
-	uint64_t count = 0;
+	uint64_t count = 0, last = 0;
 
-	synthetic_read(s, type, &count);
+	synthetic_read(s, type, &count, &last);
 	return count;
+}
+
+uint64_t synthetic_last_ns(const struct synthetic *s)
+{
+	uint64_t count = 0, last = 0;
+
+	synthetic_read(s, 0, &count, &last);
+	return last;
 }

@@ -22,7 +22,7 @@ struct synthetic {
 	struct stele_arena *arena;
 	struct stele_drain *drain;
 	int fd;
-	uint64_t now;  /* ns; each emission moves it on by `step` */
+	uint64_t now; /* ns; each emission moves it on by `step` */
 	uint64_t step;
 	uint64_t rate; /* ticks per ns of the records' clock */
 
@@ -67,5 +67,7 @@ int synthetic_finish(struct synthetic *s);
 bool synthetic_is_valid(const struct synthetic *s);
 /* The number of wire events of this type in `out`. */
 uint64_t synthetic_count(const struct synthetic *s, unsigned type);
+/* The trace's time of its last event. */
+uint64_t synthetic_last_ns(const struct synthetic *s);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The drain on synthetic records: the plain cases. Interleavings and losses: test_drain_orders.c. */
+/* The drain on synthetic records: the plain cases. Interleavings and losses: test_drain_orders.c.
+ */
 #include "support/synthetic.h"
 #include "support/tap.h"
 
@@ -9,7 +10,8 @@
 
 static const unsigned versions[] = {23, 25, 26};
 
-/* Creation, a wait, a system call, annotations, names, memory, the ends: all of a pthread's life. */
+/* Creation, a wait, a system call, annotations, names, memory, the ends: all of a pthread's life.
+ */
 static void drain_tells_the_life_of_threads(void)
 {
 	for (unsigned v = 0; v < 3; v++) {
@@ -43,7 +45,8 @@ static void drain_tells_the_life_of_threads(void)
 		synthetic_emit(&s, &b, STELE_KIND_STACK_ALLOC, 0x7f0000002000, 8192, 2);
 		synthetic_emit(&s, &b, STELE_KIND_THREAD_END, 0, 0, 0);
 		synthetic_emit(&s, &a, STELE_KIND_GO_WAKE, token, 0, 0);
-		token = synthetic_emit(&s, &a, STELE_KIND_SYSCALL_BEGIN, stack << 32 | 1, 2, 0x7000);
+		token = synthetic_emit(&s, &a, STELE_KIND_SYSCALL_BEGIN, stack << 32 | 1, 2,
+				       0x7000);
 		stele__drain_cut(s.drain);
 		synthetic_emit(&s, &a, STELE_KIND_SYSCALL_END, token, 0, 0);
 		CHECK_EQ(synthetic_finish(&s), 0);

@@ -323,7 +323,7 @@ def sanitized(name, programs):
 
 @case
 def with_address_sanitizer():
-    sanitized("address", ("many", "destructors", "cancel", "robust", "handlers", "fork", "plugin"))
+    sanitized("address", ("many", "destructors", "cancel", "robust", "handlers", "plugin"))
 
 
 @case

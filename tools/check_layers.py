@@ -28,7 +28,7 @@ ALLOWED = {
     "src/cli": {"src/base", "src/format", "src/supervise", "pub:*"},
 }
 SUFFIXES = {".c", ".h", ".def", ".S"}
-INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*["<]([^">]+)[">]', re.M)
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', re.M)
 
 
 def cycle(table):
@@ -54,14 +54,16 @@ def cycle(table):
     return None
 
 
-def owner(root, including, name):
+def owner(root, including, name, quoted):
     """The table's name for the header that an include line reaches; None if it is not ours."""
     for base in (including.parent, root / "src", root / "include"):
         path = (base / name).resolve()
         if path.is_file() and path.is_relative_to(root):
             parts = path.relative_to(root).parts
             return "pub:" + path.stem if parts[0] == "include" else "/".join(parts[:2])
-    # Generated headers lie in the build directory under their folder's name.
+    # Generated headers lie in the build directory under their folder's name; <sys/…> is libc's.
+    if not quoted:
+        return None
     top = name.split("/")[0]
     return f"src/{top}" if "/" in name and (root / "src" / top).is_dir() else None
 
@@ -89,11 +91,12 @@ def violations(root, table):
     for path, folder in sources(root):
         text = path.read_text()
         for match in INCLUDE.finditer(text):
-            target = owner(root, path, match.group(1))
+            name = match.group(2)
+            target = owner(root, path, name, match.group(1) == '"')
             why = reason(table, folder, target) if target else None
             if why:
-                line = text.count("\n", 0, match.start(1)) + 1
-                yield f'{path.relative_to(root)}:{line}: "{match.group(1)}": {why}'
+                line = text.count("\n", 0, match.start(2)) + 1
+                yield f'{path.relative_to(root)}:{line}: "{name}": {why}'
 
 
 def main(args):

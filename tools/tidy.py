@@ -127,7 +127,7 @@ def check_names(root, paths):
     for path in paths:
         if path.suffix in C:
             seen[path.name].append(path.relative_to(root))
-            if path.stem != path.stem.lower():  # .S is the compiler's name for it
+            if path.stem != path.stem.lower():
                 yield path.relative_to(root), "lower-case", "file names are lower-case"
     for same in seen.values():
         for path in same[1:]:

@@ -19,7 +19,7 @@ struct stele_counter {
 	uint32_t stack_capacity;
 };
 
-int stele_counter_new(struct stele_counter **ret_counter)
+STELE_EXPORT int stele_counter_new(struct stele_counter **ret_counter)
 {
 	struct stele_counter *counter = calloc(1, sizeof(*counter));
 
@@ -32,7 +32,7 @@ int stele_counter_new(struct stele_counter **ret_counter)
 	return 0;
 }
 
-void stele_counter_free(struct stele_counter *counter)
+STELE_EXPORT void stele_counter_free(struct stele_counter *counter)
 {
 	if (!counter)
 		return;
@@ -43,7 +43,7 @@ void stele_counter_free(struct stele_counter *counter)
 	free(counter);
 }
 
-const struct stele_counts *stele_counter_get(const struct stele_counter *counter)
+STELE_EXPORT const struct stele_counts *stele_counter_get(const struct stele_counter *counter)
 {
 	return &counter->counts;
 }
@@ -88,8 +88,8 @@ static int counter_transition(struct stele_counter *counter, const struct stele_
 	return counter_see(&counter->procs, event->resource_id, &counter->counts.procs);
 }
 
-int stele_counter_add(struct stele_counter *counter, const struct stele_reader *reader,
-		      const struct stele_event *event)
+STELE_EXPORT int stele_counter_add(struct stele_counter *counter, const struct stele_reader *reader,
+				   const struct stele_event *event)
 {
 	struct stele_counts *counts = &counter->counts;
 	int r = 0;

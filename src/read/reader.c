@@ -61,8 +61,8 @@ static int reader_new(const struct stele_reader_options *options, struct stele_r
 	return 0;
 }
 
-int stele_reader_open(const char *path, const struct stele_reader_options *options,
-		      struct stele_reader **ret_reader)
+STELE_EXPORT int stele_reader_open(const char *path, const struct stele_reader_options *options,
+				   struct stele_reader **ret_reader)
 {
 	struct stele_reader *reader;
 	int r = reader_new(options, &reader);
@@ -78,9 +78,9 @@ int stele_reader_open(const char *path, const struct stele_reader_options *optio
 	return 0;
 }
 
-int stele_reader_open_memory(const void *data, size_t bytes,
-			     const struct stele_reader_options *options,
-			     struct stele_reader **ret_reader)
+STELE_EXPORT int stele_reader_open_memory(const void *data, size_t bytes,
+					  const struct stele_reader_options *options,
+					  struct stele_reader **ret_reader)
 {
 	struct stele_reader *reader;
 	int r = reader_new(options, &reader);
@@ -92,9 +92,9 @@ int stele_reader_open_memory(const void *data, size_t bytes,
 	return 0;
 }
 
-int stele_reader_open_stream(stele_read_fn read, void *arg,
-			     const struct stele_reader_options *options,
-			     struct stele_reader **ret_reader)
+STELE_EXPORT int stele_reader_open_stream(stele_read_fn read, void *arg,
+					  const struct stele_reader_options *options,
+					  struct stele_reader **ret_reader)
 {
 	struct stele_reader *reader;
 	int r = reader_new(options, &reader);
@@ -106,7 +106,7 @@ int stele_reader_open_stream(stele_read_fn read, void *arg,
 	return 0;
 }
 
-void stele_reader_close(struct stele_reader *reader)
+STELE_EXPORT void stele_reader_close(struct stele_reader *reader)
 {
 	if (!reader)
 		return;
@@ -280,7 +280,8 @@ static int reader_leave(struct stele_reader *reader, int result,
 	return reader_close(reader, &g->damage, g->soft, ret_event);
 }
 
-int stele_reader_next(struct stele_reader *reader, const struct stele_event **ret_event)
+STELE_EXPORT int stele_reader_next(struct stele_reader *reader,
+				   const struct stele_event **ret_event)
 {
 	struct stele__order *order = &reader->order;
 	int r;
@@ -327,43 +328,44 @@ int stele_reader_next(struct stele_reader *reader, const struct stele_event **re
 	}
 }
 
-const struct stele_diag *stele_reader_diag(const struct stele_reader *reader)
+STELE_EXPORT const struct stele_diag *stele_reader_diag(const struct stele_reader *reader)
 {
 	return reader->state == READER_FAILED ? &reader->diag : NULL;
 }
 
-size_t stele_reader_warning_count(const struct stele_reader *reader)
+STELE_EXPORT size_t stele_reader_warning_count(const struct stele_reader *reader)
 {
 	return reader->notes.count;
 }
 
-const struct stele_diag *stele_reader_warning(const struct stele_reader *reader, size_t index)
+STELE_EXPORT const struct stele_diag *stele_reader_warning(const struct stele_reader *reader,
+							   size_t index)
 {
 	return index < reader->notes.count ? &reader->notes.list[index] : NULL;
 }
 
-unsigned stele_reader_version(const struct stele_reader *reader)
+STELE_EXPORT unsigned stele_reader_version(const struct stele_reader *reader)
 {
 	return reader->loader.version;
 }
 
-uint64_t stele_reader_generation(const struct stele_reader *reader)
+STELE_EXPORT uint64_t stele_reader_generation(const struct stele_reader *reader)
 {
 	return reader->generation.number;
 }
 
-uint64_t stele_reader_frequency(const struct stele_reader *reader)
+STELE_EXPORT uint64_t stele_reader_frequency(const struct stele_reader *reader)
 {
 	return reader->generation.frequency;
 }
 
-uint64_t stele_reader_offset(const struct stele_reader *reader)
+STELE_EXPORT uint64_t stele_reader_offset(const struct stele_reader *reader)
 {
 	return reader->loader.at;
 }
 
-size_t stele_reader_stack(const struct stele_reader *reader, uint32_t stack,
-			  struct stele_stack_frame *frames, size_t max)
+STELE_EXPORT size_t stele_reader_stack(const struct stele_reader *reader, uint32_t stack,
+				       struct stele_stack_frame *frames, size_t max)
 {
 	const struct stele__table *table = &reader->generation.table;
 	const struct stele__table_stack *entry;
@@ -383,13 +385,13 @@ size_t stele_reader_stack(const struct stele_reader *reader, uint32_t stack,
 	return entry->frame_count;
 }
 
-const struct stele_sync *stele_reader_sync(const struct stele_reader *reader)
+STELE_EXPORT const struct stele_sync *stele_reader_sync(const struct stele_reader *reader)
 {
 	return &reader->sync;
 }
 
-int stele_reader_batch(const struct stele_reader *reader, size_t index,
-		       struct stele_experiment_batch *ret_batch)
+STELE_EXPORT int stele_reader_batch(const struct stele_reader *reader, size_t index,
+				    struct stele_experiment_batch *ret_batch)
 {
 	const struct stele__generation *g = &reader->generation;
 	const struct stele__experiment *experiment;
@@ -407,13 +409,13 @@ int stele_reader_batch(const struct stele_reader *reader, size_t index,
 	return 0;
 }
 
-const struct stele_heap_info *stele_reader_heap(const struct stele_reader *reader)
+STELE_EXPORT const struct stele_heap_info *stele_reader_heap(const struct stele_reader *reader)
 {
 	return &reader->generation.heap;
 }
 
-int stele_reader_type(const struct stele_reader *reader, uint64_t id,
-		      struct stele_heap_type *ret_type)
+STELE_EXPORT int stele_reader_type(const struct stele_reader *reader, uint64_t id,
+				   struct stele_heap_type *ret_type)
 {
 	const struct stele__table *table = &reader->generation.table;
 	uint32_t index = stele__idmap_get(&table->type_ids, id);

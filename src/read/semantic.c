@@ -4,7 +4,7 @@
 #include "format/spec.h"
 #include "stele/read.h"
 
-const char *stele_event_kind_name(unsigned kind)
+STELE_EXPORT const char *stele_event_kind_name(unsigned kind)
 {
 	static const char *const name[STELE__EVENT_COUNT] = {
 		[STELE_EVENT_SYNC] = "Sync",
@@ -26,7 +26,7 @@ const char *stele_event_kind_name(unsigned kind)
 	return kind > 0 && kind < STELE__EVENT_COUNT ? name[kind] : "?";
 }
 
-const char *stele_state_name(unsigned state)
+STELE_EXPORT const char *stele_state_name(unsigned state)
 {
 	static const char *const name[STELE__STATE_COUNT] = {
 		[STELE_STATE_UNDETERMINED] = "Undetermined",
@@ -41,7 +41,7 @@ const char *stele_state_name(unsigned state)
 	return state < STELE__STATE_COUNT ? name[state] : "?";
 }
 
-const char *stele_event_value_name(const struct stele_event *event, size_t index)
+STELE_EXPORT const char *stele_event_value_name(const struct stele_event *event, size_t index)
 {
 	static const char *const sweep[] = {"bytes swept", "bytes reclaimed"};
 

@@ -49,6 +49,12 @@ def layers_refuse_angle_brackets_too():
 
 
 @case
+def layers_know_the_sys_of_libc_from_ours():
+    equal(found({**BASE, "src/sys/sys.h": "", "src/read/map.c": "#include <sys/mman.h>\n"}), [])
+    equal(len(found({**BASE, "src/sys/sys.h": "", "src/read/map.c": '#include "sys/sys.h"\n'})), 1)
+
+
+@case
 def layers_refuse_relative_path():
     equal(len(found({**BASE, "src/read/merge.c": '#include "../record/ring.h"\n'})), 1)
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-// Prints src/format/printable.def: go run tools/printable.go > src/format/printable.def
+// Prints src/format/printable.def:
+//
+//	go run tools/printable.go > src/format/printable.def
 package main
 
 import (
@@ -12,7 +14,7 @@ import (
 func main() {
 	fmt.Println("/* SPDX-License-Identifier: MIT */")
 	fmt.Println("/*")
-	fmt.Println(" * The characters that Go's strconv.Quote leaves as they are: R(first, last), ascending.")
+	fmt.Println(" * What Go's strconv.Quote leaves as it is: R(first, last), ascending.")
 	fmt.Printf(" * Made by tools/printable.go, Unicode %s.\n", unicode.Version)
 	fmt.Println(" */")
 	first, column := rune(-1), 0

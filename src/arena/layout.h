@@ -287,10 +287,10 @@ struct stele_arena {
 	uint64_t heap_bytes;
 
 	/* C: what to record. */
-	uint32_t clock;	     /* enum stele_clock_kind */
-	uint32_t reentry;    /* enum stele_reentry */
-	uint32_t on_full;    /* enum stele_on_full */
-	uint32_t events;     /* enum stele_events */
+	uint32_t clock;	  /* enum stele_clock_kind */
+	uint32_t reentry; /* enum stele_reentry */
+	uint32_t on_full; /* enum stele_on_full */
+	uint32_t events;  /* enum stele_events */
 	uint32_t stack_frames_max;
 	uint32_t pid; /* W: of the traced process, 0 until it has attached (CAS); 1 reader: D */
 

@@ -64,7 +64,7 @@ static int output_open_file(const char *path, bool force, const struct stele_inp
 }
 
 int stele__outfile_open(const char *path, bool force, const struct stele_input *input,
-		       struct stele_output *ret_output)
+			struct stele_output *ret_output)
 {
 	if (strcmp(path, "-") == 0)
 		return output_open_stdout(ret_output);

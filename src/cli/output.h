@@ -24,7 +24,7 @@ struct stele_output {
  * Owner: the caller, stele__outfile_close.
  */
 int stele__outfile_open(const char *path, bool force, const struct stele_input *input,
-		       struct stele_output *ret_output);
+			struct stele_output *ret_output);
 
 /* Standard output for text: no rule applies. */
 void stele__outfile_open_text(struct stele_output *ret_output);

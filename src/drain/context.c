@@ -212,7 +212,8 @@ void stele__thread_introduce(struct stele_drain *d, struct stele_drain_thread *t
 		go->epoch = 1;
 		return;
 	}
-	if (go || g == 0 || g >= STELE_GO_ID_MAX) {
+	if (go || g == 0 || g >= STELE_GO_ID_MAX ||
+	    stele__lookup_get(&d->retired, g, STELE_RETIRED_GO)) {
 		d->stats.unexplained++;
 		t->goroutine = g = d->go_private++;
 	}

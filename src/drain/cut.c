@@ -48,7 +48,7 @@ static void cut_clock(struct stele_drain *d)
 
 	stele__batch_begin(&b, d->generation, STELE_NONE_ID, d->floor);
 	stele__batch_clock(&b, STELE_WIRE_FREQUENCY, d->options.version >= 25 ? &snapshot : NULL);
-	stele__output_batch(&d->output, &b);
+	stele__outlet_batch(&d->outlet, &b);
 }
 
 /* How to read the ids of memory events. Exact for any address: objects and stacks in bytes. */
@@ -63,7 +63,7 @@ static void cut_memory_info(struct stele_drain *d)
 	stele__batch_varint(&b, WIRE_PAGE_BYTES);
 	stele__batch_varint(&b, 1);
 	stele__batch_varint(&b, 1);
-	stele__output_batch(&d->output, &b);
+	stele__outlet_batch(&d->outlet, &b);
 }
 
 void stele__generation_end(struct stele_drain *d, uint64_t time, const struct stele_ending *ending)
@@ -79,10 +79,11 @@ void stele__generation_end(struct stele_drain *d, uint64_t time, const struct st
 	stele__own_write(d, ending);
 	stele__tables_write(d, time);
 	if (d->options.version >= 26)
-		stele__output_write(&d->output, &(uint8_t){STELE_EV_END_OF_GENERATION}, 1);
-	stele__output_flush(&d->output);
-	if (!d->output.error)
-		d->output.valid = d->output.written;
+		stele__outlet_write(&d->outlet, &(uint8_t){STELE_EV_END_OF_GENERATION}, 1);
+	stele__outlet_flush(&d->outlet);
+	if (!d->outlet.error)
+		d->outlet.valid = d->outlet.written;
+	stele__lookup_done(&d->retired, NULL);
 	d->stats.generations++;
 	d->generation++;
 	d->floor = time;

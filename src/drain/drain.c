@@ -59,7 +59,7 @@ static int drain_options(struct stele_drain *d, const struct stele_drain_options
 
 static int drain_allocate(struct stele_drain *d)
 {
-	int error = stele__output_init(&d->output, &d->options.sink);
+	int error = stele__outlet_init(&d->outlet, &d->options.sink);
 
 	if (!error)
 		error = stele__lane_init(&d->nobody, STELE_NONE_ID);
@@ -106,9 +106,9 @@ int stele__drain_new(struct stele_arena *arena, const struct stele_drain_options
 	}
 	drain_warm_up(d);
 	stele__header_put(header, options->version);
-	stele__output_write(&d->output, header, sizeof(header));
-	stele__output_flush(&d->output);
-	d->output.valid = d->output.written;
+	stele__outlet_write(&d->outlet, header, sizeof(header));
+	stele__outlet_flush(&d->outlet);
+	d->outlet.valid = d->outlet.written;
 	*ret_drain = d;
 	return 0;
 }
@@ -212,17 +212,17 @@ int stele__drain_finish(struct stele_drain *d, const struct stele_ending *ending
 	drain_take_rest(d, !ending->interrupted);
 	stele__generation_end(d, stele__timeline_wire(&d->timeline, d->pair.ticks), ending);
 	d->finished = true;
-	return d->error ? d->error : d->output.error;
+	return d->error ? d->error : d->outlet.error;
 }
 
 void stele__drain_stats(const struct stele_drain *d, struct stele_drain_stats *ret_stats)
 {
 	*ret_stats = d->stats;
 	ret_stats->threads_live = d->thread_count;
-	ret_stats->bytes = d->output.written;
-	ret_stats->valid_bytes = d->output.valid;
-	ret_stats->sink_error = d->output.error;
-	ret_stats->sink_lost_bytes = d->output.lost;
+	ret_stats->bytes = d->outlet.written;
+	ret_stats->valid_bytes = d->outlet.valid;
+	ret_stats->sink_error = d->outlet.error;
+	ret_stats->sink_lost_bytes = d->outlet.lost;
 }
 
 static void drain_free_threads(struct stele_drain *d)
@@ -248,11 +248,12 @@ void stele__drain_free(struct stele_drain *d)
 	drain_free_threads(d);
 	stele__lookup_done(&d->gos, NULL);
 	stele__lookup_done(&d->tasks, NULL);
+	stele__lookup_done(&d->retired, NULL);
 	stele__lookup_done(&d->runtime_procs, free);
 	stele__lane_done(&d->nobody);
 	stele__tables_done(&d->tables);
 	stele__own_done(&d->own);
-	free(d->output.data);
+	free(d->outlet.data);
 	free(d->threads);
 	free(d->by_slot);
 	free(d->procs);

@@ -14,15 +14,15 @@
 
 #define LANE_BYTES_MIN	 512u
 #define LANE_BYTES_MAX	 (32u << 10)
-#define OUTPUT_BYTES_MAX (256u << 10)
+#define OUTLET_BYTES_MAX (256u << 10)
 
-int stele__output_init(struct stele_output *o, const struct stele_sink *sink)
+int stele__outlet_init(struct stele_outlet *o, const struct stele_sink *sink)
 {
-	*o = (struct stele_output){.sink = *sink, .data = malloc(OUTPUT_BYTES_MAX)};
+	*o = (struct stele_outlet){.sink = *sink, .data = malloc(OUTLET_BYTES_MAX)};
 	return o->data ? 0 : -ENOMEM;
 }
 
-static void output_send(struct stele_output *o, const void *data, size_t bytes)
+static void outlet_send(struct stele_outlet *o, const void *data, size_t bytes)
 {
 	if (!o->error) {
 		int error = o->sink.write(o->sink.arg, data, bytes);
@@ -36,31 +36,31 @@ static void output_send(struct stele_output *o, const void *data, size_t bytes)
 	o->lost += bytes;
 }
 
-void stele__output_flush(struct stele_output *o)
+void stele__outlet_flush(struct stele_outlet *o)
 {
 	if (o->used)
-		output_send(o, o->data, o->used);
+		outlet_send(o, o->data, o->used);
 	o->used = 0;
 }
 
-void stele__output_write(struct stele_output *o, const void *data, size_t bytes)
+void stele__outlet_write(struct stele_outlet *o, const void *data, size_t bytes)
 {
-	if (bytes > OUTPUT_BYTES_MAX - o->used)
-		stele__output_flush(o);
-	if (bytes > OUTPUT_BYTES_MAX) {
-		output_send(o, data, bytes);
+	if (bytes > OUTLET_BYTES_MAX - o->used)
+		stele__outlet_flush(o);
+	if (bytes > OUTLET_BYTES_MAX) {
+		outlet_send(o, data, bytes);
 		return;
 	}
 	memcpy(o->data + o->used, data, bytes);
 	o->used += bytes;
 }
 
-void stele__output_batch(struct stele_output *o, struct stele_batch *b)
+void stele__outlet_batch(struct stele_outlet *o, struct stele_batch *b)
 {
 	size_t bytes = stele__batch_end(b);
 
 	if (bytes)
-		stele__output_write(o, b->data, bytes);
+		stele__outlet_write(o, b->data, bytes);
 }
 
 int stele__lane_init(struct stele_lane *l, uint64_t m)
@@ -111,7 +111,7 @@ void stele__lane_flush(struct stele_drain *d, struct stele_lane *l)
 	if (!stele__batch_is_open(&l->batch))
 		return;
 	l->last = l->batch.time;
-	stele__output_batch(&d->output, &l->batch);
+	stele__outlet_batch(&d->outlet, &l->batch);
 	/* Batch times of an ended batch say nothing about the next one. */
 	l->batch.time = 0;
 }

@@ -202,7 +202,7 @@ struct stele_drain_tables {
 	uint8_t *batch; /* STELE_BATCH_BUFFER_BYTES, for structural batches */
 };
 
-struct stele_output {
+struct stele_outlet {
 	struct stele_sink sink;
 	uint8_t *data;
 	size_t used;
@@ -221,6 +221,12 @@ struct stele_own {
 	bool image;		       /* a program image has begun */
 	uint64_t pid;
 };
+
+/*
+ * An id that ended cannot begin again in the same generation: on two threads nothing would order
+ * the end before the beginning for a reader. Ids are never reused by a sane process.
+ */
+enum stele_retired { STELE_RETIRED_GO, STELE_RETIRED_TASK };
 
 struct stele_drain {
 	struct stele_arena *arena;
@@ -248,6 +254,7 @@ struct stele_drain {
 	struct stele_drain_ring *rings; /* by ring index */
 	struct stele_drain_proc *procs; /* by slot index */
 	struct stele_lookup runtime_procs, gos, tasks;
+	struct stele_lookup retired; /* (id, enum stele_retired) that ended in this generation */
 	struct stele_drain_go *go_list;
 	uint32_t go_count;
 	uint64_t go_private; /* ids of our own */
@@ -262,18 +269,18 @@ struct stele_drain {
 	bool giving_up; /* finishing: holes and stalls are not waited for */
 
 	struct stele_drain_tables tables;
-	struct stele_output output;
+	struct stele_outlet outlet;
 	struct stele_own own;
 	struct stele_drain_stats stats;
 	int error; /* first internal failure (out of memory) */
 };
 
-/* output: lane.c ------------------------------------------------------------------------------ */
+/* outlet: lane.c ------------------------------------------------------------------------------ */
 
-int stele__output_init(struct stele_output *o, const struct stele_sink *sink);
-void stele__output_write(struct stele_output *o, const void *data, size_t bytes);
-void stele__output_flush(struct stele_output *o);
-void stele__output_batch(struct stele_output *o, struct stele_batch *b);
+int stele__outlet_init(struct stele_outlet *o, const struct stele_sink *sink);
+void stele__outlet_write(struct stele_outlet *o, const void *data, size_t bytes);
+void stele__outlet_flush(struct stele_outlet *o);
+void stele__outlet_batch(struct stele_outlet *o, struct stele_batch *b);
 
 int stele__lane_init(struct stele_lane *l, uint64_t m);
 void stele__lane_done(struct stele_lane *l);

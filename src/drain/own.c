@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "drain/machine.h"
-#include "drain/own.h"
+#include "format/own.h"
 
 #define RECORD_BYTES_MAX 8192
 
@@ -76,7 +76,7 @@ static void own_end(struct stele_drain *d, enum stele_own_tag tag, const struct 
 	size_t bytes = (size_t)(r->at - r->data);
 
 	if (stele__batch_is_open(b) && stele__batch_room(b) < bytes + 2 * STELE_VARINT_BYTES_MAX)
-		stele__output_batch(&d->output, b);
+		stele__outlet_batch(&d->outlet, b);
 	if (!stele__batch_is_open(b)) {
 		stele__batch_begin_experimental(b, STELE_EXPERIMENT_ALLOCFREE, d->generation,
 						STELE_NONE_ID, d->floor);
@@ -235,5 +235,5 @@ void stele__own_write(struct stele_drain *d, const struct stele_ending *ending)
 	own_totals(d);
 	if (ending)
 		own_ending(d, ending);
-	stele__output_batch(&d->output, &d->own.batch);
+	stele__outlet_batch(&d->outlet, &d->own.batch);
 }

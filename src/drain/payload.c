@@ -29,6 +29,7 @@ static void payload_task_begin(struct stele_drain *d, struct stele_drain_thread 
 	uint8_t *p;
 
 	if (task == 0 || task == UINT64_MAX || stele__lookup_get(&d->tasks, task, 0) ||
+	    stele__lookup_get(&d->retired, task, STELE_RETIRED_TASK) ||
 	    d->tasks.count >= STELE_GO_COUNT_MAX || stele__lookup_put(&d->tasks, task, 0, d)) {
 		d->stats.unexplained++;
 		return;
@@ -49,6 +50,8 @@ static void payload_task_end(struct stele_drain *d, struct stele_drain_thread *t
 		return;
 	}
 	stele__lookup_remove(&d->tasks, r->a, 0);
+	if (stele__lookup_put(&d->retired, r->a, STELE_RETIRED_TASK, d))
+		return;
 	p = payload_arg(stele__lane_begin(d, &t->lane, STELE_EV_USER_TASK_END, time), r->a);
 	stele__lane_end(&t->lane, payload_arg(p, stele__intern_stack(d, (uint32_t)r->c)));
 }

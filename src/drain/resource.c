@@ -6,6 +6,7 @@
  * takes each lane in order. Each resource is mentioned by a status (or a creation) before anything
  * else is said of it in a generation; that resets its sequence numbers.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "drain/machine.h"
@@ -17,12 +18,17 @@ struct stele_drain_go *stele__go_find(struct stele_drain *d, uint64_t id)
 
 struct stele_drain_go *stele__go_new(struct stele_drain *d, uint64_t id, unsigned state)
 {
-	struct stele_drain_go *go =
-		d->go_count < STELE_GO_COUNT_MAX ? calloc(1, sizeof(*go)) : NULL;
+	struct stele_drain_go *go;
 
+	if (d->go_count >= STELE_GO_COUNT_MAX ||
+	    stele__lookup_get(&d->retired, id, STELE_RETIRED_GO)) {
+		d->stats.unexplained++;
+		return NULL;
+	}
+	go = calloc(1, sizeof(*go));
 	if (!go || stele__lookup_put(&d->gos, id, 0, go)) {
 		free(go);
-		d->error = d->error ? d->error : STELE_E_LIMIT;
+		d->error = d->error ? d->error : -ENOMEM;
 		return NULL;
 	}
 	go->id = id;
@@ -39,6 +45,8 @@ struct stele_drain_go *stele__go_new(struct stele_drain *d, uint64_t id, unsigne
 void stele__go_delete(struct stele_drain *d, struct stele_drain_go *go)
 {
 	stele__lookup_remove(&d->gos, go->id, 0);
+	if (stele__lookup_put(&d->retired, go->id, STELE_RETIRED_GO, d))
+		d->error = d->error ? d->error : -ENOMEM;
 	if (go->owner && go->owner->go == go)
 		go->owner->go = NULL;
 	if (go->previous)

@@ -79,12 +79,12 @@ static void tabulate_stacks(struct stele_drain *d, uint64_t time)
 			frames[count++] = (struct stele_wire_frame){0};
 		if (stele__batch_stack(&b, i + 1, frames, count) == 0)
 			continue;
-		stele__output_batch(&d->output, &b);
+		stele__outlet_batch(&d->outlet, &b);
 		b = tabulate_begin(d, time);
 		stele__batch_stack(&b, i + 1, frames, count);
 	}
 	if (!stele__batch_is_empty(&b))
-		stele__output_batch(&d->output, &b);
+		stele__outlet_batch(&d->outlet, &b);
 }
 
 static size_t tabulate_type_name(struct stele_drain *d, const struct stele_drain_type *type,
@@ -126,7 +126,7 @@ static void tabulate_types(struct stele_drain *d, uint64_t time)
 		size_t bytes = tabulate_type_name(d, type, name);
 
 		if (stele__batch_room(&b) < TYPE_NAME_MAX + 5 * STELE_VARINT_BYTES_MAX) {
-			stele__output_batch(&d->output, &b);
+			stele__outlet_batch(&d->outlet, &b);
 			b = tabulate_types_begin(d, time);
 		}
 		stele__batch_varint(&b, i + 1);
@@ -136,7 +136,7 @@ static void tabulate_types(struct stele_drain *d, uint64_t time)
 		stele__batch_varint(&b, bytes);
 		stele__batch_bytes(&b, name, bytes);
 	}
-	stele__output_batch(&d->output, &b);
+	stele__outlet_batch(&d->outlet, &b);
 }
 
 static void tabulate_strings(struct stele_drain *d, uint64_t time)
@@ -153,12 +153,12 @@ static void tabulate_strings(struct stele_drain *d, uint64_t time)
 			data = "";
 		if (stele__batch_string(&b, i + 1, data, bytes) == 0)
 			continue;
-		stele__output_batch(&d->output, &b);
+		stele__outlet_batch(&d->outlet, &b);
 		b = tabulate_begin(d, time);
 		stele__batch_string(&b, i + 1, data, bytes);
 	}
 	if (!stele__batch_is_empty(&b))
-		stele__output_batch(&d->output, &b);
+		stele__outlet_batch(&d->outlet, &b);
 }
 
 void stele__tables_write(struct stele_drain *d, uint64_t time)

@@ -118,6 +118,7 @@ static void init_run(void)
 	const char *disable = secure_getenv("STELE_DISABLE");
 	const char *text = secure_getenv("STELE_OPTIONS");
 
+	stele__lock_start();
 	stele__resolve_all();
 	if (!path || (disable && strcmp(disable, "1") == 0))
 		return;

@@ -16,6 +16,29 @@
 #include "preload/preload.h"
 #include "preload/resolve.h"
 
+/* Points to glibc's word of this name, if it has one (2.32). */
+static const char lock_threads_unknown;
+static const char *lock_single_threaded = &lock_threads_unknown;
+
+void stele__lock_start(void)
+{
+	const char *found = stele__resolve_data("__libc_single_threaded");
+
+	if (found)
+		lock_single_threaded = found;
+}
+
+/*
+ * In a process of one thread glibc locks without an atomic instruction, which a try always has and
+ * which would double the price. The lock's word is looked at all the same, since the other side may
+ * be another process.
+ */
+STELE_INLINE bool lock_is_free(const pthread_mutex_t *lock)
+{
+	return stele__load_relaxed(lock_single_threaded) &&
+	       stele__load_relaxed(&lock->__data.__lock) == 0;
+}
+
 /* Declared by newer headers only. */
 int pthread_mutex_clocklock(pthread_mutex_t *lock, clockid_t clock, const struct timespec *until);
 int pthread_rwlock_clockrdlock(pthread_rwlock_t *lock, clockid_t clock,
@@ -33,46 +56,53 @@ static bool lock_clock_valid(clockid_t clock)
 	return clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC;
 }
 
-#define LOCK(name, params, args, try, busy, why, valid)                                            \
+/* direct: call it without a try. Waiting is a function of its own, so that a free lock does not pay
+ * for its registers. */
+#define LOCK(name, params, args, try, busy, why, direct)                                           \
+	static STELE_NOINLINE int lock_wait_##name params                                          \
+	{                                                                                          \
+		stele_interval wait = stele_block(STELE_WAIT_##why, lock);                         \
+		int result = STELE_REAL(name) args;                                                \
+                                                                                                   \
+		stele_wake(wait);                                                                  \
+		return result;                                                                     \
+	}                                                                                          \
+                                                                                                   \
 	STELE_EXPORT int name params                                                               \
 	{                                                                                          \
-		stele_interval wait;                                                               \
 		int result;                                                                        \
                                                                                                    \
-		if (!stele__recording(STELE_PART_LOCKS) || !(valid))                               \
+		if (!stele__recording(STELE_PART_LOCKS) || (direct))                               \
 			return STELE_REAL(name) args;                                              \
 		result = STELE_REAL(try)(lock);                                                    \
 		if (STELE_LIKELY(result != (busy) && result != ENOSYS))                            \
 			return result;                                                             \
-		wait = stele_block(STELE_WAIT_##why, lock);                                        \
-		result = STELE_REAL(name) args;                                                    \
-		stele_wake(wait);                                                                  \
-		return result;                                                                     \
+		return lock_wait_##name args;                                                      \
 	}
 
 LOCK(pthread_mutex_lock, (pthread_mutex_t * lock), (lock), pthread_mutex_trylock, EBUSY, MUTEX,
-     true)
+     lock_is_free(lock))
 LOCK(pthread_mutex_timedlock, (pthread_mutex_t * lock, const struct timespec *until), (lock, until),
-     pthread_mutex_trylock, EBUSY, MUTEX, true)
+     pthread_mutex_trylock, EBUSY, MUTEX, false)
 LOCK(pthread_mutex_clocklock,
      (pthread_mutex_t * lock, clockid_t clock, const struct timespec *until), (lock, clock, until),
-     pthread_mutex_trylock, EBUSY, MUTEX, lock_clock_valid(clock))
+     pthread_mutex_trylock, EBUSY, MUTEX, !lock_clock_valid(clock))
 
 LOCK(pthread_rwlock_rdlock, (pthread_rwlock_t * lock), (lock), pthread_rwlock_tryrdlock, EBUSY,
-     RWLOCK, true)
+     RWLOCK, false)
 LOCK(pthread_rwlock_wrlock, (pthread_rwlock_t * lock), (lock), pthread_rwlock_trywrlock, EBUSY,
-     RWLOCK, true)
+     RWLOCK, false)
 LOCK(pthread_rwlock_timedrdlock, (pthread_rwlock_t * lock, const struct timespec *until),
-     (lock, until), pthread_rwlock_tryrdlock, EBUSY, RWLOCK, lock_time_valid(until))
+     (lock, until), pthread_rwlock_tryrdlock, EBUSY, RWLOCK, !lock_time_valid(until))
 LOCK(pthread_rwlock_timedwrlock, (pthread_rwlock_t * lock, const struct timespec *until),
-     (lock, until), pthread_rwlock_trywrlock, EBUSY, RWLOCK, lock_time_valid(until))
+     (lock, until), pthread_rwlock_trywrlock, EBUSY, RWLOCK, !lock_time_valid(until))
 LOCK(pthread_rwlock_clockrdlock,
      (pthread_rwlock_t * lock, clockid_t clock, const struct timespec *until), (lock, clock, until),
-     pthread_rwlock_tryrdlock, EBUSY, RWLOCK, lock_clock_valid(clock) && lock_time_valid(until))
+     pthread_rwlock_tryrdlock, EBUSY, RWLOCK, !(lock_clock_valid(clock) && lock_time_valid(until)))
 LOCK(pthread_rwlock_clockwrlock,
      (pthread_rwlock_t * lock, clockid_t clock, const struct timespec *until), (lock, clock, until),
-     pthread_rwlock_trywrlock, EBUSY, RWLOCK, lock_clock_valid(clock) && lock_time_valid(until))
+     pthread_rwlock_trywrlock, EBUSY, RWLOCK, !(lock_clock_valid(clock) && lock_time_valid(until)))
 
-LOCK(mtx_lock, (mtx_t * lock), (lock), mtx_trylock, thrd_busy, MUTEX, true)
+LOCK(mtx_lock, (mtx_t * lock), (lock), mtx_trylock, thrd_busy, MUTEX, false)
 LOCK(mtx_timedlock, (mtx_t *restrict lock, const struct timespec *restrict until), (lock, until),
-     mtx_trylock, thrd_busy, MUTEX, true)
+     mtx_trylock, thrd_busy, MUTEX, false)

@@ -20,8 +20,9 @@ enum stele_part { STELE_PART_LOCKS = 1, STELE_PART_CALLS = 2, STELE_PART_WAITS =
 /* Only ever goes forward. */
 enum stele_preload_state { STELE_PRELOAD_UNUSED, STELE_PRELOAD_STARTING, STELE_PRELOAD_STARTED };
 
-extern uint32_t stele__preload_state;
-extern uint32_t stele__preload_skip; /* enum stele_part bits; written before recording begins */
+extern uint32_t stele__preload_state STELE_HIDDEN;
+extern uint32_t stele__preload_skip
+	STELE_HIDDEN; /* enum stele_part bits; written before recording begins */
 
 /* Reads the environment and attaches, once in a process image. Other modules' constructors may
  * run before ours: the first interposed call starts us then. Keeps errno. */
@@ -44,9 +45,12 @@ STELE_INLINE bool stele__recording(uint32_t part)
 /* spawn.c: has the ends of threads, and of the calling one, noted. Signals: not safe. */
 void stele__spawn_watch(void);
 
+/* lock.c: before recording begins. */
+void stele__lock_start(void);
+
 /* loader.c: notes modules that a dlopen brought which could not be watched to its end. Called where
  * signal handlers may not be: thread creation, joins, condition waits. */
-extern uint32_t stele__loader_pending;
+extern uint32_t stele__loader_pending STELE_HIDDEN;
 void stele__loader_catch_up_slow(void) STELE_COLD;
 
 STELE_INLINE void stele__loader_catch_up(void)

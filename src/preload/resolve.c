@@ -26,6 +26,7 @@ __asm__(".symver dladdr, dladdr@" OLDEST);
 #endif
 
 typedef void *resolve_dlsym_fn(void *handle, const char *name);
+typedef void *resolve_dlopen_fn(const char *path, int mode);
 
 void *stele__reals[STELE__REAL_COUNT];
 
@@ -81,7 +82,7 @@ static void *resolve_version(void *found, const char *name, const char *version)
 }
 
 /* libc's dlsym, called from here: RTLD_NEXT is what follows us. */
-static void *resolve_next(const char *name)
+static void *resolve_by(void *scope, const char *name)
 {
 	static resolve_dlsym_fn *libc_dlsym;
 	resolve_dlsym_fn *find = stele__load_relaxed(&libc_dlsym);
@@ -90,22 +91,42 @@ static void *resolve_next(const char *name)
 		find = (resolve_dlsym_fn *)dlvsym(RTLD_NEXT, "dlsym", OLDEST);
 		stele__store_relaxed(&libc_dlsym, find);
 	}
-	return find ? find(RTLD_NEXT, name) : NULL;
+	return find ? find(scope, name) : NULL;
 }
 
+/*
+ * Before glibc 2.34 a plugin can bring libpthread into a program that was not linked with it, where
+ * RTLD_NEXT does not look.
+ */
+static void *resolve_in_libpthread(const char *name)
+{
+	resolve_dlopen_fn *libc_dlopen = (resolve_dlopen_fn *)dlvsym(RTLD_NEXT, "dlopen", OLDEST);
+	void *library =
+		libc_dlopen ? libc_dlopen("libpthread.so.0", RTLD_LAZY | RTLD_NOLOAD) : NULL;
+
+	return library ? resolve_by(library, name) : NULL;
+}
+
+/* A miss is not kept: the function may come with a library. */
 void *stele__resolve(enum stele_real which)
 {
 	const struct resolve_name *wanted = &names[which];
 	int saved_errno = errno;
-	void *found = resolve_next(wanted->name);
+	void *found = resolve_by(RTLD_NEXT, wanted->name);
 
 	if (found)
 		found = resolve_version(found, wanted->name, wanted->version);
 	else
-		found = wanted->missing;
+		found = resolve_in_libpthread(wanted->name);
 	stele__store_relaxed(&stele__reals[which], found);
 	errno = saved_errno;
-	return found;
+	return found ? found : wanted->missing;
+}
+
+/* By the default scope: the program may hold libc's variable in a copy of its own. */
+const void *stele__resolve_data(const char *name)
+{
+	return resolve_by(RTLD_DEFAULT, name);
 }
 
 bool stele__resolve_is_libc(enum stele_real which)

@@ -20,13 +20,16 @@ enum stele_real {
 	STELE__REAL_COUNT
 };
 
-extern void *stele__reals[STELE__REAL_COUNT];
+extern void *stele__reals[STELE__REAL_COUNT] STELE_HIDDEN;
 
 /* Finds one. A function that this libc does not have becomes one that says ENOSYS. Never NULL. */
 void *stele__resolve(enum stele_real which) STELE_COLD;
 
 /* Finds all, so that none is left to a signal handler. */
 void stele__resolve_all(void);
+
+/* A variable of libc by its name; NULL: this libc has none. */
+const void *stele__resolve_data(const char *name);
 
 /* Is it libc's own, and not another preload's? */
 bool stele__resolve_is_libc(enum stele_real which);

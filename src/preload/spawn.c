@@ -116,15 +116,34 @@ void stele__spawn_watch(void)
 		STELE_REAL(pthread_setspecific)(spawn_key, (void *)1);
 }
 
-/* The stack as far as it is sure to be this thread's: too small a guess costs the walks of the
- * deepest calls, too large a one could take somebody else's stack for this one. */
+/* glibc keeps a thread's own block at the top of its stack, and the thread pointer points to it. */
+static const char *spawn_thread_pointer(void)
+{
+	const char *pointer;
+
+#if defined(__x86_64__)
+	__asm__("mov %%fs:0, %0" : "=r"(pointer));
+#elif defined(__aarch64__)
+	__asm__("mrs %0, tpidr_el0" : "=r"(pointer));
+#endif
+	return pointer;
+}
+
+/*
+ * The stack as far as it is sure to be this thread's: too small a guess costs the walks of the
+ * deepest calls, too large a one could take somebody else's stack for this one. Between this frame
+ * and the thread's own block lie the frames of libc that a walk ends in.
+ */
 static void spawn_note_stack(const struct spawn_block *own, const char *frame)
 {
 	size_t bytes = own->stack_bytes;
 	size_t slack = bytes / 2 < STACK_SLACK_BYTES ? bytes / 2 : STACK_SLACK_BYTES;
+	const char *high = spawn_thread_pointer();
 
+	if (high <= frame || high - frame > STACK_SLACK_BYTES)
+		high = frame + 2 * sizeof(void *);
 	if (bytes)
-		stele_thread_set_stack(frame - (bytes - slack), frame + 2 * sizeof(void *));
+		stele_thread_set_stack(frame - (bytes - slack), high);
 }
 
 /* In the new thread. The block is copied first: its creator may want it again. */

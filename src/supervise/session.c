@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "format/spec.h"
 #include "stele/version.h"
 #include "supervise/child.h"
 #include "supervise/liveness.h"
@@ -344,7 +345,6 @@ static void session_report_symbols(struct session *s, struct stele_session_resul
 	struct stele_symbols_stats stats;
 
 	stele__symbols_stats(s->symbols, &stats);
-	result->offsets_only = stats.offsets;
 	result->symbols_ns = stats.spent_ns;
 	if (stats.worst)
 		snprintf(result->worst_module, sizeof(result->worst_module), "%s", stats.worst);
@@ -355,7 +355,9 @@ static void session_close_output(struct session *s, struct stele_session_result 
 	uint64_t valid = s->output.error ? result->drain.valid_bytes : s->output.bytes;
 	int error;
 
-	if (valid == 0) {
+	/* A header alone is no trace. */
+	if (valid <= STELE_HEADER_BYTES) {
+		session_say(s, STELE_SAY_ERROR, "nothing of the trace could be kept");
 		stele__tracefile_discard(&s->output);
 		result->status = STELE_SESSION_FAILED;
 		return;

@@ -49,7 +49,7 @@ struct stele_session_result {
 	struct stele_ending ending;
 	struct stele_drain_stats drain;
 	uint64_t offsets_only;	/* addresses for which only module + offset is known */
-	char worst_module[256]; /* where most of these are; "": none */
+	char worst_module[256]; /* with most addresses without a name; "": none */
 	uint64_t symbols_ns;
 	uint64_t tick_ns_max;
 	uint64_t images; /* program images: 1 + execs */

@@ -158,20 +158,17 @@ static void summary_lost(const struct summary *s)
 static void summary_stacks(const struct summary *s)
 {
 	const struct stele_drain_stats *d = &s->result->drain;
-	uint64_t nameless = d->frames_unsymbolized + s->result->offsets_only;
 	const char *module = s->result->worst_module;
 	char text[128] = "";
 
 	if (d->stacks == 0)
 		return;
-	if (nameless > d->frames)
-		nameless = d->frames;
-	if (nameless && *module)
+	if (d->frames_unsymbolized && *module)
 		snprintf(text, sizeof(text), ", mostly in %.90s", module);
 	summary_line(s, "stacks",
 		     "%.1f %% truncated, %.1f %% of the code addresses without a name%s",
 		     summary_percent(d->stacks_truncated + d->stacks_broken, d->stacks),
-		     summary_percent(nameless, d->frames), text);
+		     summary_percent(d->frames_unsymbolized, d->frames), text);
 }
 
 static void summary_process(const struct summary *s)

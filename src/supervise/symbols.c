@@ -164,26 +164,11 @@ static struct symbols_map *symbols_map_find(struct stele_symbols *symbols, uint3
 	return later;
 }
 
-static const char *symbols_base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : *path ? path : "[unnamed]";
-}
-
 /* The name to show, in memory of its own; NULL: no memory. */
-static char *symbols_name(struct stele_symbols *symbols, const struct stele_place *place,
-			  const struct symbols_map *map, uint64_t address)
+static char *symbols_name(struct stele_symbols *symbols, const struct stele_place *place)
 {
 	const char *mangled = place->linkage ? place->linkage : place->function;
-	char text[PATH_MAX + 32];
 
-	if (!place->function) {
-		snprintf(text, sizeof(text), "%s+0x%llx",
-			 symbols_base_name(stele__binary_path(map->binary)),
-			 (unsigned long long)address);
-		return strdup(text);
-	}
 	if (mangled[0] == '_' && mangled[1] == 'Z') {
 		int status = -1;
 		char *name;
@@ -204,21 +189,16 @@ static struct symbols_entry *symbols_look_up(struct stele_symbols *symbols, stru
 	size_t count = stele__binary_find(map->binary, address, places, SYMBOLS_FRAMES_MAX);
 	struct symbols_entry *entry;
 
-	if (count == 0) {
-		places[0] = (struct stele_place){.file = stele__binary_path(map->binary)};
-		count = 1;
-	}
-	if (!places[0].function) {
-		symbols->stats.offsets++;
-		map->nameless++;
-	}
+	if (count && !places[0].function)
+		count = 0; /* a line without a function */
+	map->nameless += count == 0;
 	entry = malloc(sizeof(*entry) + count * sizeof(entry->frames[0]));
 	if (!entry)
 		return NULL;
 	*entry = (struct symbols_entry){NULL, map->binary, address, (uint32_t)count};
 	for (size_t i = 0; i < count; i++)
 		entry->frames[i] = (struct stele_frame){
-			.function = symbols_name(symbols, &places[i], map, address),
+			.function = places[i].function ? symbols_name(symbols, &places[i]) : NULL,
 			.file = places[i].file,
 			.line = places[i].line > 0 ? (uint32_t)places[i].line : 0};
 	return entry;
@@ -252,14 +232,17 @@ static const struct symbols_entry *symbols_entry_of(struct stele_symbols *symbol
 {
 	struct symbols_entry **bucket = symbols_bucket(symbols, map->binary, address);
 	struct symbols_entry *entry;
+	uint64_t begin;
 
 	for (entry = *bucket; entry; entry = entry->next)
 		if (entry->address == address && entry->binary == map->binary)
 			return entry;
 	if (symbols->entry_count >= SYMBOLS_CACHE_MAX)
 		symbols_forget(symbols);
-	symbols->stats.addresses++;
+	begin = stele__sys_monotonic_ns();
 	entry = symbols_look_up(symbols, map, address);
+	symbols->stats.spent_ns += stele__sys_monotonic_ns() - begin;
+	symbols->stats.addresses++;
 	if (entry) {
 		entry->next = *bucket;
 		*bucket = entry;
@@ -274,16 +257,11 @@ static size_t symbols_resolve(void *arg, uint32_t epoch, uint64_t pc, struct ste
 	struct stele_symbols *symbols = arg;
 	struct symbols_map *map = symbols_map_find(symbols, epoch, pc);
 	const struct symbols_entry *entry;
-	uint64_t begin;
 	size_t count;
 
-	if (!map) {
-		symbols->stats.unknown++;
+	if (!map)
 		return 0;
-	}
-	begin = stele__sys_monotonic_ns();
 	entry = symbols_entry_of(symbols, map, pc - map->bias);
-	symbols->stats.spent_ns += stele__sys_monotonic_ns() - begin;
 	if (!entry)
 		return 0;
 	count = entry->count < max ? entry->count : max;
@@ -305,7 +283,10 @@ void stele__symbols_stats(const struct stele_symbols *symbols,
 		const struct symbols_map *map = &symbols->maps[i];
 
 		if (map->nameless > stats.worst_count) {
-			stats.worst = symbols_base_name(stele__binary_path(map->binary));
+			const char *path = stele__binary_path(map->binary);
+			const char *slash = strrchr(path, '/');
+
+			stats.worst = slash ? slash + 1 : path;
 			stats.worst_count = map->nameless;
 		}
 	}

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Names for code addresses of a traced process: function, file and line, inlined calls, from
- * debugging information (also separate, in /usr/lib/debug), else from symbol tables, else
- * "module+0xoffset".
+ * debugging information (also separate, in /usr/lib/debug), else from symbol tables.
  *
  * Modules are opened when they are loaded, so that a file deleted later is still read; what lies
  * at a module's path is only used if its build-id is the loaded one's. Nothing is read before the
@@ -17,9 +16,7 @@
 struct stele_symbols;
 
 struct stele_symbols_stats {
-	uint64_t addresses; /* distinct ones asked for */
-	uint64_t offsets;   /* only module + offset was found */
-	uint64_t unknown;   /* in no module */
+	uint64_t addresses; /* distinct ones looked up in a module */
 	uint64_t spent_ns;
 	const char *worst; /* the module with most addresses without a name; NULL: none */
 	uint64_t worst_count;

@@ -345,7 +345,37 @@ static struct stele_bytes block(struct stele_bytes *b)
 	return inner;
 }
 
-/* One instruction that does not move the location. */
+/* An instruction about the frame address; false: it is about something else. */
+static bool machine_cfa(struct machine *m, struct stele_bytes *b, uint8_t op)
+{
+	switch (op) {
+	case 0x0c: /* def_cfa */
+		m->now.cfa_reg = (int64_t)stele__bytes_uleb(b);
+		m->now.cfa_offset = (int64_t)stele__bytes_uleb(b);
+		break;
+	case 0x12: /* def_cfa_sf */
+		m->now.cfa_reg = (int64_t)stele__bytes_uleb(b);
+		m->now.cfa_offset = stele__bytes_sleb(b) * m->cie->data_align;
+		break;
+	case 0x0d: /* def_cfa_register */
+		m->now.cfa_reg = (int64_t)stele__bytes_uleb(b);
+		break;
+	case 0x0e: /* def_cfa_offset */
+		m->now.cfa_offset = (int64_t)stele__bytes_uleb(b);
+		break;
+	case 0x13: /* def_cfa_offset_sf */
+		m->now.cfa_offset = stele__bytes_sleb(b) * m->cie->data_align;
+		break;
+	case 0x0f: /* def_cfa_expression */
+		cfa_expression(m, block(b));
+		break;
+	default:
+		return false;
+	}
+	return true;
+}
+
+/* An instruction about where a register was saved, or about the state as a whole. */
 static void machine_rule(struct machine *m, struct stele_bytes *b, uint8_t op)
 {
 	int64_t align = m->cie->data_align;
@@ -387,26 +417,6 @@ static void machine_rule(struct machine *m, struct stele_bytes *b, uint8_t op)
 			m->now = m->remembered[--m->depth];
 		else
 			b->bad = true;
-		break;
-	case 0x0c: /* def_cfa */
-		m->now.cfa_reg = (int64_t)stele__bytes_uleb(b);
-		m->now.cfa_offset = (int64_t)stele__bytes_uleb(b);
-		break;
-	case 0x12: /* def_cfa_sf */
-		m->now.cfa_reg = (int64_t)stele__bytes_uleb(b);
-		m->now.cfa_offset = stele__bytes_sleb(b) * align;
-		break;
-	case 0x0d: /* def_cfa_register */
-		m->now.cfa_reg = (int64_t)stele__bytes_uleb(b);
-		break;
-	case 0x0e: /* def_cfa_offset */
-		m->now.cfa_offset = (int64_t)stele__bytes_uleb(b);
-		break;
-	case 0x13: /* def_cfa_offset_sf */
-		m->now.cfa_offset = stele__bytes_sleb(b) * align;
-		break;
-	case 0x0f: /* def_cfa_expression */
-		cfa_expression(m, block(b));
 		break;
 	case 0x10: /* expression */
 		reg = stele__bytes_uleb(b);
@@ -470,7 +480,7 @@ static bool machine_run(struct machine *m, struct stele_bytes b)
 			rule_set(m, op & 0x3f, RULE_AT_CFA, (int64_t)offset * m->cie->data_align);
 		} else if (op >> 6 == 3) {
 			rule_restore(m, op & 0x3f);
-		} else {
+		} else if (!machine_cfa(m, &b, op)) {
 			machine_rule(m, &b, op);
 		}
 	}

@@ -106,7 +106,7 @@ static void summary_names_the_module_without_symbols(void)
 	struct stele_session_result result = result_new();
 	char *text;
 
-	result.offsets_only = 10;
+	result.drain.frames_unsymbolized = 10;
 	memcpy(result.worst_module, "libfoo.so", sizeof("libfoo.so"));
 	text = print(&result, false, false);
 	CHECK(strstr(text, "25.0 % of the code addresses without a name, mostly in libfoo.so"));

@@ -12,16 +12,15 @@
 #define STELE_LIKELY(x)	  __builtin_expect(!!(x), 1)
 #define STELE_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-#define STELE_INLINE	   static inline __attribute__((always_inline))
-#define STELE_NOINLINE	   __attribute__((noinline))
-#define STELE_COLD	   __attribute__((cold, noinline))
-#define STELE_NODISCARD	   __attribute__((warn_unused_result))
-#define STELE_HIDDEN	   __attribute__((visibility("hidden")))
-#define STELE_EXPORT	   __attribute__((visibility("default")))
+#define STELE_INLINE	static inline __attribute__((always_inline))
+#define STELE_NOINLINE	__attribute__((noinline))
+#define STELE_COLD	__attribute__((cold, noinline))
+#define STELE_NODISCARD __attribute__((warn_unused_result))
+#define STELE_HIDDEN	__attribute__((visibility("hidden")))
+#define STELE_EXPORT	__attribute__((visibility("default")))
+/* Reads other functions' frames, gaps between their variables included: not an overflow. */
+#define STELE_READS_FRAMES __attribute__((no_sanitize("address")))
 #define STELE_PRINTF(f, a) __attribute__((format(printf, f, a)))
-
-/* For reads that belong to no object: a stack's words as an unwinder sees them. */
-#define STELE_NO_ASAN __attribute__((no_sanitize_address))
 
 /* Fits the four bytes per word that a dlopened library may take from the static TLS block. */
 #define STELE_TLS __thread __attribute__((tls_model("initial-exec")))

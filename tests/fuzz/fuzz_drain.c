@@ -53,9 +53,9 @@ static uint64_t fuzz_word(struct fuzz_process *p)
 static struct synthetic_thread *fuzz_thread(struct fuzz_process *p, unsigned i)
 {
 	if (!p->alive[i]) {
-		uint64_t flags = fuzz_byte(p);
+		uint64_t flags = fuzz_byte(p), g = fuzz_word(p);
 
-		p->threads[i] = synthetic_thread(&p->s, 100 + i / 2, fuzz_word(p),
+		p->threads[i] = synthetic_thread(&p->s, 100 + i / 2, g,
 						 flags < 32 ? UINT64_MAX : flags & 1);
 		p->alive[i] = true;
 	}
@@ -88,6 +88,8 @@ static void fuzz_fill(struct fuzz_process *p)
 {
 	struct fuzz_hole hole;
 	struct synthetic_thread was;
+	enum stele_kind kind;
+	uint64_t a, b;
 
 	if (!p->hole_count)
 		return;
@@ -96,8 +98,10 @@ static void fuzz_fill(struct fuzz_process *p)
 		return;
 	was = p->threads[hole.thread];
 	was.ring = hole.ring;
-	synthetic_fill(&p->s, &was, hole.token, hole.time, fuzz_byte(p) % STELE__KIND_COUNT,
-		       fuzz_word(p), fuzz_word(p), fuzz_word(p));
+	kind = fuzz_byte(p) % STELE__KIND_COUNT;
+	a = fuzz_word(p);
+	b = fuzz_word(p);
+	synthetic_fill(&p->s, &was, hole.token, hole.time, kind, a, b, fuzz_word(p));
 }
 
 /* Threads 2n and 2n + 1 share an id: its death is theirs both. */

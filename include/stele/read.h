@@ -237,6 +237,64 @@ const struct stele_heap_info *stele_reader_heap(const struct stele_reader *reade
 int stele_reader_type(const struct stele_reader *reader, uint64_t id,
 		      struct stele_heap_type *ret_type);
 
+/** One record of Stele's own data: what Go's format has no place for. */
+struct stele_data_item {
+	uint64_t tag; /**< STELE_DATA_*; skip those that you do not know */
+	uint64_t value[8];
+	unsigned value_count;
+	struct stele_string text[2];
+	unsigned text_count;
+};
+
+enum stele_data_tag {
+	STELE_DATA_PROGRAM = 1, /**< pid, images executed; name */
+	STELE_DATA_MODULE = 2,	/**< unloaded, epoch, start, end, bias; build id, path */
+	STELE_DATA_THREAD = 3,	/**< thread, proc, goroutine; name */
+	STELE_DATA_LOSS = 4,	/**< thread, cause, class, count: of this generation */
+	STELE_DATA_TOTAL = 5,	/**< what, value: of the recording so far */
+	STELE_DATA_CLOCK = 6,	/**< ticks, monotonic ns, wall s, wall ns */
+	STELE_DATA_COUNTER = 7, /**< name: logs of this category are samples of a counter */
+	STELE_DATA_ENDING = 8,	/**< flags, exit status or signal */
+	STELE_DATA_END = 9,	/**< records, events, generation: the recording ended in order */
+};
+
+/**
+ * The next record of a batch whose first byte is 0x53.
+ *
+ * @param at  where to go on: 0 at first; moves behind the record.
+ * @return 1 with a record, 0 behind the last one, STELE_E_CORRUPT, or STELE_E_UNSUPPORTED for
+ *         data of a later version.
+ */
+int stele_data_next(const struct stele_experiment_batch *batch, size_t *at,
+		    struct stele_data_item *ret_item);
+
+#define STELE_LOSS_CAUSE_MAX  8
+#define STELE_LOSS_CLASS_MAX  4
+#define STELE_DATA_TOTALS_MAX 16
+
+/** How a trace was recorded and how that ended, summed up from Stele's own data. */
+struct stele_recording {
+	bool present;  /**< there is such data: the trace is of Stele */
+	bool complete; /**< the recorder wrote its last words */
+	bool ending_known, interrupted;
+	uint64_t exit_status, signal;
+	uint64_t pid, images, records, events;
+	uint64_t lost[STELE_LOSS_CAUSE_MAX][STELE_LOSS_CLASS_MAX];
+	uint64_t lost_events; /**< events that are not in the trace, of all causes */
+	uint64_t total[STELE_DATA_TOTALS_MAX];
+	char program[256];
+};
+
+/** Adds the data of the generation that the last Sync begins; for each Sync once. */
+void stele_recording_add(struct stele_recording *recording, const struct stele_reader *reader);
+
+/** "ring full", …; NULL: no such cause. */
+const char *stele_loss_cause_name(unsigned cause);
+/** "state", "user", "memory"; NULL: no such class. */
+const char *stele_loss_class_name(unsigned loss_class);
+/** "threads without a slot", …; NULL: no such total. */
+const char *stele_data_total_name(unsigned what);
+
 /** What a trace holds, counted; the names are those that `stele check` prints. */
 struct stele_counts {
 	uint64_t events;		 /**< all, Sync events too */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* stele check: is this a sound trace, and what does it hold? */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,7 +32,8 @@ static void check_help(void)
 }
 
 static void check_print(const char *path, const struct check_options *options,
-			const struct stele_reader *reader, const struct stele_counts *counts)
+			const struct stele_reader *reader, const struct stele_counts *counts,
+			const struct stele_recording *recording)
 {
 	const struct stele_diag *diag = stele_reader_diag(reader);
 
@@ -42,6 +44,10 @@ static void check_print(const char *path, const struct check_options *options,
 		stele__verdict_json_diags(stdout, reader);
 		fputs(", ", stdout);
 		stele__verdict_json_counts(stdout, counts);
+		if (recording->present) {
+			fputs(", ", stdout);
+			stele__verdict_json_losses(stdout, recording);
+		}
 		puts("}");
 		return;
 	}
@@ -66,10 +72,15 @@ static void check_print(const char *path, const struct check_options *options,
 	}
 	stele__verdict_print_counts(stdout, counts);
 	fputc('\n', stdout);
+	if (!options->many)
+		stele__verdict_print_losses(stdout, recording);
+	else if (recording->lost_events)
+		printf("%s: lost %" PRIu64 " events\n", path, recording->lost_events);
 }
 
 static int check_file(const char *path, const struct check_options *options)
 {
+	struct stele_recording recording = {0};
 	struct stele_counter *counter = NULL;
 	const struct stele_event *event;
 	struct stele__source *source;
@@ -80,15 +91,18 @@ static int check_file(const char *path, const struct check_options *options)
 	if (exit)
 		return exit;
 	r = stele_counter_new(&counter);
-	while (r >= 0 && stele_reader_next(reader, &event) > 0)
+	while (r >= 0 && stele_reader_next(reader, &event) > 0) {
+		if (event->kind == STELE_EVENT_SYNC)
+			stele_recording_add(&recording, reader);
 		r = stele_counter_add(counter, reader, event);
+	}
 	if (r < 0) {
 		stele__complain("%s: %s", path, stele_strerror(r));
 		exit = STELE_EXIT_IO;
 	} else {
 		if (!options->quiet)
-			check_print(path, options, reader, stele_counter_get(counter));
-		exit = stele__verdict_exit(reader, options->strict);
+			check_print(path, options, reader, stele_counter_get(counter), &recording);
+		exit = stele__verdict_exit(reader, &recording, options->strict);
 	}
 	stele_counter_free(counter);
 	stele__source_close(source);

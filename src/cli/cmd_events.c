@@ -177,7 +177,6 @@ static int events_run(const struct events_options *o)
 {
 	struct stele_reader_options reader_options = STELE_READER_OPTIONS_INIT;
 	struct stele__printer printer = {.used = 0};
-	const struct stele_diag *diag;
 	struct stele__source *source;
 	struct stele_reader *reader;
 	int exit, r;
@@ -188,13 +187,8 @@ static int events_run(const struct events_options *o)
 		return exit;
 	events_print_all(reader, o, &printer);
 	r = stele__printer_flush(&printer);
-	exit = stele__verdict_exit(reader, o->strict);
-	diag = stele_reader_diag(reader);
-	if (diag) {
-		fprintf(stderr, "stele: %s: %s: ", o->path, stele__verdict_word(diag));
-		stele__verdict_print_diag(stderr, diag);
-		fputc('\n', stderr);
-	}
+	exit = stele__verdict_exit(reader, NULL, o->strict);
+	stele__verdict_complain(o->path, stele_reader_diag(reader));
 	stele__source_close(source);
 	if (r < 0 && r != -EPIPE) {
 		stele__complain("standard output: %s", stele_strerror(r));

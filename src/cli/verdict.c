@@ -27,13 +27,70 @@ const char *stele__verdict_word(const struct stele_diag *diag)
 	}
 }
 
-int stele__verdict_exit(const struct stele_reader *reader, bool strict)
+int stele__verdict_exit(const struct stele_reader *reader, const struct stele_recording *recording,
+			bool strict)
 {
 	const struct stele_diag *diag = stele_reader_diag(reader);
 
 	if (diag)
 		return diag->code > -4096 ? STELE_EXIT_IO : STELE_EXIT_BAD_TRACE;
-	return strict && stele_reader_warning_count(reader) ? STELE_EXIT_BAD_TRACE : STELE_EXIT_OK;
+	if (strict && stele_reader_warning_count(reader))
+		return STELE_EXIT_BAD_TRACE;
+	if (strict && recording && recording->lost_events)
+		return STELE_EXIT_LOSSES;
+	return STELE_EXIT_OK;
+}
+
+void stele__verdict_complain(const char *path, const struct stele_diag *diag)
+{
+	if (!diag)
+		return;
+	fprintf(stderr, "stele: %s: %s: ", path, stele__verdict_word(diag));
+	stele__verdict_print_diag(stderr, diag);
+	fputc('\n', stderr);
+}
+
+void stele__verdict_print_losses(FILE *out, const struct stele_recording *recording)
+{
+	if (!recording->lost_events)
+		return;
+	fprintf(out, "lost          %" PRIu64 " events\n", recording->lost_events);
+	for (unsigned i = 0; i < STELE_LOSS_CAUSE_MAX; i++)
+		for (unsigned k = 0; k < STELE_LOSS_CLASS_MAX; k++)
+			if (recording->lost[i][k])
+				fprintf(out, "  %s, %s events %" PRIu64 "\n",
+					stele_loss_cause_name(i) ? stele_loss_cause_name(i) : "?",
+					stele_loss_class_name(k) ? stele_loss_class_name(k) : "?",
+					recording->lost[i][k]);
+}
+
+void stele__verdict_json_losses(FILE *out, const struct stele_recording *recording)
+{
+	const char *comma = "";
+
+	fprintf(out, "\"lost\": {\"events\": %" PRIu64 ", \"causes\": [", recording->lost_events);
+	for (unsigned i = 0; i < STELE_LOSS_CAUSE_MAX; i++) {
+		for (unsigned k = 0; k < STELE_LOSS_CLASS_MAX; k++) {
+			if (!recording->lost[i][k])
+				continue;
+			fprintf(out,
+				"%s{\"cause\": \"%s\", \"class\": \"%s\", \"events\": %" PRIu64 "}",
+				comma, stele_loss_cause_name(i) ? stele_loss_cause_name(i) : "?",
+				stele_loss_class_name(k) ? stele_loss_class_name(k) : "?",
+				recording->lost[i][k]);
+			comma = ", ";
+		}
+	}
+	comma = "";
+	fputs("], \"totals\": {", out);
+	for (unsigned i = 1; i < STELE_DATA_TOTALS_MAX; i++) {
+		if (!stele_data_total_name(i))
+			continue;
+		fprintf(out, "%s\"%s\": %" PRIu64, comma, stele_data_total_name(i),
+			recording->total[i]);
+		comma = ", ";
+	}
+	fputs("}}", out);
 }
 
 void stele__verdict_print_diag(FILE *out, const struct stele_diag *diag)

@@ -10,8 +10,20 @@
 /* "ok", "truncated", "corrupt", "unsupported", "not a trace", "unreadable". */
 const char *stele__verdict_word(const struct stele_diag *diag);
 
-/* The exit code for what ended the reading (NULL: nothing), with or without warnings. */
-int stele__verdict_exit(const struct stele_reader *reader, bool strict);
+/*
+ * The exit code for what ended the reading. strict: warnings count as defects, and losses
+ * (`recording`, may be NULL) count.
+ */
+int stele__verdict_exit(const struct stele_reader *reader, const struct stele_recording *recording,
+			bool strict);
+
+/* The diagnostic on stderr, if there is one. */
+void stele__verdict_complain(const char *path, const struct stele_diag *diag);
+
+/* "lost …" lines by cause and class; nothing if nothing is missing from the trace. */
+void stele__verdict_print_losses(FILE *out, const struct stele_recording *recording);
+/* "lost": {"events": 0, "causes": {…}, "totals": {…}} */
+void stele__verdict_json_losses(FILE *out, const struct stele_recording *recording);
 
 /* "offset 12, generation 1, thread 5, after 3 events: text". */
 void stele__verdict_print_diag(FILE *out, const struct stele_diag *diag);

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "drain/machine.h"
-#include "drain/own.h"
+#include "format/own.h"
 
 #define RECORD_BYTES_MAX 8192
 

@@ -26,6 +26,7 @@ __asm__(".symver dladdr, dladdr@" OLDEST);
 #endif
 
 typedef void *resolve_dlsym_fn(void *handle, const char *name);
+typedef void *resolve_dlopen_fn(const char *path, int mode);
 
 void *stele__reals[STELE__REAL_COUNT];
 
@@ -93,6 +94,20 @@ static void *resolve_by(void *scope, const char *name)
 	return find ? find(scope, name) : NULL;
 }
 
+/*
+ * Before glibc 2.34 a plugin can bring libpthread into a program that was not linked with it, where
+ * RTLD_NEXT does not look.
+ */
+static void *resolve_in_libpthread(const char *name)
+{
+	resolve_dlopen_fn *libc_dlopen = (resolve_dlopen_fn *)dlvsym(RTLD_NEXT, "dlopen", OLDEST);
+	void *library =
+		libc_dlopen ? libc_dlopen("libpthread.so.0", RTLD_LAZY | RTLD_NOLOAD) : NULL;
+
+	return library ? resolve_by(library, name) : NULL;
+}
+
+/* A miss is not kept: the function may come with a library. */
 void *stele__resolve(enum stele_real which)
 {
 	const struct resolve_name *wanted = &names[which];
@@ -102,10 +117,10 @@ void *stele__resolve(enum stele_real which)
 	if (found)
 		found = resolve_version(found, wanted->name, wanted->version);
 	else
-		found = wanted->missing;
+		found = resolve_in_libpthread(wanted->name);
 	stele__store_relaxed(&stele__reals[which], found);
 	errno = saved_errno;
-	return found;
+	return found ? found : wanted->missing;
 }
 
 /* By the default scope: the program may hold libc's variable in a copy of its own. */

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "format/spec.h"
 #include "stele/version.h"
 #include "supervise/child.h"
 #include "supervise/liveness.h"
@@ -354,7 +355,9 @@ static void session_close_output(struct session *s, struct stele_session_result 
 	uint64_t valid = s->output.error ? result->drain.valid_bytes : s->output.bytes;
 	int error;
 
-	if (valid == 0) {
+	/* A header alone is no trace. */
+	if (valid <= STELE_HEADER_BYTES) {
+		session_say(s, STELE_SAY_ERROR, "nothing of the trace could be kept");
 		stele__tracefile_discard(&s->output);
 		result->status = STELE_SESSION_FAILED;
 		return;

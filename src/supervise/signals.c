@@ -80,5 +80,6 @@ void stele__signals_done(struct stele_signals *signals)
 	while (stele__signals_next(signals, &info))
 		;
 	close(signals->fd);
-	stele__signals_restore(signals);
+	sigaction(SIGCHLD, &signals->child, NULL);
+	sigprocmask(SIG_SETMASK, &signals->mask, NULL);
 }

@@ -39,7 +39,8 @@ bool stele__signal_is_for_child(const struct signalfd_siginfo *info, pid_t child
 /* Passes it on, with its value if it was queued. */
 void stele__signal_forward(const struct signalfd_siginfo *info, pid_t child);
 
-/* Closes the signalfd, drops what is still waiting and puts everything back. */
+/* Closes the signalfd, drops what is still waiting and puts everything back, but for SIGPIPE and
+ * SIGXFSZ: what is said afterwards may fail as quietly as what was said before. */
 void stele__signals_done(struct stele_signals *signals);
 
 #endif

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Go's own reader as the oracle: built when first asked for, and asked.
 
-usage: oracle.py BUILD [ARG…]          runs the oracle with ARG…; without any, only builds it
-       oracle.py BUILD --parsed TRACE  runs 'go tool trace -d=parsed TRACE', its output discarded
+usage: oracle.py BUILD [TRACE]         asks the oracle for its verdict; without one, only builds it
+       oracle.py BUILD --parsed TRACE  asks 'go tool trace -d=parsed'
 
 Exit status 77 and a reason on stdout where Go or the module is not to be had; a Go program that
 does not compile is a failure (2), not a skip.
@@ -75,19 +75,25 @@ def oracle(build):
 
 
 def verdict(build, trace):
-    """(accepted, fields of the oracle's OK line or {}, its text) for one trace."""
-    done = subprocess.run([oracle(build), trace], capture_output=True, text=True, check=False)
+    """(accepted, number of events, the oracle's line) for one trace."""
+    done = subprocess.run([oracle(build)], input=f"{trace}\n", capture_output=True, text=True,
+                          check=False)
     line = (done.stdout + done.stderr).strip()
-    fields = {k: int(v) for k, v in re.findall(r"(\w+)=(\d+)", line)}
-    return done.returncode == 0 and line.startswith("OK"), fields, line
+    match = re.match(r"(OK|BAD) (\d+)", line)
+    return line.startswith("OK"), int(match.group(2)) if match else 0, line
 
 
 def parsed(trace):
-    """(accepted, text) of the reader inside Go's own distribution."""
-    done = subprocess.run([go(), "tool", "trace", "-d=parsed", trace], stdout=subprocess.DEVNULL,
-                          stderr=subprocess.PIPE, text=True, env=environment(), cwd="/",
-                          check=False)
-    return done.returncode == 0, done.stderr.strip()
+    """(accepted, number of distinct goroutines, complaint) by the reader inside Go itself."""
+    seen = set()
+    with subprocess.Popen([go(), "tool", "trace", "-d=parsed", trace], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, env=environment(), cwd="/") as process:
+        last = b""
+        for last in process.stdout:
+            match = re.search(rb" StateTransition .*\bGoID=(\d+)", last)
+            if match:
+                seen.add(int(match.group(1)))
+    return process.returncode == 0, len(seen), last.decode(errors="replace").strip()
 
 
 def main(args):
@@ -95,11 +101,15 @@ def main(args):
         sys.exit(__doc__.strip())
     try:
         if args[1:2] == ["--parsed"]:
-            accepted, text = parsed(os.path.abspath(args[2]))
-            print(text or "accepted")
+            accepted, goroutines, text = parsed(os.path.abspath(args[2]))
+            print(f"accepted, {goroutines} goroutines" if accepted else text)
             return 0 if accepted else 1
         program = oracle(args[0])
-        return subprocess.call([program, *args[1:]]) if args[1:] else 0
+        if not args[1:]:
+            return 0
+        accepted, _, line = verdict(args[0], os.path.abspath(args[1]))
+        print(line)
+        return 0 if accepted else 1
     except Unavailable as reason:
         print(f"SKIP: {reason}")
         return 77

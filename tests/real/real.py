@@ -8,6 +8,7 @@ usage: real.py BUILD small|all|NAME…
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -46,7 +47,8 @@ class Job:
 
     def environment(self, extra):
         env = {**os.environ, **(extra or {})}
-        if not self.trace:
+        if self.trace:
+            # In the same run, since some programs start more or fewer threads as it happens.
             env.update(LD_PRELOAD=str(COUNTER), COUNT_THREADS=str(self.counts))
         return env
 
@@ -76,11 +78,12 @@ class Job:
         return self.finish(self.start(command, env, **options), stdin)
 
     def threads(self):
-        """How many threads the program itself (not its children) created."""
+        """How many threads the recorded program itself (not its children) created."""
         lines = self.counts.read_text().splitlines()
-        main = next((line.split()[1] for line in lines if line.startswith("process ")), None)
-        check(main, "the counter was not loaded")
-        return lines.count(f"thread {main}")
+        processes = [line.split()[1] for line in lines if line.startswith("process ")]
+        # The first that the counter was loaded into is stele.
+        check(len(processes) >= 2, f"the counter saw the processes {processes}")
+        return lines.count(f"thread {processes[1]}")
 
 
 def timed(program, job):
@@ -94,19 +97,27 @@ def stele(*arguments):
 
 
 def accepted(trace):
-    """Asks stele check and, where there is one, Go's reader; returns what stele info says."""
-    done = stele("check", trace)
+    """Asks stele check and, where there is one, Go's reader; returns what the trace holds."""
+    done = stele("check", "--json", trace)
     check(done.returncode == 0, f"stele check: {done.stdout}{done.stderr}")
-    info = json.loads(stele("info", "--json", trace).stdout)
+    counts = json.loads(done.stdout)["counts"]
     try:
-        good, fields, text = oracle.verdict(BUILD, trace)
+        good, events, text = oracle.verdict(BUILD, trace)
         check(good, f"Go's reader: {text}")
-        equal(info["goroutines"], fields["goroutines"], "goroutines by stele and by Go's reader")
-        good, text = oracle.parsed(trace)
+        equal(counts["events"], events, "events by stele and by Go's reader")
+        good, goroutines, text = oracle.parsed(trace)
         check(good, f"go tool trace: {text}")
+        equal(counts["goroutines"], goroutines, "goroutines by stele and by go tool trace")
     except oracle.Unavailable as reason:
         print(f"# Go's reader was not asked: {reason}")
-    return info
+    return counts
+
+
+def lost(job):
+    """The events that stele record says it lost."""
+    text = job.messages.read_text(errors="replace")
+    check(re.search(r"^lost +", text, re.M), f"no word about losses: {text[-2000:]}")
+    return sum(int(n.replace(",", "")) for n in re.findall(r"([\d,]+) because ", text))
 
 
 ROWS = []
@@ -119,19 +130,18 @@ def define(program, top, small):
         bare = Job(name, top, small)
         want, bare_s = timed(program, bare)
         trace = top / f"{name}.trace"
-        threads = bare.threads()
         recorded = Job(name, top, small, trace)
         got, recorded_s = timed(program, recorded)
         check(want, "no result to compare")
         equal(recorded.status, bare.status, "exit status")
         check(got == want, f"the result differs: {want[:200]!r} alone, {got[:200]!r} recorded")
         check(trace.exists(), f"no trace; it said: {recorded.messages.read_text()[-2000:]}")
-        info = accepted(trace)
+        counts, threads = accepted(trace), recorded.threads()
         # One more: the main thread.
-        check(info["goroutines"] >= threads + 1,
-              f"{info['goroutines']} goroutines for {threads} threads and the main thread")
-        events = info["events"]
-        ROWS.append((name, threads, events, info["lost"],
+        check(counts["goroutines"] >= threads + 1,
+              f"{counts['goroutines']} goroutines for {threads} threads and the main thread")
+        events = counts["events"]
+        ROWS.append((name, threads, events, lost(recorded),
                      f"{trace.stat().st_size / max(events, 1):.1f}",
                      f"{bare_s:.2f} s", f"{recorded_s / max(bare_s, 1e-3):.2f}"))
         trace.unlink()

@@ -6,6 +6,7 @@
  *   busy --interrupts N     counts SIGINT until there are N or a second has passed; prints them
  *   busy --orphan           leaves a child behind that sleeps, and exits at once
  *   busy --later FILE       creates FILE after half a second of the threads' work
+ *   busy --slowly SECONDS   some threads every few milliseconds
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -78,6 +79,15 @@ static int leave_orphan(void)
 	return 4;
 }
 
+static int work_slowly(int seconds)
+{
+	for (int i = 0; i < seconds * 100; i++) {
+		run_threads(2);
+		pass_time(10000000);
+	}
+	return 0;
+}
+
 static int create_later(const char *path)
 {
 	for (int i = 0; i < 50; i++) {
@@ -97,6 +107,8 @@ int main(int argc, char **argv)
 		return leave_orphan();
 	if (argc == 3 && !strcmp(argv[1], "--later"))
 		return create_later(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "--slowly"))
+		return work_slowly((int)strtol(argv[2], NULL, 10));
 	if (argc != 3)
 		return 2;
 	threads = (int)strtol(argv[1], NULL, 10);

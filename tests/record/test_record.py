@@ -410,8 +410,9 @@ def interrupt_of_the_terminal_arrives_once():
 @case
 def stop_and_continue_work():
     with Place() as p:
+        # In a process group of its own: the kernel lets no terminal stop an orphaned one.
         process = p.start("-o", "x.trace", "sh", "-c", "echo ready; read line; exit 6",
-                          stdin=subprocess.PIPE)
+                          stdin=subprocess.PIPE, preexec_fn=os.setpgrp)
         process.stdout.readline()
         child, = children(process.pid)
         process.send_signal(signal.SIGTSTP)
@@ -455,10 +456,10 @@ def program_survives_the_recorder():
 
 @case
 def full_disk_ends_the_trace_only():
-    mount = "mount -t tmpfs -o size=64k none disk"
+    mount = "mount -t tmpfs -o size=40k none disk"
     with Place() as p:
         os.mkdir(p.path("disk"))
-        script = f"{mount} || exit 77; '{STELE}' record -o disk/x.trace '{BUSY}' 8 3000; " \
+        script = f"{mount} || exit 77; '{STELE}' record -o disk/x.trace '{BUSY}' --slowly 3; " \
                  "echo $?; cp disk/x.trace ."
         result = subprocess.run(["unshare", "-m", "sh", "-c", script], cwd=p.directory, env=ENV,
                                 capture_output=True, text=True, timeout=120, check=False)
@@ -467,19 +468,30 @@ def full_disk_ends_the_trace_only():
         equal(result.stdout, "0\n", "status")
         equal(result.stderr.count("No space left on device"), 1, "complaints: " + result.stderr)
         says(result, "cut short", "everything after writing failed")
-        check(0 < os.stat(p.path("x.trace")).st_size <= 65536, "size")
+        check(0 < os.stat(p.path("x.trace")).st_size <= 40960, "size")
         p.valid("x.trace")
 
 
 @case
 def limited_file_size_ends_the_trace_only():
     with Place() as p:
-        script = f"ulimit -S -f 64; exec '{STELE}' record -o x.trace '{BUSY}' 8 3000"
+        script = f"ulimit -S -f 80; exec '{STELE}' record -o x.trace '{BUSY}' --slowly 3"
         result = subprocess.run(["sh", "-c", script], cwd=p.directory, env=ENV, timeout=120,
                                 capture_output=True, text=True, check=False)
         equal(result.returncode, 0, "status")
         equal(result.stderr.count("File too large"), 1, "complaints: " + result.stderr)
         p.valid("x.trace")
+
+
+@case
+def nothing_that_can_be_kept_is_a_failure():
+    with Place() as p:
+        script = f"ulimit -S -f 8; exec '{STELE}' record -o x.trace '{BUSY}' 8 1000"
+        result = subprocess.run(["sh", "-c", script], cwd=p.directory, env=ENV, timeout=120,
+                                capture_output=True, text=True, check=False)
+        equal(result.returncode, 125, "status")
+        says(result, "File too large", "nothing of the trace could be kept")
+        equal(p.traces(), [], "files")
 
 
 @case

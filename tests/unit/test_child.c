@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "supervise/liveness.h"
@@ -74,7 +75,7 @@ static void child_waits_and_can_be_cancelled(void)
 	CHECK_EQ(kill(child.pid, 0), -1);
 }
 
-static void child_stop_is_seen(void)
+static void stop_and_continue(void)
 {
 	struct stele_child child = start("/bin/sh", "kill -TSTP $$; exit 5");
 
@@ -92,6 +93,21 @@ static void child_stop_is_seen(void)
 	CHECK_EQ(stele__child_poll(&child), STELE_CHILD_SAME);
 	kill(child.pid, SIGCONT);
 	CHECK_EQ(await(&child), STELE_CHILD_GONE);
+}
+
+/* In a process group with a parent outside it: the kernel lets no terminal stop an orphaned one. */
+static void child_stop_is_seen(void)
+{
+	pid_t pid = fork();
+	int status = -1;
+
+	if (pid == 0) {
+		setpgid(0, 0);
+		stop_and_continue();
+		_exit(tap_now.reports > 0);
+	}
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(status, 0);
 }
 
 /* Does the program find this line about itself? Without a shell, which has signals of its own. */

@@ -248,9 +248,10 @@ static void header_that_is_bad_is_told_by_line(void)
 	for (size_t i = 0; i < STELE_ARRAY_LENGTH(bad_headers); i++) {
 		const struct bad_text *bad = &bad_headers[i];
 		struct converted c = convert_to_bytes(bad->text, strlen(bad->text), false);
-		bool held = CHECK(c.error < 0) & CHECK_EQ(c.place, bad->line) &
-			    CHECK(strstr(c.message, bad->message) != NULL);
+		bool held = CHECK(c.error < 0);
 
+		held = CHECK_EQ(c.place, bad->line) && held;
+		held = CHECK(strstr(c.message, bad->message) != NULL) && held;
 		if (!held)
 			printf("# %s -> %s\n", bad->text, c.message);
 		CHECK_EQ(c.bytes, 0);
@@ -269,8 +270,9 @@ static void entry_that_is_bad_is_told_by_line_and_those_before_it_kept(void)
 		if (asprintf(&text, "Trace Go1.22\nProcStop dt=7\n%s", bad->text) < 0)
 			return;
 		c = convert_to_bytes(text, strlen(text), false);
-		held = CHECK_EQ(c.error, STELE_E_SYNTAX) & CHECK_EQ(c.place, bad->line) &
-		       CHECK(strstr(c.message, bad->message) != NULL);
+		held = CHECK_EQ(c.error, STELE_E_SYNTAX);
+		held = CHECK_EQ(c.place, bad->line) && held;
+		held = CHECK(strstr(c.message, bad->message) != NULL) && held;
 		if (!held)
 			printf("# %s -> line %" PRIu64 ": %s\n", bad->text, c.place, c.message);
 		CHECK_BYTES(c.data, c.bytes, "go 1.22 trace\0\0\0\13\7", 18);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The walk, frame by frame against libgcc's, through code without frame pointers. */
+/* The walk, frame by frame against libgcc's. Built without frame pointers (meson.build). */
 #include <link.h>
 #include <pthread.h>
 #include <signal.h>
@@ -13,7 +13,6 @@
 #include "unwind/unwind.h"
 
 #define FRAMES_MAX 128
-#define NO_FP	   __attribute__((noinline, optimize("omit-frame-pointer", "no-optimize-sibling-calls")))
 
 struct reference {
 	uint64_t pcs[FRAMES_MAX];
@@ -105,7 +104,7 @@ static void check_agreement(void)
 	compared = differing = 0;
 }
 
-static NO_FP uint32_t recurse(uint32_t depth, uint32_t seed)
+static __attribute__((noinline)) uint32_t recurse(uint32_t depth, uint32_t seed)
 {
 	char spill[64];
 
@@ -120,7 +119,7 @@ static void walk_equals_libgcc_without_frame_pointers(void)
 	check_agreement();
 }
 
-static NO_FP uint32_t realigned(uint32_t depth)
+static __attribute__((noinline)) uint32_t realigned(uint32_t depth)
 {
 	char wide[128] __attribute__((aligned(64)));
 
@@ -135,7 +134,7 @@ static void walk_passes_realigned_frames(void)
 	check_agreement();
 }
 
-static NO_FP uint32_t variable(uint32_t n)
+static __attribute__((noinline)) uint32_t variable(uint32_t n)
 {
 	char *space = __builtin_alloca(n * 24);
 

@@ -3,8 +3,8 @@
  * Tags of Stele's own data in a trace (payload kind 0x53). Numbers are part of the file format:
  * add at the end, never renumber. docs/design/drain.md
  */
-#ifndef STELE_DRAIN_OWN_H
-#define STELE_DRAIN_OWN_H
+#ifndef STELE_FORMAT_OWN_H
+#define STELE_FORMAT_OWN_H
 
 #define STELE_OWN_VERSION 1
 

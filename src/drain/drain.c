@@ -46,7 +46,7 @@ static int drain_options(struct stele_drain *d, const struct stele_drain_options
 	d->options = *options;
 	if (options->version != 23 && options->version != 25 && options->version != 26)
 		return STELE_E_UNSUPPORTED;
-	if (!options->sink.write)
+	if (!options->sink.write || (options->liveness.threads && !options->liveness.exists))
 		return -EINVAL;
 	if (!d->options.late_ns)
 		d->options.late_ns = LATE_NS_DEFAULT;

@@ -90,6 +90,30 @@ static void drain_passes_a_hole_without_freeing_it(void)
 	synthetic_close(&s);
 }
 
+/* The kernel's list of threads loses its place when a thread ends while it is read. */
+static void drain_keeps_a_thread_that_the_list_missed(void)
+{
+	struct synthetic s = {0};
+	struct synthetic_thread a, b;
+
+	synthetic_open(&s, ARENA_BYTES, 23, 1);
+	a = synthetic_thread(&s, 100, 1, 0);
+	b = synthetic_thread(&s, 101, 2, 0);
+	log_some(&s, &a, 3);
+	stele__drain_tick(s.drain);
+	s.unlisted = b.tid;
+	s.now += 2000000000;
+	stele__drain_tick(s.drain);
+	CHECK_EQ(stats_of(&s).threads_live, 2);
+	CHECK_EQ(b.slot->state, STELE_SLOT_LIVE);
+	CHECK_EQ(b.ring->state, STELE_RING_LIVE);
+	log_some(&s, &b, 3);
+	CHECK_EQ(synthetic_finish(&s), 0);
+	CHECK(synthetic_is_valid(&s));
+	CHECK_EQ(synthetic_count(&s, STELE_EV_USER_LOG), 6);
+	synthetic_close(&s);
+}
+
 static void drain_counts_the_holes_of_the_dead(void)
 {
 	struct synthetic s = {0};
@@ -254,7 +278,8 @@ static void drain_stays_in_time_with_a_counter(void)
 }
 
 TAP_MAIN(TEST(drain_reads_on_in_the_next_ring), TEST(drain_frees_what_it_has_read),
-	 TEST(drain_passes_a_hole_without_freeing_it), TEST(drain_counts_the_holes_of_the_dead),
+	 TEST(drain_passes_a_hole_without_freeing_it),
+	 TEST(drain_keeps_a_thread_that_the_list_missed), TEST(drain_counts_the_holes_of_the_dead),
 	 TEST(drain_lets_ids_return), TEST(drain_copes_with_a_thousand_threads),
 	 TEST(drain_survives_exec), TEST(drain_leaves_a_valid_prefix_when_the_sink_fails),
 	 TEST(drain_stays_in_time_with_a_counter))

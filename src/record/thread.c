@@ -107,18 +107,20 @@ static uint64_t emit_once(struct stele_ring *ring, uint64_t h, enum stele_kind k
 }
 
 /*
- * The head, with tail_seen brought up to date. Loaded again after the tail: an interrupted
+ * Head and tail, with tail_seen brought up to date. Loaded again after the tail: an interrupted
  * emission's old h can lie behind the tail, and the subtraction would call an empty ring full.
  */
-static uint64_t emit_reload(struct stele_ring *ring)
+static uint64_t emit_reload(struct stele_ring *ring, uint64_t *ret_tail)
 {
 	for (;;) {
 		uint64_t h = stele__load_relaxed(&ring->head);
 		uint64_t tail = stele__load_acquire(&ring->tail); /* pairs with the drain */
 
 		stele__store_relaxed(&ring->tail_seen, tail);
-		if (stele__load_relaxed(&ring->head) == h)
-			return h;
+		if (stele__load_relaxed(&ring->head) != h)
+			continue;
+		*ret_tail = tail;
+		return h;
 	}
 }
 
@@ -126,7 +128,7 @@ uint64_t stele__emit_slow(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t
 {
 	while (stele_enabled()) {
 		struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);
-		uint64_t h, token;
+		uint64_t h, tail, token;
 
 		if (!ring) {
 			if (stele__thread.lender)
@@ -137,7 +139,7 @@ uint64_t stele__emit_slow(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t
 			}
 			continue;
 		}
-		h = emit_reload(ring);
+		h = emit_reload(ring, &tail);
 		if (h & STELE_HEAD_CLOSED) {
 			if (!stele__ring_replace(ring, ring->size_class, 0)) {
 				emit_count_loss(ring, kind, STELE_LOSS_ARENA_FULL, a, b);
@@ -145,14 +147,13 @@ uint64_t stele__emit_slow(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t
 			}
 			continue;
 		}
-		if (h - stele__load_relaxed(&ring->tail_seen) <=
-		    ring->limit[stele__emit_limit(kind)]) {
+		if (h - tail <= ring->limit[stele__emit_limit(kind)]) {
 			token = emit_once(ring, h, kind, a, b, c);
 			if (token)
 				return token;
 			continue;
 		}
-		int cause = stele__ring_make_room(ring);
+		int cause = stele__ring_make_room(ring, tail);
 
 		if (cause != STELE_ROOM_MADE) {
 			emit_count_loss(ring, kind, cause, a, b);

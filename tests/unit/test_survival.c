@@ -114,6 +114,34 @@ static void drain_keeps_a_thread_that_the_list_missed(void)
 	synthetic_close(&s);
 }
 
+/* A wait begun by a handler on an alternate stack proves nothing by its own frame. */
+static void drain_leaves_what_was_begun_inside_a_left_wait(void)
+{
+	struct synthetic s = {0};
+	struct synthetic_thread a;
+	uint64_t bridged, token;
+
+	synthetic_open(&s, ARENA_BYTES, 23, 1);
+	a = synthetic_thread(&s, 100, 1, 0);
+	a.slot->stack_low = 0x10000;
+	a.slot->stack_high = 0x20000;
+	for (unsigned i = 0; i < 40; i++) {
+		synthetic_emit(&s, &a, STELE_KIND_SYSCALL_BEGIN, 0, 0, 0x18000);
+		synthetic_emit(&s, &a, STELE_KIND_GO_BLOCK, 1, 0, 0x900000);
+	}
+	token = synthetic_emit(&s, &a, STELE_KIND_SYSCALL_BEGIN, 0, 0, 0x18000);
+	synthetic_emit(&s, &a, STELE_KIND_SYSCALL_END, token, 0, 0);
+	stele__drain_tick(s.drain);
+	bridged = stats_of(&s).bridged;
+	log_some(&s, &a, 3);
+	stele__drain_tick(s.drain);
+	CHECK_EQ(stats_of(&s).bridged, bridged); /* it runs: nothing is open */
+	CHECK_EQ(synthetic_finish(&s), 0);
+	CHECK(synthetic_is_valid(&s));
+	CHECK_EQ(synthetic_count(&s, STELE_EV_GO_SYSCALL_BEGIN), 41);
+	synthetic_close(&s);
+}
+
 static void drain_counts_the_holes_of_the_dead(void)
 {
 	struct synthetic s = {0};
@@ -279,6 +307,7 @@ static void drain_stays_in_time_with_a_counter(void)
 
 TAP_MAIN(TEST(drain_reads_on_in_the_next_ring), TEST(drain_frees_what_it_has_read),
 	 TEST(drain_passes_a_hole_without_freeing_it),
+	 TEST(drain_leaves_what_was_begun_inside_a_left_wait),
 	 TEST(drain_keeps_a_thread_that_the_list_missed), TEST(drain_counts_the_holes_of_the_dead),
 	 TEST(drain_lets_ids_return), TEST(drain_copes_with_a_thousand_threads),
 	 TEST(drain_survives_exec), TEST(drain_leaves_a_valid_prefix_when_the_sink_fails),

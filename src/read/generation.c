@@ -406,7 +406,7 @@ static int generation_take_cut(struct stele__generation *g, struct stele__loader
 	bool own = h->generation && (h->generation == g->number || !g->number);
 	int r;
 
-	if (l->whole || !own)
+	if (l->whole || !own || !h->bytes)
 		return 1;
 	g->number = h->generation;
 	g->deferred = false;

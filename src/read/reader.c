@@ -233,6 +233,7 @@ static int reader_close(struct stele_reader *reader, const struct stele_diag *di
 		struct stele__place place = {diag->offset, diag->generation, diag->thread};
 
 		stele__notes_warn(&reader->notes, diag->code, place, "%s", diag->text);
+		reader_stamp(reader);
 	} else if (diag) {
 		reader->broken = true;
 		reader->diag = *diag;

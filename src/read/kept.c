@@ -60,9 +60,12 @@ int stele__kept_add(struct stele__kept *kept, const void *data, uint32_t bytes,
 
 void stele__kept_release(struct stele__kept *kept, uint32_t handle)
 {
-	struct stele__kept_text *text = &kept->texts[handle];
+	struct stele__kept_text *text;
 
-	if (!handle || --text->references)
+	if (!handle)
+		return;
+	text = &kept->texts[handle];
+	if (--text->references)
 		return;
 	free(text->data);
 	*text = (struct stele__kept_text){NULL, 0, kept->free_first};

@@ -308,7 +308,7 @@ static bool order_sample(struct stele__order *order)
 		.thread = sample->thread,
 		.proc = sample->proc,
 		.goroutine = sample->goroutine,
-		.stack = sample->stack,
+		.stack = (uint32_t)sample->stack,
 		.resource_id = STELE_NONE_ID,
 		.task = STELE_NONE_ID,
 		.parent_task = STELE_NONE_ID,

@@ -381,8 +381,9 @@ STELE_EXPORT size_t stele_reader_stack(const struct stele_reader *reader, uint32
 
 		frames[i].pc = frame->pc;
 		frames[i].line = frame->line;
-		frames[i].function = stele__table_text(table, &reader->window, frame->function);
-		frames[i].file = stele__table_text(table, &reader->window, frame->file);
+		frames[i].function =
+			stele__table_text(table, &reader->window, (uint32_t)frame->function);
+		frames[i].file = stele__table_text(table, &reader->window, (uint32_t)frame->file);
 	}
 	return entry->frame_count;
 }

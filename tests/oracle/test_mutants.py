@@ -74,7 +74,7 @@ def ask_stele(stele, paths):
     verdict = {}
     for line in done.stdout.splitlines():
         path, _, text = line.partition(": ")
-        if not text.startswith(("warning: ", "read before")):
+        if not text.startswith(("warning: ", "read before", "lost ")):
             verdict[path] = text
     return [verdict[str(p)] for p in paths]
 

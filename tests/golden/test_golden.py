@@ -4,8 +4,8 @@
 
 usage: test_golden.py STELE FOLDER
 
-A file is an archive of sections. `expect` is SUCCESS, or FAILURE, WARNING or LOSSES with a "pattern"
-that `stele check` prints; warnings and losses are refused by --strict alone. `events`, of sound
+A file is an archive. `expect` is SUCCESS, or FAILURE, WARNING or LOSSES with a "pattern" of what
+`stele check` prints; warnings and losses are refused by --strict alone. `events`, of sound
 traces, is what `stele events --format=reference --frames=all` prints and what Go's reader says.
 `trace` is the text. Released files are never edited.
 """

@@ -499,6 +499,7 @@ static int generation_scan(struct stele__generation *g, struct stele__loader *l)
 		if (generation_header(g, l, &h) <= 0 || h.cut) {
 			/* Before header 26 the batch may belong to the next generation. */
 			g->deferred = l->version < 26 && g->number && !damaged;
+			g->open_ended = g->damage.code == STELE_E_TRUNCATED;
 			return h.cut ? generation_take_cut(g, l, &h) : 1;
 		}
 		if (l->version >= 26 && h.type == STELE_EV_EVENT_BATCH && h.bytes &&

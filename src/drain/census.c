@@ -142,7 +142,7 @@ static int64_t census_list(struct stele_drain *d)
 		if (n < 0)
 			return n;
 		if (n <= d->tid_max) {
-			if (n > 0)
+			if (n)
 				qsort(d->tids, (size_t)n, sizeof(*d->tids), census_compare);
 			return n;
 		}

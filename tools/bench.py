@@ -48,11 +48,10 @@ class Stele:
 
     def recorded(self, mode, *options):
         """The figures of a mode under stele record, and what became of its events."""
-        found, said = figures([self.program, "record", "-f", "-o", self.trace, *options, "--",
+        found, _ = figures([self.program, "record", "-f", "-o", self.trace, *options, "--",
                          self.emit, mode])
-        checked = subprocess.check_output([self.program, "check", "--json", self.trace])
-        info = json.loads(checked)["counts"]
-        info["lost"] = sum(int(n.replace(",", "")) for n in re.findall(r"([\d,]+) because", said))
+        told = json.loads(subprocess.check_output([self.program, "info", "--json", self.trace]))
+        info = {**told["counts"], "lost": told["lost"]["events"]}
         info["bytes"] = self.trace.stat().st_size
         return found, info
 

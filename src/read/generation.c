@@ -23,6 +23,7 @@ struct batch_header {
 	uint64_t generation, thread, time;
 	uint32_t bytes;	 /* of the payload */
 	uint64_t offset; /* of the payload */
+	bool cut;	 /* the input ends within the payload; bytes says how much there is */
 };
 
 int64_t stele__ticks_ns(uint64_t ticks, double ns_per_tick)
@@ -58,6 +59,7 @@ void stele__generation_clear(struct stele__generation *g, struct stele__world *w
 	stele__table_clear(&g->table, &world->kept);
 	g->number = 0;
 	g->initial = g->damaged = g->deferred = g->soft = g->unordered = false;
+	g->open_ended = false;
 	g->has_frequency = g->has_snapshot = false;
 	g->frequency = 0;
 	g->ns_per_tick = 0;
@@ -91,8 +93,8 @@ static void generation_fault(struct stele__generation *g, const struct stele__fa
 }
 
 /*
- * Reads the header of the batch at loader->at and makes sure of its payload. 1; 0 with damage
- * noted.
+ * Reads the header of the batch at loader->at and makes sure of its payload. 1, perhaps with a
+ * payload that is cut short; 0 with damage noted.
  */
 static int generation_header(struct stele__generation *g, struct stele__loader *l,
 			     struct batch_header *ret_header)
@@ -150,7 +152,8 @@ static int generation_header(struct stele__generation *g, struct stele__loader *
 				  generation_place(g, h.offset, h.thread),
 				  "the input ends %" PRIu64 " bytes into a batch of %" PRIu32,
 				  w->end - h.offset, h.bytes);
-		return 0;
+		h.bytes = (uint32_t)(w->end - h.offset);
+		h.cut = true;
 	}
 	*ret_header = h;
 	return 1;
@@ -363,8 +366,10 @@ static int generation_take(struct stele__generation *g, struct stele__loader *l,
 /* The input ends where a batch or an end mark could stand. */
 static void generation_ends(struct stele__generation *g, struct stele__loader *l)
 {
-	if (l->version < 26)
+	if (l->version < 26) {
+		g->open_ended = true;
 		return;
+	}
 	if (!g->damaged)
 		g->soft = g->chain_count == 0;
 	GENERATION_DAMAGE(g, STELE_E_TRUNCATED, generation_place(g, l->at, STELE_NONE_ID),
@@ -394,17 +399,32 @@ static bool generation_owns(struct stele__generation *g, struct stele__loader *l
 	return false;
 }
 
+/* What there is of a last batch. Its end is broken, but the damage is noted already. */
+static int generation_take_cut(struct stele__generation *g, struct stele__loader *l,
+			       const struct batch_header *h)
+{
+	bool own = h->generation && (h->generation == g->number || !g->number);
+	int r;
+
+	if (l->whole || !own)
+		return 1;
+	g->number = h->generation;
+	g->deferred = false;
+	r = generation_take(g, l, h);
+	return r < 0 ? r : 1;
+}
+
 /* First pass. 1: there is something; 0: the trace ends; or an error of memory. */
 static int generation_scan(struct stele__generation *g, struct stele__loader *l)
 {
 	for (;;) {
-		struct batch_header h;
+		struct batch_header h = {0};
 		bool damaged = g->damaged;
 		int r = stele__window_need(l->window, l->at + 1);
 
 		if (r == 0) {
-			if (!g->number)
-				return l->version < 26 && !l->previous;
+			if (!g->number && (l->version >= 26 || l->previous))
+				return 0;
 			generation_ends(g, l);
 			return 1;
 		}
@@ -413,10 +433,10 @@ static int generation_scan(struct stele__generation *g, struct stele__loader *l)
 			l->at++;
 			return 1;
 		}
-		if (generation_header(g, l, &h) <= 0) {
+		if (generation_header(g, l, &h) <= 0 || h.cut) {
 			/* Before header 26 the batch may belong to the next generation. */
 			g->deferred = l->version < 26 && g->number && !damaged;
-			return 1;
+			return h.cut ? generation_take_cut(g, l, &h) : 1;
 		}
 		if (l->version >= 26 && h.type == STELE_EV_EVENT_BATCH && h.bytes &&
 		    *stele__window_at(l->window, h.offset) == STELE_EV_END_OF_GENERATION) {
@@ -503,16 +523,38 @@ static void generation_finish_samples(struct stele__generation *g, struct stele_
 		qsort(g->samples, g->sample_count, sizeof(*g->samples), sample_compare);
 }
 
-static void generation_finish_stacks(struct stele__generation *g, struct stele__loader *l)
+/*
+ * Tables are written last. Where the input ended without them, what is missing is the end of the
+ * file, not the names.
+ */
+static bool generation_finish_stack_batches(struct stele__generation *g, struct stele__loader *l)
 {
 	for (uint32_t b = g->stack_first; b; b = g->batches[b - 1].next) {
 		const struct stele__batch *batch = &g->batches[b - 1];
 		struct stele__fault fault = {0};
 
 		if (stele__table_add_stacks(&g->table, stele__window_at(l->window, batch->offset),
-					    batch->bytes, &fault) < 0)
-			generation_fault(g, &fault, batch->offset, STELE_NONE_ID);
+					    batch->bytes, &fault) >= 0)
+			continue;
+		if (fault.dangling && g->open_ended && g->table.string_count == 1) {
+			GENERATION_DAMAGE(
+				g, STELE_E_TRUNCATED, generation_place(g, l->at, STELE_NONE_ID),
+				"the input ends before the strings of generation %" PRIu64,
+				g->number);
+			return false;
+		}
+		generation_fault(g, &fault, batch->offset, STELE_NONE_ID);
 	}
+	return true;
+}
+
+static void generation_finish_stacks(struct stele__generation *g, struct stele__loader *l)
+{
+	if (generation_finish_stack_batches(g, l))
+		return;
+	stele__table_clear_stacks(&g->table);
+	g->table.lenient = true;
+	generation_finish_stack_batches(g, l);
 }
 
 /* Without a clock the events of a broken generation still want times: Go's usual tick. */
@@ -524,15 +566,21 @@ static void generation_finish_clock(struct stele__generation *g, struct stele__l
 
 	if (!g->has_frequency) {
 		g->deferred = false;
-		GENERATION_DAMAGE(g, STELE_E_CORRUPT, place,
-				  "generation %" PRIu64 " has no clock frequency", g->number);
+		GENERATION_DAMAGE(g, g->open_ended ? STELE_E_TRUNCATED : STELE_E_CORRUPT, place,
+				  g->open_ended ? "the input ends before the clock frequency of "
+						  "generation %" PRIu64
+						: "generation %" PRIu64 " has no clock frequency",
+				  g->number);
 		g->frequency = GENERATION_FREQUENCY_USUAL;
 		g->ns_per_tick = 1e9 / GENERATION_FREQUENCY_USUAL;
 	}
 	if (l->version >= 25 && !g->has_snapshot) {
 		g->deferred = false;
-		GENERATION_DAMAGE(g, STELE_E_CORRUPT, place,
-				  "generation %" PRIu64 " has no clock snapshot", g->number);
+		GENERATION_DAMAGE(g, g->open_ended ? STELE_E_TRUNCATED : STELE_E_CORRUPT, place,
+				  g->open_ended ? "the input ends before the clock snapshot of "
+						  "generation %" PRIu64
+						: "generation %" PRIu64 " has no clock snapshot",
+				  g->number);
 	}
 }
 

@@ -43,6 +43,7 @@ struct stele__generation {
 	bool initial;	 /* the first of the trace */
 	bool damaged;	 /* `damage` says how; reading ends with this generation */
 	bool deferred;	 /* the damage is behind the generation, which is complete */
+	bool open_ended; /* the input ended, and nothing says that the generation was complete */
 	bool unordered;	 /* a thread's first event is broken: no events at all */
 	bool soft;	 /* the damage is one that Go's reader takes for the end */
 	struct stele_diag damage;
@@ -74,6 +75,7 @@ struct stele__loader {
 	struct stele__world *world;
 	struct stele__notes *notes;
 	unsigned version;
+	bool whole;	   /* nothing of a damaged generation is wanted */
 	uint64_t at;	   /* offset of the next batch */
 	uint64_t previous; /* number of the generation before, 0: none */
 };

@@ -172,17 +172,41 @@ struct stele_event *stele__order_emit_transition(struct stele__order *order,
 	return event;
 }
 
+/*
+ * An id that the table does not have. Where the input ended before there was any table, that is
+ * the defect, and the generation can do without names.
+ */
+static STELE_COLD int order_missing(struct stele__order *order, const struct stele__turn *turn,
+				    const char *what, uint64_t id, bool none_at_all)
+{
+	struct stele__generation *g = order->generation;
+
+	if (!g->open_ended || !none_at_all)
+		return stele__order_fail(
+			order, turn, "%s %" PRIu64 " is not in the generation's table", what, id);
+	stele__diag_set(&order->diag, STELE_E_TRUNCATED, order_place(order, turn->stream),
+			"the input ends before the %ss of generation %" PRIu64, what, g->number);
+	if (order->whole)
+		return STELE_E_TRUNCATED;
+	if (!g->damaged || g->deferred)
+		g->damage = order->diag;
+	g->damaged = true;
+	g->deferred = false;
+	g->table.lenient = true;
+	return 0;
+}
+
 int stele__order_stack(struct stele__order *order, const struct stele__turn *turn, uint64_t id,
 		       uint32_t *ret_stack)
 {
 	const struct stele__table *table = &order->generation->table;
 	uint32_t stack = id ? stele__idmap_get(&table->stack_ids, id) : 0;
+	int r = 0;
 
 	if (STELE_UNLIKELY(id && !stack && !table->lenient))
-		return stele__order_fail(order, turn,
-					 "stack %" PRIu64 " is not in the generation's table", id);
+		r = order_missing(order, turn, "stack", id, table->stack_count == 1);
 	*ret_stack = stack;
-	return 0;
+	return r;
 }
 
 static int order_string_index(struct stele__order *order, const struct stele__turn *turn,
@@ -190,12 +214,12 @@ static int order_string_index(struct stele__order *order, const struct stele__tu
 {
 	const struct stele__table *table = &order->generation->table;
 	uint32_t index = id ? stele__table_string_index(table, id) : 0;
+	int r = 0;
 
 	if (STELE_UNLIKELY(id && !index && !table->lenient))
-		return stele__order_fail(order, turn,
-					 "string %" PRIu64 " is not in the generation's table", id);
+		r = order_missing(order, turn, "string", id, table->string_count == 1);
 	*ret_index = index;
-	return 0;
+	return r;
 }
 
 int stele__order_string(struct stele__order *order, const struct stele__turn *turn, uint64_t id,
@@ -231,6 +255,8 @@ static int order_read(struct stele__order *order, struct stele__stream *stream)
 
 	if (STELE_LIKELY(r >= 0))
 		return r;
+	if (order->generation->damaged && !order->generation->deferred)
+		return 0; /* the thread ends here; what is wrong with the generation is known */
 	return stele__diag_set(&order->diag, fault.code,
 			       (struct stele__place){fault.at, order->generation->number,
 						     order->world.threads[stream->thread].id},

@@ -55,6 +55,7 @@ static int reader_new(const struct stele_reader_options *options, struct stele_r
 	reader->order.generation = &reader->generation;
 	reader->order.window = &reader->window;
 	reader->order.notes = &reader->notes;
+	reader->order.whole = reader->options.whole_generations;
 	reader->loader = (struct stele__loader){
 		.window = &reader->window, .world = &reader->order.world, .notes = &reader->notes};
 	*ret_reader = reader;

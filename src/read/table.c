@@ -15,6 +15,7 @@ int stele__fault_set(struct stele__fault *fault, int code, uint64_t at, const ch
 	fault->code = code;
 	fault->at = at;
 	fault->soft = false;
+	fault->dangling = false;
 	va_start(args, format);
 	vsnprintf(fault->text, sizeof(fault->text), format, args);
 	va_end(args);
@@ -80,6 +81,14 @@ void stele__table_done(struct stele__table *table)
 	memset(table, 0, sizeof(*table));
 }
 
+void stele__table_clear_stacks(struct stele__table *table)
+{
+	stele__idmap_clear(&table->stack_ids);
+	stele__idmap_clear(&table->frame_pcs);
+	table->stack_count = table->frame_count = 1;
+	table->frame_ref_count = 0;
+}
+
 void stele__table_clear(struct stele__table *table, struct stele__kept *kept)
 {
 	for (uint32_t i = 1; i < table->string_count && table->kept_count; i++) {
@@ -88,13 +97,11 @@ void stele__table_clear(struct stele__table *table, struct stele__kept *kept)
 		stele__kept_release(kept, table->strings[i].kept);
 		table->kept_count--;
 	}
+	stele__table_clear_stacks(table);
 	stele__idmap_clear(&table->string_ids);
-	stele__idmap_clear(&table->stack_ids);
-	stele__idmap_clear(&table->frame_pcs);
 	stele__idmap_clear(&table->type_ids);
-	table->string_count = table->stack_count = table->frame_count = 1;
-	table->frame_ref_count = table->type_count = 0;
-	table->kept_count = 0;
+	table->string_count = 1;
+	table->type_count = table->kept_count = 0;
 	table->lenient = false;
 }
 
@@ -169,11 +176,14 @@ static int table_add_frame(struct stele__table *table, const uint64_t field[4], 
 	}
 	function = stele__table_string_index(table, field[1]);
 	file = stele__table_string_index(table, field[2]);
-	if (!table->lenient && ((field[1] && !function) || (field[2] && !file)))
-		return stele__fault_set(fault, STELE_E_CORRUPT, at,
-					"the frame at pc 0x%" PRIx64 " names string %" PRIu64
-					", which this generation does not have",
-					field[0], field[1] && !function ? field[1] : field[2]);
+	if (!table->lenient && ((field[1] && !function) || (field[2] && !file))) {
+		stele__fault_set(fault, STELE_E_CORRUPT, at,
+				 "the frame at pc 0x%" PRIx64 " names string %" PRIu64
+				 ", which this generation does not have",
+				 field[0], field[1] && !function ? field[1] : field[2]);
+		fault->dangling = true;
+		return fault->code;
+	}
 	r = stele__vector_reserve(&table->frames, &table->frame_capacity,
 				  (uint64_t)table->frame_count + 1, sizeof(*table->frames));
 	if (r >= 0)

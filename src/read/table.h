@@ -61,6 +61,7 @@ struct stele__fault {
 	int code;
 	uint64_t at; /* offset in the payload */
 	bool soft;
+	bool dangling; /* a string is named that the table does not have */
 	char text[232];
 };
 
@@ -69,6 +70,9 @@ void stele__table_done(struct stele__table *table);
 
 /* Forgets the generation; releases the texts that its strings hold. */
 void stele__table_clear(struct stele__table *table, struct stele__kept *kept);
+
+/* Forgets stacks and frames, keeps the rest. */
+void stele__table_clear_stacks(struct stele__table *table);
 
 /*
  * Each takes one payload that lies at `offset` of the input, marker byte included. On failure
@@ -81,7 +85,7 @@ int stele__table_add_stacks(struct stele__table *table, const uint8_t *payload, 
 int stele__table_add_types(struct stele__table *table, const uint8_t *payload, uint32_t bytes,
 			   uint64_t offset, struct stele__fault *fault);
 
-/* Index of the string with this id; 0 for id 0 and, without `*known`, for unknown ids. */
+/* Index of the string with this id, 0 if there is none. */
 STELE_INLINE uint32_t stele__table_string_index(const struct stele__table *table, uint64_t id)
 {
 	return stele__idmap_get(&table->string_ids, id);

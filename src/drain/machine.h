@@ -119,7 +119,6 @@ struct stele_drain_thread {
 	bool stalled; /* the stream stands at a record that needs another thread's */
 
 	bool gone;				/* the thread does not exist any more */
-	bool known_before;			/* before the present liveness question */
 	struct stele_drain_thread *predecessor; /* had this tid; must be finished first */
 
 	uint32_t name;						 /* dictionary id */

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import statistics
@@ -27,13 +28,14 @@ def fail(text):
 
 
 def figures(command, env=None):
-    """The 'name value' lines that a benchmark prints."""
+    """The 'name value' lines that a benchmark prints, and what was said on stderr."""
     done = subprocess.run([str(c) for c in command], env=env, capture_output=True, text=True,
                           stdin=subprocess.DEVNULL, check=False)
     if done.returncode:
         fail(f"{' '.join(map(str, command))}: {done.stderr.strip() or done.returncode}")
-    return {name: float(value) for name, value in
-            (line.split() for line in done.stdout.splitlines())}
+    found = {name: float(value) for name, value in
+             (line.split() for line in done.stdout.splitlines())}
+    return found, done.stderr
 
 
 class Stele:
@@ -42,13 +44,14 @@ class Stele:
         self.trace = scratch / "bench.trace"
 
     def alone(self, mode):
-        return figures([self.emit, mode])
+        return figures([self.emit, mode])[0]
 
     def recorded(self, mode, *options):
-        """The figures of a mode under stele record, and what stele info says of the trace."""
-        found = figures([self.program, "record", "-q", "-f", "-o", self.trace, *options, "--",
+        """The figures of a mode under stele record, and what became of its events."""
+        found, _ = figures([self.program, "record", "-f", "-o", self.trace, *options, "--",
                          self.emit, mode])
-        info = json.loads(subprocess.check_output([self.program, "info", "--json", self.trace]))
+        told = json.loads(subprocess.check_output([self.program, "info", "--json", self.trace]))
+        info = {**told["counts"], "lost": told["lost"]["events"]}
         info["bytes"] = self.trace.stat().st_size
         return found, info
 
@@ -87,7 +90,7 @@ class Lttng:
             os.kill(int(self.pidfile.read_text()), signal.SIGTERM)
 
     def burst(self):
-        return figures([self.program], self.env)
+        return figures([self.program], self.env)[0]
 
 
 def median(rows, key):
@@ -115,13 +118,14 @@ def lost_text(infos):
 
 def events_part(stele, peer, clock_ns):
     """Bursts and sustained, peer and Stele in turn."""
-    bursts, sustained, peers = [], [], []
+    bursts, sustained, floods, peers = [], [], [], []
     with peer.running() if peer else contextlib.nullcontext():
         for _ in range(ROUNDS):
             bursts.append(stele.recorded("burst", "--events=user"))
             if peer:
                 peers.append(peer.burst())
             sustained.append(stele.recorded("sustained", "--events=user"))
+            floods.append(stele.recorded("flood", "--events=user"))
     peer_ns = median(peers, "burst_ns") if peers else None
     burst = median([f for f, _ in bursts], "burst_ns")
     steady = median([f for f, _ in sustained], "sustained_ns")
@@ -131,11 +135,26 @@ def events_part(stele, peer, clock_ns):
         beside)
     row("event, no stack, sustained" + lost_text([i for _, i in sustained]), f"{steady:.1f} ns",
         goal)
+    row("event, no stack, faster than the drain" + lost_text([i for _, i in floods]),
+        f"{median([f for f, _ in floods], 'flood_ns'):.1f} ns")
+    kept = statistics.median(i["events"] / f["flood_s"] for f, i in floods)
+    row("  … of which the drain took and wrote", f"{kept / 1e6:.2f} M/s")
     row("  … as a multiple of the counter's cost", f"{burst / clock_ns:.2f} ×", "≤ 1.5 ×",
         f"LTTng {peer_ns / clock_ns:.2f} ×" if peer_ns else "")
     row("  … sustained", f"{steady / clock_ns:.2f} ×", "≤ 1.5 ×")
     info = bursts[-1][1]
     row("  bytes in the file", f"{info['bytes'] / max(info['events'], 1):.1f}")
+
+
+def lock_part(build):
+    """bench_lock takes its own turns, alone and recorded."""
+    program = build / "tests" / "preload" / "bench_lock"
+    module = build / "src" / "preload" / "stelepreload.so"
+    text = subprocess.run([program, module], capture_output=True, text=True, check=True).stdout
+    for threads, alone, more in re.findall(
+            r"(\d+ threads?): alone ([\d.]+) ns, .* ([-\d.]+) ns more", text):
+        row(f"lock + unlock, uncontended, {threads}: alone", f"{alone} ns")
+        row("  … more when recorded", f"{more} ns", "≤ 5 ns")
 
 
 def scheduling_part(stele):
@@ -166,6 +185,7 @@ def main(args):
         peer = Lttng(build, pathlib.Path(scratch)) if there else None
         clock_ns = clock_part(stele)
         events_part(stele, peer, clock_ns)
+        lock_part(build)
         scheduling_part(stele)
 
 

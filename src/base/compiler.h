@@ -12,12 +12,14 @@
 #define STELE_LIKELY(x)	  __builtin_expect(!!(x), 1)
 #define STELE_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-#define STELE_INLINE	   static inline __attribute__((always_inline))
-#define STELE_NOINLINE	   __attribute__((noinline))
-#define STELE_COLD	   __attribute__((cold, noinline))
-#define STELE_NODISCARD	   __attribute__((warn_unused_result))
-#define STELE_HIDDEN	   __attribute__((visibility("hidden")))
-#define STELE_EXPORT	   __attribute__((visibility("default")))
+#define STELE_INLINE	static inline __attribute__((always_inline))
+#define STELE_NOINLINE	__attribute__((noinline))
+#define STELE_COLD	__attribute__((cold, noinline))
+#define STELE_NODISCARD __attribute__((warn_unused_result))
+#define STELE_HIDDEN	__attribute__((visibility("hidden")))
+#define STELE_EXPORT	__attribute__((visibility("default")))
+/* Reads other functions' frames, gaps between their variables included: not an overflow. */
+#define STELE_READS_FRAMES __attribute__((no_sanitize("address")))
 #define STELE_PRINTF(f, a) __attribute__((format(printf, f, a)))
 
 /* Fits the four bytes per word that a dlopened library may take from the static TLS block. */

@@ -36,7 +36,7 @@ static bool ring_describe(const struct stele_drain *d, struct stele_ring *shared
 		return false;
 	*ret_ring = (struct stele_drain_ring){
 		.shared = shared,
-		.records = (struct stele_record *)((char *)d->arena + at),
+		.records = (struct stele_record *)(void *)((char *)d->arena + at),
 		.mask = mask,
 		.shift = shift,
 		.sequence = stele__load_relaxed(&shared->sequence),
@@ -142,7 +142,8 @@ static int64_t census_list(struct stele_drain *d)
 		if (n < 0)
 			return n;
 		if (n <= d->tid_max) {
-			qsort(d->tids, (size_t)n, sizeof(*d->tids), census_compare);
+			if (n)
+				qsort(d->tids, (size_t)n, sizeof(*d->tids), census_compare);
 			return n;
 		}
 		if (n > INT32_MAX)

@@ -233,8 +233,8 @@ void stele__thread_close(struct stele_drain *d, struct stele_drain_thread *t, ui
 	stele__context_mention(d, t, time);
 	t->depth = 0;
 	t->settle = false;
-	if (t->go && t->go->state != STELE_GO_RUNNING && t->go->id != t->goroutine &&
-	    !t->go->bridge) {
+	if (t->go && (t->go->state == STELE_GO_WAITING || t->go->state == STELE_GO_RUNNABLE) &&
+	    t->go->id != t->goroutine && !t->go->bridge) {
 		t->go->owner = NULL; /* a fiber that blocked here lives on */
 		t->go = NULL;
 	}

@@ -119,7 +119,6 @@ struct stele_drain_thread {
 	bool stalled; /* the stream stands at a record that needs another thread's */
 
 	bool gone;				/* the thread does not exist any more */
-	bool known_before;			/* before the present liveness question */
 	struct stele_drain_thread *predecessor; /* had this tid; must be finished first */
 
 	uint32_t name;						 /* dictionary id */
@@ -315,7 +314,7 @@ STELE_INLINE void stele__lane_end(struct stele_lane *l, const uint8_t *end)
 /* goroutines and procs: resource.c ------------------------------------------------------------ */
 
 struct stele_drain_go *stele__go_find(struct stele_drain *d, uint64_t id);
-/* NULL: no memory, or too many. It counts as mentioned in this generation. */
+/* NULL: no memory, too many, or the id is taken. It counts as mentioned in this generation. */
 struct stele_drain_go *stele__go_new(struct stele_drain *d, uint64_t id, unsigned state);
 void stele__go_delete(struct stele_drain *d, struct stele_drain_go *go);
 struct stele_drain_proc *stele__proc_find(struct stele_drain *d, uint64_t p);

@@ -20,7 +20,7 @@ struct stele_drain_go *stele__go_new(struct stele_drain *d, uint64_t id, unsigne
 {
 	struct stele_drain_go *go;
 
-	if (d->go_count >= STELE_GO_COUNT_MAX ||
+	if (d->go_count >= STELE_GO_COUNT_MAX || stele__go_find(d, id) ||
 	    stele__lookup_get(&d->retired, id, STELE_RETIRED_GO)) {
 		d->stats.unexplained++;
 		return NULL;

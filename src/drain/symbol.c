@@ -153,12 +153,13 @@ const struct stele_drain_symbol *stele__symbol(struct stele_drain *d, uint64_t p
 static struct stele_drain_module *module_copy(struct stele_drain *d, uint32_t entry)
 {
 	const struct stele_entry *e = stele__dictionary_get(d->arena, entry);
-	const struct stele_module *from = (const void *)(e + 1);
+	const struct stele_module *from;
 	struct stele_drain_module *m;
 	uint32_t bytes;
 
 	if (!e || e->kind != STELE_ENTRY_MODULE)
 		return NULL;
+	from = (const void *)(e + 1);
 	bytes = stele__load_relaxed(&from->path_bytes);
 	if (bytes > stele__load_relaxed(&e->length) - sizeof(*from))
 		return NULL;
@@ -184,7 +185,7 @@ static void module_tell(struct stele_drain *d, uint32_t entry, bool loaded)
 	if (symbolizer->module)
 		symbolizer->module(symbolizer->arg,
 				   loaded ? e->epoch : stele__load_relaxed(&d->arena->module_epoch),
-				   loaded, (const struct stele_module *)(e + 1));
+				   loaded, (const struct stele_module *)(const void *)(e + 1));
 	stele__own_module(d, entry, !loaded);
 }
 

@@ -59,7 +59,7 @@ static uint32_t tabulate_frames(struct stele_drain *d, const struct stele_stack_
 		return 0;
 	length = stele__load_relaxed(&e->length);
 	for (uint32_t i = 0; i < length && i < STELE_STACK_FRAMES_MAX; i++) {
-		uint64_t pc = stele__load_relaxed((const uint64_t *)(e + 1) + i);
+		uint64_t pc = stele__load_relaxed((const uint64_t *)(const void *)(e + 1) + i);
 
 		count += tabulate_symbol(d, pc, e->epoch, 0, frames + count,
 					 STELE_STACK_FRAMES_MAX - count);
@@ -95,7 +95,8 @@ static size_t tabulate_type_name(struct stele_drain *d, const struct stele_drain
 	const struct stele_drain_text *text;
 
 	if (e && e->kind == STELE_ENTRY_STACK && stele__load_relaxed(&e->length))
-		symbol = stele__symbol(d, stele__load_relaxed((const uint64_t *)(e + 1)), e->epoch);
+		symbol = stele__symbol(
+			d, stele__load_relaxed((const uint64_t *)(const void *)(e + 1)), e->epoch);
 	text = symbol ? symbol->frames[0].function : NULL;
 	if (!text)
 		return 0;

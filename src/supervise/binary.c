@@ -97,10 +97,14 @@ struct stele_binary *stele__binary_open(int pid, const struct stele_module *modu
 bool stele__binary_is(const struct stele_binary *binary, const struct stele_module *module,
 		      const char *path)
 {
-	return binary->build_id_bytes == module->build_id_bytes &&
-	       !memcmp(binary->build_id, module->build_id, binary->build_id_bytes) &&
-	       strlen(binary->path) == module->path_bytes &&
-	       !memcmp(binary->path, path, module->path_bytes);
+	bool same_path = strlen(binary->path) == module->path_bytes &&
+			 !memcmp(binary->path, path, module->path_bytes);
+
+	if (binary->build_id_bytes != module->build_id_bytes ||
+	    memcmp(binary->build_id, module->build_id, binary->build_id_bytes) != 0)
+		return false;
+	/* One build under two names (a link, another root) is one file, if it was found at all. */
+	return same_path || (binary->build_id_bytes && (binary->fd >= 0 || binary->loaded));
 }
 
 const char *stele__binary_path(const struct stele_binary *binary)
@@ -126,16 +130,16 @@ static const Dwfl_Callbacks binary_callbacks = {
 	.find_debuginfo = dwfl_standard_find_debuginfo,
 };
 
-static void binary_load(struct stele_binary *binary)
+void stele__binary_prepare(struct stele_binary *binary)
 {
 	Dwfl_Module *module;
 	GElf_Addr bias;
 	Dwarf *dwarf;
 	Elf *elf;
 
-	binary->loaded = true;
-	if (binary->fd < 0)
+	if (binary->loaded || binary->fd < 0)
 		return;
+	binary->loaded = true;
 	binary->dwfl = dwfl_begin(&binary_callbacks);
 	if (!binary->dwfl)
 		return;
@@ -164,8 +168,7 @@ size_t stele__binary_find(struct stele_binary *binary, uint64_t address, struct 
 	const struct stele_symbol *symbol;
 	size_t count = 0;
 
-	if (!binary->loaded)
-		binary_load(binary);
+	stele__binary_prepare(binary);
 	if (binary->dwarf)
 		count = stele__debuginfo_find(binary->dwarf, address - binary->dwarf_bias, places,
 					      max);

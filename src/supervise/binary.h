@@ -22,6 +22,9 @@ bool stele__binary_is(const struct stele_binary *binary, const struct stele_modu
 
 const char *stele__binary_path(const struct stele_binary *binary);
 
+/* Reads the file now rather than at the first stele__binary_find. */
+void stele__binary_prepare(struct stele_binary *binary);
+
 /*
  * The places of an address of the file, innermost first. Returns their number; 0: no name. Strings
  * live as long as the binary.

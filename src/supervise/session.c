@@ -6,6 +6,7 @@
  */
 #include "supervise/session.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -147,6 +148,22 @@ static int session_open_output(struct session *s)
 	return error;
 }
 
+/* The names of the program and of libc are needed in nearly every recording. */
+static struct stele_symbols *session_create_symbols(const struct session *s)
+{
+	struct stele_symbols *symbols = stele__symbols_new();
+	Dl_info libc;
+
+	/* No server is to be asked: it could take minutes. */
+	unsetenv("DEBUGINFOD_URLS");
+	if (symbols) {
+		stele__symbols_prepare(symbols, s->target.image);
+		if (dladdr((void *)(uintptr_t)fork, &libc))
+			stele__symbols_prepare(symbols, libc.dli_fname);
+	}
+	return symbols;
+}
+
 /* Output, symbols and drain, for a child that waits. */
 static int session_prepare(struct session *s)
 {
@@ -154,7 +171,7 @@ static int session_prepare(struct session *s)
 
 	if (error < 0)
 		return error;
-	s->symbols = stele__symbols_new();
+	s->symbols = session_create_symbols(s);
 	error = s->symbols ? session_create_drain(s) : -ENOMEM;
 	if (error == 0)
 		error = s->output.error; /* not even the header could be written */
@@ -439,7 +456,6 @@ static void session_run_traced(struct session *s, char *const *environment,
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
-	unsetenv("DEBUGINFOD_URLS");
 	begin = stele__sys_monotonic_ns();
 	result->status = session_go(s);
 	if (result->status == 0) {

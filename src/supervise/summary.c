@@ -148,9 +148,9 @@ static void summary_lost(const struct summary *s)
 		summary_line(s, "", "%s stacks and texts because the buffer's table was full",
 			     stele__summary_count(d->dictionary_full, text, sizeof(text)));
 	if (d->waited_count)
-		summary_line(s, "waited", "%s times for room in the buffer, %.3f s in all",
+		summary_line(s, "waited", "%s %s for room in the buffer, %.3f s in all",
 			     stele__summary_count(d->waited_count, text, sizeof(text)),
-			     (double)d->waited_ns / 1e9);
+			     d->waited_count == 1 ? "time" : "times", (double)d->waited_ns / 1e9);
 }
 
 /* Stacks, process, next ----------------------------------------------------------------------- */

@@ -2,12 +2,15 @@
 #include "supervise/symbols.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "supervise/binary.h"
+#include "supervise/elffile.h"
 #include "sys/sys.h"
 
 #define SYMBOLS_FRAMES_MAX 16
@@ -103,6 +106,29 @@ static struct stele_binary *symbols_binary(struct stele_symbols *symbols,
 	if (binary)
 		symbols->binaries[symbols->binary_count++] = binary;
 	return binary;
+}
+
+void stele__symbols_prepare(struct stele_symbols *symbols, const char *path)
+{
+	struct {
+		struct stele_module module;
+		char path[PATH_MAX];
+	} entry = {0};
+	int fd = realpath(path, entry.path) ? open(entry.path, O_RDONLY | O_CLOEXEC) : -1;
+	struct stele_binary *binary;
+	struct stele_elffile elf;
+
+	if (fd < 0)
+		return;
+	if (stele__elffile_read(fd, &elf) == 0) {
+		entry.module.build_id_bytes = elf.build_id_bytes;
+		memcpy(entry.module.build_id, elf.build_id, elf.build_id_bytes);
+		entry.module.path_bytes = (uint32_t)strlen(entry.path);
+		binary = symbols_binary(symbols, &entry.module);
+		if (binary)
+			stele__binary_prepare(binary);
+	}
+	close(fd);
 }
 
 /* Where there is no memory for it, its addresses stay without names. */

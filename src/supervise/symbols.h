@@ -28,6 +28,12 @@ struct stele_symbols *stele__symbols_new(void);
 /* The process whose files are looked at (its root directory, its deleted program); 0: unknown. */
 void stele__symbols_set_process(struct stele_symbols *symbols, int pid);
 
+/*
+ * Reads a file that will be needed, before the program runs: the first look at debugging
+ * information can take a tenth of a second, in which nothing would be drained. No file: no matter.
+ */
+void stele__symbols_prepare(struct stele_symbols *symbols, const char *path);
+
 /* For the drain. Valid as long as symbols. */
 struct stele_symbolizer stele__symbols_symbolizer(struct stele_symbols *symbols);
 

@@ -241,5 +241,6 @@ void stele__target_examine(const char *command, const char *search, struct stele
 		if (depth == 0)
 			target.plain_text = plain_text;
 	}
+	memcpy(target.image, path, sizeof(path));
 	*ret_target = target;
 }

@@ -16,10 +16,11 @@ enum stele_verdict {
 
 struct stele_target {
 	enum stele_verdict verdict;
-	char path[PATH_MAX]; /* to execute */
-	bool plain_text;     /* neither ELF nor "#!": the shell runs it if the kernel cannot */
-	char sentence[512];  /* unless traceable: why not, without full stop */
-	char sanitizer[64];  /* a runtime that must come first in LD_PRELOAD; "": none */
+	char path[PATH_MAX];  /* to execute */
+	char image[PATH_MAX]; /* the program itself or its interpreter, as far as known */
+	bool plain_text;      /* neither ELF nor "#!": the shell runs it if the kernel cannot */
+	char sentence[512];   /* unless traceable: why not, without full stop */
+	char sanitizer[64];   /* a runtime that must come first in LD_PRELOAD; "": none */
 };
 
 #define STELE_TARGET_SHELL "/bin/sh"

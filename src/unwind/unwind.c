@@ -28,7 +28,7 @@ struct walk {
 #define RED_ZONE_BYTES 128
 
 /* The word at an address of the present stack, further out than sp. */
-static bool word_read(const struct walk *w, uintptr_t at, uintptr_t *ret_word)
+STELE_READS_FRAMES static bool word_read(const struct walk *w, uintptr_t at, uintptr_t *ret_word)
 {
 	if (at < w->low || at + RED_ZONE_BYTES < w->sp || at >= w->high ||
 	    w->high - at < sizeof(*ret_word) || at % sizeof(*ret_word))

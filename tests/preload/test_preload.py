@@ -304,6 +304,33 @@ def with_mimalloc():
     with_allocator("libmimalloc.so.2")
 
 
+def sanitized(name, programs):
+    """gcc's runtime of ASan insists on being the first of all libraries; clang's is in the
+    program."""
+    path = pathlib.Path(HOSTILE + "_" + name)
+    if not path.exists():
+        raise Skip(f"the compiler has no {name} sanitizer")
+    runtime = re.search(r"=> (\S*/libasan\.so\S*)",
+                        subprocess.run(["ldd", path], capture_output=True, text=True).stdout)
+    extra = {"TRACED_PRELOAD": f"{runtime.group(1)}:%s"} if runtime else {}
+    for program_name in programs:
+        plain = execute([path, program_name])
+        r = Result([str(path), program_name], extra)
+        equal((r.status, lines(r.out)), (plain[0], lines(plain[1])), program_name)
+        equal(r["attached"], 1, "attached")
+        check(r["GO_CREATE"] > 0, "threads not seen")
+
+
+@case
+def with_address_sanitizer():
+    sanitized("address", ("many", "destructors", "cancel", "robust", "handlers", "plugin"))
+
+
+@case
+def with_thread_sanitizer():
+    sanitized("thread", ("c11", "destructors", "robust", "meeting", "handlers", "plugin"))
+
+
 def program(name):
     path = shutil.which(name)
     if not path:

@@ -21,7 +21,14 @@
 #include "stele/version.h"
 #include "sys/sys.h"
 
-#if !defined(__x86_64__) || defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#ifdef __has_feature /* clang's way to say what gcc says with __SANITIZE_ADDRESS__ */
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
+#endif
+
+#if !defined(__x86_64__) || defined(SANITIZED) || defined(__SANITIZE_THREAD__) ||                  \
+	defined(__SANITIZE_ADDRESS__)
 
 int main(void)
 {

@@ -203,6 +203,12 @@ static void walk_passes_a_signal_frame(void)
 	check_agreement();
 }
 
+/* Through libc's hand-written code. */
+static int compare_numbers(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(int));
+}
+
 /* A timer interrupts at arbitrary instructions: prologues, epilogues, PLT entries, libc. */
 static void walk_is_right_at_any_instruction(void)
 {
@@ -219,7 +225,7 @@ static void walk_is_right_at_any_instruction(void)
 
 		for (int i = 0; i < 64; i++)
 			numbers[i] = (int)((round * 2654435761u) >> (i & 15));
-		qsort(numbers, 64, sizeof(int), (int (*)(const void *, const void *))strcmp);
+		qsort(numbers, 64, sizeof(int), compare_numbers);
 		free(copy);
 	}
 	setitimer(ITIMER_REAL, &off, NULL);

@@ -80,8 +80,10 @@ static struct stele_drain_thread *thread_new(struct stele_drain *d, uint32_t ind
 	t->fresh = true;
 	d->by_slot[index] = t;
 	d->threads[d->thread_count++] = t;
-	d->stats.threads++;
 	thread_order(d, t);
+	/* The first thread's id comes again only by exec: it is the same thread in a new image. */
+	if (!t->predecessor || t->tid != stele__load_relaxed(&d->arena->pid))
+		d->stats.threads++;
 	return t;
 }
 

@@ -78,7 +78,7 @@ static int session_create_arena(struct session *s)
 	struct stele_arena_options options = {
 		.bytes = s->options->arena_bytes,
 		.clock = session_clock(),
-		.reentry = s->options->reentry,
+		.reentry = STELE_REENTRY_NEST,
 		.on_full = s->options->on_full,
 		.events = s->options->events | STELE_EVENTS_MEMORY,
 		.stack_frames_max = SESSION_FRAMES_MAX,

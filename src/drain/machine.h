@@ -257,11 +257,11 @@ struct stele_drain {
 	struct stele_clock_pair start; /* of this generation */
 	uint64_t floor;		       /* wire time at which the generation began */
 
-	uint32_t generation; /* the one being written, from 1 */
-	uint64_t cut_ticks;  /* a cut is being made at this time; UINT64_MAX: none */
-	uint64_t cut_since_ns;
-	uint64_t events_at_start;  /* stats.events when the generation began */
-	uint32_t procs_generation; /* in which ProcsChange was written */
+	uint32_t generation;		  /* the one being written, from 1 */
+	uint64_t cut_ticks;		  /* a cut is being made at this time; UINT64_MAX: none */
+	struct stele_clock_pair cut_pair; /* the clock when it was planned */
+	uint64_t events_at_start;	  /* stats.events when the generation began */
+	uint32_t procs_generation;	  /* in which ProcsChange was written */
 	bool finished;
 
 	struct stele_drain_thread **threads; /* the live ones, in no order */

@@ -546,6 +546,16 @@ def quiet_and_verbose():
 
 
 @case
+def ten_thousand_threads_leave_nothing_behind():
+    """More threads than the arena has slots: if one slot in two were lost, so would events be."""
+    with Place() as p:
+        result = p.record("-o", "x.trace", BUSY, "200", "50")
+        equal(result.returncode, 0, "status")
+        says(result, "10,001 threads", "lost      nothing")
+        p.valid("x.trace")
+
+
+@case
 def events_can_be_left_out():
     with Place() as p:
         for events, present, absent in (("sched", [], ["SYSCALL_BEGIN"]),

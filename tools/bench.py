@@ -48,11 +48,10 @@ class Stele:
 
     def recorded(self, mode, *options):
         """The figures of a mode under stele record, and what became of its events."""
-        found, said = figures([self.program, "record", "-f", "-o", self.trace, *options, "--",
+        found, _ = figures([self.program, "record", "-f", "-o", self.trace, *options, "--",
                          self.emit, mode])
-        checked = subprocess.check_output([self.program, "check", "--json", self.trace])
-        info = json.loads(checked)["counts"]
-        info["lost"] = sum(int(n.replace(",", "")) for n in re.findall(r"([\d,]+) because", said))
+        told = json.loads(subprocess.check_output([self.program, "info", "--json", self.trace]))
+        info = {**told["counts"], "lost": told["lost"]["events"]}
         info["bytes"] = self.trace.stat().st_size
         return found, info
 
@@ -147,6 +146,27 @@ def events_part(stele, peer, clock_ns):
     row("  bytes in the file", f"{info['bytes'] / max(info['events'], 1):.1f}")
 
 
+def stack_part(stele, build):
+    runs = [figures([stele.program, "record", "-f", "-q", "-o", stele.trace, "--",
+                     build / "bench" / "bench_stack"])[0] for _ in range(ROUNDS)]
+    count = median(runs, "stack_frames")
+    walk, peer = median(runs, "stack_ns"), median(runs, "stack_libgcc_ns")
+    row(f"stack of {count:.0f} frames, captured and interned", f"{walk:.0f} ns", "",
+        f"libgcc {peer:.0f} ns")
+    row("  … for each frame", f"{walk / count:.1f} ns", "", f"libgcc {peer / count:.0f} ns")
+
+
+def lock_part(build):
+    """bench_lock takes its own turns, alone and recorded."""
+    program = build / "tests" / "preload" / "bench_lock"
+    module = build / "src" / "preload" / "stelepreload.so"
+    text = subprocess.run([program, module], capture_output=True, text=True, check=True).stdout
+    for threads, alone, more in re.findall(
+            r"(\d+ threads?): alone ([\d.]+) ns, .* ([-\d.]+) ns more", text):
+        row(f"lock + unlock, uncontended, {threads}: alone", f"{alone} ns")
+        row("  … more when recorded", f"{more} ns", "≤ 5 ns")
+
+
 def scheduling_part(stele):
     bare, recorded = [], []
     for _ in range(ROUNDS):
@@ -175,6 +195,8 @@ def main(args):
         peer = Lttng(build, pathlib.Path(scratch)) if there else None
         clock_ns = clock_part(stele)
         events_part(stele, peer, clock_ns)
+        stack_part(stele, build)
+        lock_part(build)
         scheduling_part(stele)
 
 

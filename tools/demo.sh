@@ -8,8 +8,13 @@ cd "$(dirname "$0")/.."
 build=${1:-build}
 trace=demo.trace
 
+# Shows a command and runs it; its output may be redirected, so the showing goes to stderr.
+bold='' plain=''
+if [[ -t 2 && -z ${NO_COLOR:-} ]]; then
+	bold=$'\033[1m' plain=$'\033[0m'
+fi
 step() {
-	printf '\n\033[1m$ %s\033[0m\n' "$*"
+	printf '\n%s$ %s%s\n' "$bold" "$*" "$plain" >&2
 	"$@"
 }
 

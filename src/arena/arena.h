@@ -54,6 +54,16 @@ void stele__ring_give(struct stele_arena *arena, struct stele_ring *ring);
 struct stele_slot *stele__slot_take(struct stele_arena *arena);
 void stele__slot_give(struct stele_arena *arena, struct stele_slot *slot);
 
+/*
+ * Wakes the drain if it sleeps. The sleeper announces itself before it looks at the bell a last
+ * time, and the bell is struck before the announcement is looked at: one of both sees the other.
+ * Threads: any. Signals: safe.
+ */
+void stele__bell_strike(struct stele_arena *arena);
+
+/* The drain sleeps until the bell is struck, at most this long. */
+void stele__bell_wait(struct stele_arena *arena, uint64_t timeout_ns);
+
 STELE_INLINE uint32_t stele__ring_index(struct stele_arena *a, const struct stele_ring *r)
 {
 	return (uint32_t)(r - stele__arena_ring(a, 0));

@@ -149,8 +149,8 @@ struct stele_ring {
 	uint64_t tail_seen;   /* W: a tail read some time ago */
 	int64_t data_delta;   /* from this header to its first record, in bytes */
 	uint64_t mask;	      /* records - 1 */
-	uint64_t limit[2];    /* largest head - tail at which an event may still be reserved: [0]
-			       * state events, [1] others (the last eighth is kept for state) */
+	uint64_t limit[2];    /* W: head - tail_seen above which the slow path decides: [0] state
+			       * events, [1] others. Half of the ring, until the drain is behind */
 	uint32_t shift;	      /* log2(records) */
 	uint32_t slot;	      /* W: index of the owning slot */
 	uint32_t sequence;    /* W: 0 for the first ring of a slot incarnation, then counting */
@@ -313,12 +313,21 @@ struct stele_arena {
 	/* D. */
 	uint64_t heartbeat __attribute__((aligned(STELE_CACHE_LINE))); /* grows at each tick */
 	uint64_t heartbeat_ns; /* CLOCK_MONOTONIC of the last tick */
+	uint32_t asleep;       /* 1: the drain sleeps on the bell */
+	uint32_t bell;	       /* W too: grows when a ring is half full */
 
 	struct stele_free_list free_slots;
 	struct stele_free_list free_rings[STELE_RING_CLASSES];
 
 	uint32_t child_pids[STELE_CHILDREN_MAX]; /* W: locked CAS 0 -> pid */
 };
+
+/* The largest head - tail at which an event still fits: the last eighth is kept for state events.
+ */
+STELE_INLINE uint64_t stele__ring_room(const struct stele_ring *r, bool state)
+{
+	return state ? r->mask : r->mask - (r->mask + 1) / 8;
+}
 
 STELE_INLINE struct stele_slot *stele__arena_slot(struct stele_arena *a, uint32_t index)
 {

@@ -138,8 +138,7 @@ static struct stele_ring *ring_new(struct stele_arena *a, uint32_t size_class)
 	ring->data_delta = (char *)a + at - (char *)ring;
 	ring->mask = records - 1;
 	ring->shift = (uint32_t)__builtin_ctzll(records);
-	ring->limit[0] = records - 1;
-	ring->limit[1] = records - 1 - records / 8;
+	ring->limit[0] = ring->limit[1] = records / 2;
 	ring->size_class = size_class;
 	return ring;
 }
@@ -165,6 +164,7 @@ void stele__ring_give(struct stele_arena *a, struct stele_ring *ring)
 	ring->tail_seen = 0;
 	ring->tail = 0;
 	ring->replaced = 0;
+	ring->limit[0] = ring->limit[1] = records / 2;
 	stele__store_release(&ring->state, STELE_RING_FREE);
 	pool_push(&a->free_rings[ring->size_class], &members, stele__ring_index(a, ring));
 }

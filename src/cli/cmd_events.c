@@ -30,7 +30,7 @@ static void events_help(void)
 	      "innermost frame of its stack. FILE may be '-' (stdin), and may be compressed.\n\n"
 	      "  --json              a JSON object a line, after one that tells schema and "
 	      "version\n"
-	      "  --format=reference  the format in which readers are compared (docs/format.md)\n"
+	      "  --format=reference  the format in which readers are compared\n"
 	      "  --frames=N          print N frames of a stack (1; 0: none; all)\n"
 	      "  --from=T, --to=T    only from, or up to, this long after the first event:\n"
 	      "                      1.5s, 20ms, 7us, 1000ns\n"

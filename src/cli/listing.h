@@ -7,7 +7,7 @@
 
 enum stele__listing_format {
 	STELE__LISTING_PLAIN,
-	STELE__LISTING_REFERENCE, /* comparable with other readers; docs/format.md */
+	STELE__LISTING_REFERENCE, /* comparable with other readers: docs/design/reader.md */
 	STELE__LISTING_JSON,
 };
 

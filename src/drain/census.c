@@ -36,7 +36,7 @@ static bool ring_describe(const struct stele_drain *d, struct stele_ring *shared
 		return false;
 	*ret_ring = (struct stele_drain_ring){
 		.shared = shared,
-		.records = (struct stele_record *)((char *)d->arena + at),
+		.records = (struct stele_record *)(void *)((char *)d->arena + at),
 		.mask = mask,
 		.shift = shift,
 		.sequence = stele__load_relaxed(&shared->sequence),
@@ -80,8 +80,10 @@ static struct stele_drain_thread *thread_new(struct stele_drain *d, uint32_t ind
 	t->fresh = true;
 	d->by_slot[index] = t;
 	d->threads[d->thread_count++] = t;
-	d->stats.threads++;
 	thread_order(d, t);
+	/* The first thread's id comes again only by exec: it is the same thread in a new image. */
+	if (!t->predecessor || t->tid != stele__load_relaxed(&d->arena->pid))
+		d->stats.threads++;
 	return t;
 }
 

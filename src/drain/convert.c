@@ -59,22 +59,20 @@ static void convert_go_create(const struct convert_job *j)
 /* The goroutine can end only where it runs: for an instant, on the canceller's proc. */
 static void convert_go_cancel(const struct convert_job *j)
 {
-	struct stele_drain_go *go = stele__go_find(j->d, j->r->a);
-	struct stele_drain_go *self;
+	struct stele_drain_go *go, *self;
 
-	if (!go || go->owner || go->state != STELE_GO_RUNNABLE) {
-		j->d->stats.unexplained++;
-		return;
-	}
-	stele__context_run(j->d, j->t, j->time);
+	stele__context_run(j->d, j->t, j->time); /* may introduce, even this very goroutine */
 	self = j->t->go;
-	if (!self)
-		return;
-	j->d->stats.bridged++;
-	stele__go_stop(j->d, j->t, STELE_WAIT_CODE_UNSPECIFIED, 0, j->time);
-	stele__go_start(j->d, j->t, go, j->time);
-	stele__go_destroy(j->d, j->t, j->time);
-	stele__go_start(j->d, j->t, self, j->time);
+	go = stele__go_find(j->d, j->r->a);
+	if (self && go && go != self && !go->owner && go->state == STELE_GO_RUNNABLE) {
+		j->d->stats.bridged++;
+		stele__go_stop(j->d, j->t, STELE_WAIT_CODE_UNSPECIFIED, 0, j->time);
+		stele__go_start(j->d, j->t, go, j->time);
+		stele__go_destroy(j->d, j->t, j->time);
+		stele__go_start(j->d, j->t, self, j->time);
+	} else {
+		j->d->stats.unexplained++;
+	}
 	stele__context_settle(j->d, j->t, j->time);
 }
 

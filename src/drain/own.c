@@ -134,7 +134,7 @@ void stele__own_module(struct stele_drain *d, uint32_t entry, bool unloaded)
 	own_value(&r, m.end);
 	own_value(&r, m.bias);
 	own_text(&r, m.build_id, m.build_id_bytes);
-	own_text(&r, (const struct stele_module *)(e + 1) + 1, m.path_bytes);
+	own_text(&r, (const struct stele_module *)(const void *)(e + 1) + 1, m.path_bytes);
 	own_end(d, STELE_OWN_MODULE, &r);
 }
 

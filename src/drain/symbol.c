@@ -185,7 +185,7 @@ static void module_tell(struct stele_drain *d, uint32_t entry, bool loaded)
 	if (symbolizer->module)
 		symbolizer->module(symbolizer->arg,
 				   loaded ? e->epoch : stele__load_relaxed(&d->arena->module_epoch),
-				   loaded, (const struct stele_module *)(e + 1));
+				   loaded, (const struct stele_module *)(const void *)(e + 1));
 	stele__own_module(d, entry, !loaded);
 }
 

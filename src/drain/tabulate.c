@@ -59,7 +59,7 @@ static uint32_t tabulate_frames(struct stele_drain *d, const struct stele_stack_
 		return 0;
 	length = stele__load_relaxed(&e->length);
 	for (uint32_t i = 0; i < length && i < STELE_STACK_FRAMES_MAX; i++) {
-		uint64_t pc = stele__load_relaxed((const uint64_t *)(e + 1) + i);
+		uint64_t pc = stele__load_relaxed((const uint64_t *)(const void *)(e + 1) + i);
 
 		count += tabulate_symbol(d, pc, e->epoch, 0, frames + count,
 					 STELE_STACK_FRAMES_MAX - count);
@@ -95,7 +95,8 @@ static size_t tabulate_type_name(struct stele_drain *d, const struct stele_drain
 	const struct stele_drain_text *text;
 
 	if (e && e->kind == STELE_ENTRY_STACK && stele__load_relaxed(&e->length))
-		symbol = stele__symbol(d, stele__load_relaxed((const uint64_t *)(e + 1)), e->epoch);
+		symbol = stele__symbol(
+			d, stele__load_relaxed((const uint64_t *)(const void *)(e + 1)), e->epoch);
 	text = symbol ? symbol->frames[0].function : NULL;
 	if (!text)
 		return 0;
@@ -151,11 +152,11 @@ static void tabulate_strings(struct stele_drain *d, uint64_t time)
 
 		if (!data) /* overwritten since */
 			data = "";
-		if (stele__batch_string(&b, i + 1, data, bytes) == 0)
+		if (stele__batch_string(&b, use->wire, data, bytes) == 0)
 			continue;
 		stele__outlet_batch(&d->outlet, &b);
 		b = tabulate_begin(d, time);
-		stele__batch_string(&b, i + 1, data, bytes);
+		stele__batch_string(&b, use->wire, data, bytes);
 	}
 	if (!stele__batch_is_empty(&b))
 		stele__outlet_batch(&d->outlet, &b);
@@ -166,5 +167,7 @@ void stele__tables_write(struct stele_drain *d, uint64_t time)
 	tabulate_stacks(d, time);
 	tabulate_types(d, time);
 	tabulate_strings(d, time);
-	d->tables.string_count = d->tables.stack_count = d->tables.type_count = 0;
+	stele__decimals_write(d);
+	d->tables.string_ids = d->tables.string_count = d->tables.stack_count =
+		d->tables.type_count = 0;
 }

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loading happens in two passes: over the batches in file order (framing, strings, clock), then
- * over what needs all strings (stacks) and all stacks and the clock (CPU samples).
+ * Loading decodes all structural batches in file order, then puts together what may stand in any
+ * order: frames and their strings, CPU samples and their stacks and clock.
  *
- * The first defect is kept and ends the trace. A defect of the framing ends the first pass; one
- * inside a batch costs the rest of that batch. Where Go's reader lets something pass, the loader
+ * The first defect is kept and ends the trace. A defect of the framing ends the loading; one inside
+ * a batch costs the rest of that batch. Where Go's reader lets something pass, the loader
  * notes a warning and does as Go does, so that the verdicts are the same.
  */
 #include "read/generation.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "read/vector.h"
@@ -66,7 +68,6 @@ void stele__generation_clear(struct stele__generation *g, struct stele__world *w
 	g->time_min = UINT64_MAX;
 	g->batch_count = g->chain_count = g->experiment_count = 0;
 	g->sample_count = g->sample_next = 0;
-	g->stack_first = g->stack_last = g->sample_first = g->sample_last = 0;
 }
 
 static struct stele__place generation_place(const struct stele__generation *g, uint64_t offset,
@@ -75,21 +76,32 @@ static struct stele__place generation_place(const struct stele__generation *g, u
 	return (struct stele__place){offset, g->number, thread};
 }
 
-/* Keeps the first defect only. */
-#define GENERATION_DAMAGE(g, code, place, ...)                                                     \
-	do {                                                                                       \
-		if (!(g)->damaged)                                                                 \
-			stele__diag_set(&(g)->damage, code, place, __VA_ARGS__);                   \
-		(g)->damaged = true;                                                               \
-	} while (0)
+/*
+ * Keeps the first defect; but one within the generation goes before one behind it. soft: Go's
+ * reader takes it for the end of the trace.
+ */
+static STELE_PRINTF(5, 6) void generation_damage(struct stele__generation *g, bool soft, int code,
+						 struct stele__place place, const char *format, ...)
+{
+	char text[sizeof(g->damage.text)];
+	va_list args;
+
+	if (g->damaged && !g->deferred)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	stele__diag_set(&g->damage, code, place, "%s", text);
+	g->damaged = true;
+	g->deferred = false;
+	g->soft = soft;
+}
 
 static void generation_fault(struct stele__generation *g, const struct stele__fault *fault,
 			     uint64_t offset, uint64_t thread)
 {
-	if (!g->damaged)
-		g->soft = fault->soft;
-	GENERATION_DAMAGE(g, fault->code, generation_place(g, offset + fault->at, thread), "%s",
-			  fault->text);
+	generation_damage(g, fault->soft, fault->code,
+			  generation_place(g, offset + fault->at, thread), "%s", fault->text);
 }
 
 /*
@@ -104,30 +116,32 @@ static int generation_header(struct stele__generation *g, struct stele__loader *
 	struct batch_header h = {0};
 	struct stele_cursor c;
 	uint64_t field[4];
+	bool soft = false;
 	int r = stele__window_need(w, l->at + GENERATION_HEADER_BYTES);
 
 	if (r < 0) {
-		GENERATION_DAMAGE(g, r, generation_place(g, l->at, STELE_NONE_ID),
+		generation_damage(g, false, r, generation_place(g, l->at, STELE_NONE_ID),
 				  "reading the input failed");
 		return 0;
 	}
 	c = stele__cursor(stele__window_at(w, l->at), (size_t)(w->end - l->at));
 	h.type = stele__cursor_u8(&c);
 	if (h.type != STELE_EV_EVENT_BATCH && h.type != STELE_EV_EXPERIMENTAL_BATCH) {
-		GENERATION_DAMAGE(g, STELE_E_CORRUPT, generation_place(g, l->at, STELE_NONE_ID),
+		generation_damage(g, false, STELE_E_CORRUPT,
+				  generation_place(g, l->at, STELE_NONE_ID),
 				  "byte %u where a batch must begin", h.type);
 		return 0;
 	}
 	if (h.type == STELE_EV_EXPERIMENTAL_BATCH)
 		h.experiment = stele__cursor_u8(&c);
-	if (c.error && !g->damaged) /* Go's reader sees the end of the input here */
-		g->soft = l->version < 26 || g->chain_count == 0;
+	if (c.error) /* Go's reader sees the end of the input here */
+		soft = l->version < 26 || g->chain_count == 0;
 	for (int i = 0; i < 4; i++) {
 		field[i] = stele__cursor_varint(&c);
 		if (!c.error)
 			continue;
-		GENERATION_DAMAGE(
-			g, c.error,
+		generation_damage(
+			g, soft, c.error,
 			generation_place(g, l->at + stele__cursor_offset(&c), STELE_NONE_ID),
 			c.error == STELE_E_CORRUPT
 				? "the %s of a batch is a number of more than 64 bits"
@@ -140,7 +154,7 @@ static int generation_header(struct stele__generation *g, struct stele__loader *
 	h.time = field[2];
 	h.offset = l->at + stele__cursor_offset(&c);
 	if (field[3] > STELE_BATCH_BYTES_MAX) {
-		GENERATION_DAMAGE(g, STELE_E_CORRUPT, generation_place(g, l->at, h.thread),
+		generation_damage(g, false, STELE_E_CORRUPT, generation_place(g, l->at, h.thread),
 				  "a batch announces %" PRIu64 " bytes, more than %d", field[3],
 				  STELE_BATCH_BYTES_MAX);
 		return 0;
@@ -148,7 +162,7 @@ static int generation_header(struct stele__generation *g, struct stele__loader *
 	h.bytes = (uint32_t)field[3];
 	r = stele__window_need(w, h.offset + h.bytes);
 	if (r <= 0) {
-		GENERATION_DAMAGE(g, r < 0 ? r : STELE_E_TRUNCATED,
+		generation_damage(g, false, r < 0 ? r : STELE_E_TRUNCATED,
 				  generation_place(g, h.offset, h.thread),
 				  "the input ends %" PRIu64 " bytes into a batch of %" PRIu32,
 				  w->end - h.offset, h.bytes);
@@ -237,7 +251,8 @@ static int generation_add_experiment(struct stele__generation *g, struct stele__
 				  "an experimental batch in a trace with header %u", l->version);
 	if (h->experiment != STELE_EXPERIMENT_ALLOCFREE) {
 		/* Go's reader accepts the batch and then crashes over its number. */
-		GENERATION_DAMAGE(g, STELE_E_CORRUPT, generation_place(g, h->offset, h->thread),
+		generation_damage(g, false, STELE_E_CORRUPT,
+				  generation_place(g, h->offset, h->thread),
 				  "a batch of experiment %u, which nobody knows", h->experiment);
 		return 0;
 	}
@@ -258,13 +273,14 @@ static int generation_frequency(struct stele__generation *g, struct stele__loade
 				struct stele_cursor *c, const struct batch_header *h, uint64_t at,
 				struct stele__fault *fault)
 {
-	uint64_t frequency = stele__cursor_varint(c);
+	uint64_t frequency;
 
-	if (c->error)
-		return stele__fault_cursor(fault, c, "the clock's frequency");
 	if (g->has_frequency)
 		return stele__fault_set(fault, STELE_E_CORRUPT, at,
 					"a second frequency in generation %" PRIu64, g->number);
+	frequency = stele__cursor_varint(c);
+	if (c->error)
+		return stele__fault_cursor(fault, c, "the clock's frequency");
 	if (!frequency)
 		stele__notes_warn(l->notes, STELE_E_CORRUPT,
 				  generation_place(g, h->offset + at, h->thread),
@@ -281,15 +297,15 @@ static int generation_snapshot(struct stele__generation *g, struct stele_cursor 
 {
 	uint64_t field[4];
 
+	if (g->has_snapshot)
+		return stele__fault_set(fault, STELE_E_CORRUPT, at,
+					"a second clock snapshot in generation %" PRIu64,
+					g->number);
 	for (int i = 0; i < 4; i++) {
 		field[i] = stele__cursor_varint(c);
 		if (c->error)
 			return stele__fault_cursor(fault, c, "the clock snapshot");
 	}
-	if (g->has_snapshot)
-		return stele__fault_set(fault, STELE_E_CORRUPT, at,
-					"a second clock snapshot in generation %" PRIu64,
-					g->number);
 	g->has_snapshot = true;
 	g->snapshot_time = h->time + field[0];
 	g->monotonic_ns = field[1];
@@ -327,6 +343,53 @@ static int generation_clock(struct stele__generation *g, struct stele__loader *l
 	return 0;
 }
 
+static int generation_sample(struct stele__generation *g, struct stele_cursor *c, uint64_t offset,
+			     struct stele__fault *fault)
+{
+	size_t at = stele__cursor_offset(c);
+	uint8_t type = stele__cursor_u8(c);
+	uint64_t field[5];
+	int r;
+
+	if (type != STELE_EV_CPU_SAMPLE)
+		return stele__fault_set(fault, STELE_E_CORRUPT, at,
+					"byte %u in a batch of CPU samples, where a CPUSample (7) "
+					"must begin",
+					type);
+	for (int i = 0; i < 5; i++) {
+		field[i] = stele__cursor_varint(c);
+		if (c->error)
+			return stele__fault_cursor(fault, c, "a CPU sample");
+	}
+	r = stele__vector_reserve(&g->samples, &g->sample_capacity, (uint64_t)g->sample_count + 1,
+				  sizeof(*g->samples));
+	if (r < 0)
+		return stele__fault_set(fault, r, at, "no memory for CPU samples");
+	g->samples[g->sample_count++] =
+		(struct stele__sample){.time = (int64_t)field[0],
+				       .thread = field[1],
+				       .proc = field[2],
+				       .goroutine = field[3] ? field[3] : STELE_NONE_ID,
+				       .stack = field[4],
+				       .offset = offset + at};
+	return 0;
+}
+
+static int generation_samples(struct stele__generation *g, const uint8_t *payload,
+			      const struct batch_header *h, struct stele__fault *fault)
+{
+	struct stele_cursor c = stele__cursor(payload, h->bytes);
+
+	stele__cursor_u8(&c); /* the marker */
+	while (stele__cursor_left(&c)) {
+		int r = generation_sample(g, &c, h->offset, fault);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 /* Sorts one batch in. 0 or an error that ends the reading at once. */
 static int generation_take(struct stele__generation *g, struct stele__loader *l,
 			   const struct batch_header *h)
@@ -346,10 +409,10 @@ static int generation_take(struct stele__generation *g, struct stele__loader *l,
 				  generation_place(g, h->offset, h->thread),
 				  "a batch of experiment 0 counts as an ordinary one");
 	if (first == STELE_EV_STACKS)
-		return generation_add_batch(g, h, &g->stack_first, &g->stack_last);
-	if (first == STELE_EV_CPU_SAMPLES)
-		return generation_add_batch(g, h, &g->sample_first, &g->sample_last);
-	if (first == STELE_EV_STRINGS)
+		r = stele__table_add_stacks(&g->table, payload, h->bytes, &fault);
+	else if (first == STELE_EV_CPU_SAMPLES)
+		r = generation_samples(g, payload, h, &fault);
+	else if (first == STELE_EV_STRINGS)
 		r = stele__table_add_strings(&g->table, payload, h->bytes, h->offset, &fault);
 	else if (first == clock)
 		r = generation_clock(g, l, payload, h, &fault);
@@ -370,9 +433,8 @@ static void generation_ends(struct stele__generation *g, struct stele__loader *l
 		g->open_ended = true;
 		return;
 	}
-	if (!g->damaged)
-		g->soft = g->chain_count == 0;
-	GENERATION_DAMAGE(g, STELE_E_TRUNCATED, generation_place(g, l->at, STELE_NONE_ID),
+	generation_damage(g, g->chain_count == 0, STELE_E_TRUNCATED,
+			  generation_place(g, l->at, STELE_NONE_ID),
 			  "the input ends before the end of generation %" PRIu64, g->number);
 }
 
@@ -384,7 +446,8 @@ static bool generation_owns(struct stele__generation *g, struct stele__loader *l
 
 	if (h->generation && !g->number) {
 		if (l->version < 26 && l->previous && h->generation != l->previous + 1)
-			GENERATION_DAMAGE(g, STELE_E_CORRUPT, generation_place(g, l->at, h->thread),
+			generation_damage(g, false, STELE_E_CORRUPT,
+					  generation_place(g, l->at, h->thread),
 					  "generation %" PRIu64 " follows generation %" PRIu64,
 					  h->generation, l->previous);
 		g->number = h->generation;
@@ -393,7 +456,7 @@ static bool generation_owns(struct stele__generation *g, struct stele__loader *l
 	if (h->generation && h->generation == g->number)
 		return true;
 	if (!next)
-		GENERATION_DAMAGE(g, STELE_E_CORRUPT, generation_place(g, l->at, h->thread),
+		generation_damage(g, false, STELE_E_CORRUPT, generation_place(g, l->at, h->thread),
 				  "a batch of generation %" PRIu64 " within generation %" PRIu64,
 				  h->generation, g->number);
 	return false;
@@ -406,7 +469,7 @@ static int generation_take_cut(struct stele__generation *g, struct stele__loader
 	bool own = h->generation && (h->generation == g->number || !g->number);
 	int r;
 
-	if (l->whole || !own)
+	if (l->whole || !own || !h->bytes)
 		return 1;
 	g->number = h->generation;
 	g->deferred = false;
@@ -414,7 +477,7 @@ static int generation_take_cut(struct stele__generation *g, struct stele__loader
 	return r < 0 ? r : 1;
 }
 
-/* First pass. 1: there is something; 0: the trace ends; or an error of memory. */
+/* Takes batch after batch. 1: there is something; 0: the trace ends; or an error of memory. */
 static int generation_scan(struct stele__generation *g, struct stele__loader *l)
 {
 	for (;;) {
@@ -436,6 +499,7 @@ static int generation_scan(struct stele__generation *g, struct stele__loader *l)
 		if (generation_header(g, l, &h) <= 0 || h.cut) {
 			/* Before header 26 the batch may belong to the next generation. */
 			g->deferred = l->version < 26 && g->number && !damaged;
+			g->open_ended = g->damage.code == STELE_E_TRUNCATED;
 			return h.cut ? generation_take_cut(g, l, &h) : 1;
 		}
 		if (l->version >= 26 && h.type == STELE_EV_EVENT_BATCH && h.bytes &&
@@ -456,105 +520,55 @@ static int generation_scan(struct stele__generation *g, struct stele__loader *l)
 	}
 }
 
-static int generation_sample(struct stele__generation *g, struct stele_cursor *c,
-			     struct stele__fault *fault)
-{
-	size_t at = stele__cursor_offset(c);
-	uint8_t type = stele__cursor_u8(c);
-	struct stele__sample sample = {0};
-	uint64_t field[5];
-	int r;
-
-	if (type != STELE_EV_CPU_SAMPLE)
-		return stele__fault_set(fault, STELE_E_CORRUPT, at,
-					"byte %u in a batch of CPU samples, where a CPUSample (7) "
-					"must begin",
-					type);
-	for (int i = 0; i < 5; i++) {
-		field[i] = stele__cursor_varint(c);
-		if (c->error)
-			return stele__fault_cursor(fault, c, "a CPU sample");
-	}
-	sample.time = stele__ticks_ns(field[0], g->ns_per_tick);
-	sample.thread = field[1];
-	sample.proc = field[2];
-	sample.goroutine = field[3] ? field[3] : STELE_NONE_ID;
-	sample.stack = stele__idmap_get(&g->table.stack_ids, field[4]);
-	sample.order = g->sample_count;
-	if (field[4] && !sample.stack && !g->table.lenient)
-		return stele__fault_set(fault, STELE_E_CORRUPT, at,
-					"a CPU sample names stack %" PRIu64
-					", which this generation does not have",
-					field[4]);
-	r = stele__vector_reserve(&g->samples, &g->sample_capacity, (uint64_t)g->sample_count + 1,
-				  sizeof(*g->samples));
-	if (r < 0)
-		return stele__fault_set(fault, r, at, "no memory for CPU samples");
-	g->samples[g->sample_count++] = sample;
-	return 0;
-}
-
 static int sample_compare(const void *a, const void *b)
 {
 	const struct stele__sample *x = a, *y = b;
 
 	if (x->time != y->time)
 		return x->time < y->time ? -1 : 1;
-	return x->order < y->order ? -1 : 1;
+	return x->offset < y->offset ? -1 : 1;
 }
 
-static void generation_finish_samples(struct stele__generation *g, struct stele__loader *l)
+static void generation_finish_samples(struct stele__generation *g)
 {
-	for (uint32_t b = g->sample_first; b; b = g->batches[b - 1].next) {
-		const struct stele__batch *batch = &g->batches[b - 1];
-		struct stele_cursor c =
-			stele__cursor(stele__window_at(l->window, batch->offset), batch->bytes);
-		struct stele__fault fault = {0};
+	for (uint32_t i = 0; i < g->sample_count; i++) {
+		struct stele__sample *sample = &g->samples[i];
+		uint64_t id = sample->stack;
 
-		stele__cursor_u8(&c); /* the marker */
-		while (stele__cursor_left(&c)) {
-			if (generation_sample(g, &c, &fault) < 0) {
-				generation_fault(g, &fault, batch->offset, STELE_NONE_ID);
-				break;
-			}
-		}
+		sample->time = stele__ticks_ns((uint64_t)sample->time, g->ns_per_tick);
+		sample->stack = id ? stele__idmap_get(&g->table.stack_ids, id) : 0;
+		if (id && !sample->stack && !g->table.lenient)
+			generation_damage(g, false, STELE_E_CORRUPT,
+					  generation_place(g, sample->offset, sample->thread),
+					  "a CPU sample names stack %" PRIu64
+					  ", which this generation does not have",
+					  id);
 	}
 	if (g->sample_count)
 		qsort(g->samples, g->sample_count, sizeof(*g->samples), sample_compare);
 }
 
 /*
- * Tables are written last. Where the input ended without them, what is missing is the end of the
- * file, not the names.
+ * Tables are written last. Where the input ended without any strings, what is missing is the end
+ * of the file, not the names.
  */
-static bool generation_finish_stack_batches(struct stele__generation *g, struct stele__loader *l)
+static void generation_finish_frames(struct stele__generation *g, struct stele__loader *l)
 {
-	for (uint32_t b = g->stack_first; b; b = g->batches[b - 1].next) {
-		const struct stele__batch *batch = &g->batches[b - 1];
-		struct stele__fault fault = {0};
+	uint64_t id;
+	const struct stele__table_frame *frame = stele__table_resolve(&g->table, &id);
+	struct stele__place place = generation_place(g, l->at, STELE_NONE_ID);
 
-		if (stele__table_add_stacks(&g->table, stele__window_at(l->window, batch->offset),
-					    batch->bytes, &fault) >= 0)
-			continue;
-		if (fault.dangling && g->open_ended && g->table.string_count == 1) {
-			GENERATION_DAMAGE(
-				g, STELE_E_TRUNCATED, generation_place(g, l->at, STELE_NONE_ID),
-				"the input ends before the strings of generation %" PRIu64,
-				g->number);
-			return false;
-		}
-		generation_fault(g, &fault, batch->offset, STELE_NONE_ID);
-	}
-	return true;
-}
-
-static void generation_finish_stacks(struct stele__generation *g, struct stele__loader *l)
-{
-	if (generation_finish_stack_batches(g, l))
+	if (!frame || g->table.lenient)
 		return;
-	stele__table_clear_stacks(&g->table);
-	g->table.lenient = true;
-	generation_finish_stack_batches(g, l);
+	if (g->open_ended && g->table.string_count == 1)
+		generation_damage(g, false, STELE_E_TRUNCATED, place,
+				  "the input ends before the strings of generation %" PRIu64,
+				  g->number);
+	else
+		generation_damage(g, false, STELE_E_CORRUPT, place,
+				  "the frame at pc 0x%" PRIx64 " names string %" PRIu64
+				  ", which generation %" PRIu64 " does not have",
+				  frame->pc, id, g->number);
 }
 
 /* Without a clock the events of a broken generation still want times: Go's usual tick. */
@@ -565,8 +579,8 @@ static void generation_finish_clock(struct stele__generation *g, struct stele__l
 	struct stele__place place = generation_place(g, l->at, STELE_NONE_ID);
 
 	if (!g->has_frequency) {
-		g->deferred = false;
-		GENERATION_DAMAGE(g, g->open_ended ? STELE_E_TRUNCATED : STELE_E_CORRUPT, place,
+		generation_damage(g, false, g->open_ended ? STELE_E_TRUNCATED : STELE_E_CORRUPT,
+				  place,
 				  g->open_ended ? "the input ends before the clock frequency of "
 						  "generation %" PRIu64
 						: "generation %" PRIu64 " has no clock frequency",
@@ -575,8 +589,8 @@ static void generation_finish_clock(struct stele__generation *g, struct stele__l
 		g->ns_per_tick = 1e9 / GENERATION_FREQUENCY_USUAL;
 	}
 	if (l->version >= 25 && !g->has_snapshot) {
-		g->deferred = false;
-		GENERATION_DAMAGE(g, g->open_ended ? STELE_E_TRUNCATED : STELE_E_CORRUPT, place,
+		generation_damage(g, false, g->open_ended ? STELE_E_TRUNCATED : STELE_E_CORRUPT,
+				  place,
 				  g->open_ended ? "the input ends before the clock snapshot of "
 						  "generation %" PRIu64
 						: "generation %" PRIu64 " has no clock snapshot",
@@ -593,13 +607,13 @@ int stele__generation_load(struct stele__generation *g, struct stele__loader *l)
 	if (r == 0)
 		return 0;
 	if (r < 0)
-		GENERATION_DAMAGE(g, r, generation_place(g, l->at, STELE_NONE_ID),
+		generation_damage(g, false, r, generation_place(g, l->at, STELE_NONE_ID),
 				  "no memory for a generation's batches");
 	generation_finish_clock(g, l);
 	g->table.lenient = g->damaged && !g->deferred;
-	generation_finish_stacks(g, l);
+	generation_finish_frames(g, l);
 	g->table.lenient |= g->damaged && !g->deferred;
-	generation_finish_samples(g, l);
+	generation_finish_samples(g);
 	g->table.lenient |= g->damaged && !g->deferred;
 	return 1;
 }

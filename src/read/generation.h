@@ -16,7 +16,7 @@ struct stele__batch {
 	uint64_t offset; /* of the payload */
 	uint64_t time;	 /* ticks */
 	uint32_t bytes;
-	uint32_t next; /* of the same thread or kind: index + 1, 0: none */
+	uint32_t next; /* of the same thread: index + 1, 0: none */
 };
 
 /* The event batches of one thread, in file order. */
@@ -26,10 +26,10 @@ struct stele__chain {
 };
 
 struct stele__sample {
-	int64_t time;
+	int64_t time; /* ticks while loading, then ns */
 	uint64_t thread, proc, goroutine;
-	uint32_t stack;
-	uint32_t order; /* keeps equal times in file order */
+	uint64_t stack;	 /* id while loading, then index */
+	uint64_t offset; /* of the sample; keeps equal times in file order */
 };
 
 struct stele__experiment {
@@ -58,9 +58,7 @@ struct stele__generation {
 	uint32_t batch_count, batch_capacity;
 	struct stele__chain *chains; /* in the order of first appearance */
 	uint32_t chain_count, chain_capacity;
-	uint32_t stack_first, stack_last;   /* batch index + 1 */
-	uint32_t sample_first, sample_last; /* batch index + 1 */
-	struct stele__sample *samples;	    /* by time */
+	struct stele__sample *samples; /* by time */
 	uint32_t sample_count, sample_capacity;
 	uint32_t sample_next; /* the first that was not delivered */
 	struct stele__experiment *experiments;

@@ -136,24 +136,36 @@ int stele__order_need(struct stele__order *order, const struct stele__turn *turn
 	return 0;
 }
 
+/*
+ * All fields but value[], which value_count guards, and the context. One by one: as an aggregate
+ * the compiler clears the whole event first, which took a third of the reader's time.
+ */
+STELE_INLINE void order_blank(struct stele_event *event, enum stele_event_kind kind, uint8_t type,
+			      int64_t time)
+{
+	event->kind = (uint8_t)kind;
+	event->type = type;
+	event->resource = STELE_RESOURCE_NONE;
+	event->from = event->to = STELE_STATE_UNDETERMINED;
+	event->value_count = 0;
+	event->time = time;
+	event->stack = event->transition_stack = 0;
+	event->resource_id = STELE_NONE_ID;
+	event->task = event->parent_task = STELE_NONE_ID;
+	event->name = event->text = (struct stele_string){NULL, 0};
+}
+
 struct stele_event *stele__order_emit(struct stele__order *order, const struct stele__turn *turn,
 				      enum stele_event_kind kind)
 {
 	const struct stele__thread *thread = stele__order_thread(order, turn);
 	struct stele_event *event = &order->queue[order->queue_count++];
 
-	*event = (struct stele_event){
-		.kind = (uint8_t)kind,
-		.type = turn->stream->type,
-		.time = turn->stream->time,
-		.thread = thread->id,
-		.proc = thread->proc == STELE__NOTHING ? STELE_NONE_ID
-						       : order->world.procs[thread->proc].id,
-		.goroutine = thread->goroutine,
-		.resource_id = STELE_NONE_ID,
-		.task = STELE_NONE_ID,
-		.parent_task = STELE_NONE_ID,
-	};
+	order_blank(event, kind, turn->stream->type, turn->stream->time);
+	event->thread = thread->id;
+	event->proc = thread->proc == STELE__NOTHING ? STELE_NONE_ID
+						     : order->world.procs[thread->proc].id;
+	event->goroutine = thread->goroutine;
 	return event;
 }
 
@@ -301,18 +313,11 @@ static bool order_sample(struct stele__order *order)
 		return false;
 	g->sample_next++;
 	event = &order->queue[order->queue_count++];
-	*event = (struct stele_event){
-		.kind = STELE_EVENT_STACK_SAMPLE,
-		.type = STELE_EV_CPU_SAMPLE,
-		.time = sample->time,
-		.thread = sample->thread,
-		.proc = sample->proc,
-		.goroutine = sample->goroutine,
-		.stack = sample->stack,
-		.resource_id = STELE_NONE_ID,
-		.task = STELE_NONE_ID,
-		.parent_task = STELE_NONE_ID,
-	};
+	order_blank(event, STELE_EVENT_STACK_SAMPLE, STELE_EV_CPU_SAMPLE, sample->time);
+	event->thread = sample->thread;
+	event->proc = sample->proc;
+	event->goroutine = sample->goroutine;
+	event->stack = (uint32_t)sample->stack;
 	return true;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The rules: what an event needs, what it changes, what a consumer sees of it. One function an
- * event (rules are in docs/format.md), in a table by wire number.
+ * event (docs/design/reader.md says where they come from), in a table by wire number.
  *
  * A rule function returns 1: applied, 1-3 events queued; 0: not yet, nothing was changed, the
  * order's `wait` says for what; negative: the trace is broken, `diag` says how.

@@ -233,6 +233,7 @@ static int reader_close(struct stele_reader *reader, const struct stele_diag *di
 		struct stele__place place = {diag->offset, diag->generation, diag->thread};
 
 		stele__notes_warn(&reader->notes, diag->code, place, "%s", diag->text);
+		reader_stamp(reader);
 	} else if (diag) {
 		reader->broken = true;
 		reader->diag = *diag;
@@ -380,8 +381,9 @@ STELE_EXPORT size_t stele_reader_stack(const struct stele_reader *reader, uint32
 
 		frames[i].pc = frame->pc;
 		frames[i].line = frame->line;
-		frames[i].function = stele__table_text(table, &reader->window, frame->function);
-		frames[i].file = stele__table_text(table, &reader->window, frame->file);
+		frames[i].function =
+			stele__table_text(table, &reader->window, (uint32_t)frame->function);
+		frames[i].file = stele__table_text(table, &reader->window, (uint32_t)frame->file);
 	}
 	return entry->frame_count;
 }

@@ -15,7 +15,6 @@ int stele__fault_set(struct stele__fault *fault, int code, uint64_t at, const ch
 	fault->code = code;
 	fault->at = at;
 	fault->soft = false;
-	fault->dangling = false;
 	va_start(args, format);
 	vsnprintf(fault->text, sizeof(fault->text), format, args);
 	va_end(args);
@@ -81,14 +80,6 @@ void stele__table_done(struct stele__table *table)
 	memset(table, 0, sizeof(*table));
 }
 
-void stele__table_clear_stacks(struct stele__table *table)
-{
-	stele__idmap_clear(&table->stack_ids);
-	stele__idmap_clear(&table->frame_pcs);
-	table->stack_count = table->frame_count = 1;
-	table->frame_ref_count = 0;
-}
-
 void stele__table_clear(struct stele__table *table, struct stele__kept *kept)
 {
 	for (uint32_t i = 1; i < table->string_count && table->kept_count; i++) {
@@ -97,11 +88,13 @@ void stele__table_clear(struct stele__table *table, struct stele__kept *kept)
 		stele__kept_release(kept, table->strings[i].kept);
 		table->kept_count--;
 	}
-	stele__table_clear_stacks(table);
 	stele__idmap_clear(&table->string_ids);
+	stele__idmap_clear(&table->stack_ids);
+	stele__idmap_clear(&table->frame_pcs);
 	stele__idmap_clear(&table->type_ids);
-	table->string_count = 1;
-	table->type_count = table->kept_count = 0;
+	table->string_count = table->stack_count = table->frame_count = 1;
+	table->frame_ref_count = table->type_count = 0;
+	table->kept_count = 0;
 	table->lenient = false;
 }
 
@@ -151,7 +144,10 @@ int stele__table_add_strings(struct stele__table *table, const uint8_t *payload,
 						id, length, STELE_STRING_BYTES_MAX);
 		place = offset + stele__cursor_offset(&c);
 		if (!stele__cursor_bytes(&c, length))
-			return stele__fault_cursor(fault, &c, "a string's text");
+			return stele__fault_set(fault, STELE_E_CORRUPT, at,
+						"the batch ends within the %" PRIu64
+						" bytes of string %" PRIu64,
+						length, id);
 		if (id == 0 || stele__idmap_get(&table->string_ids, id))
 			return stele__fault_set(fault, STELE_E_CORRUPT, at,
 						"string %" PRIu64 " is defined twice", id);
@@ -167,22 +163,11 @@ static int table_add_frame(struct stele__table *table, const uint64_t field[4], 
 			   struct stele__fault *fault, uint32_t *ret_frame)
 {
 	uint32_t known = stele__idmap_get(&table->frame_pcs, field[0]);
-	uint32_t function, file;
 	int r;
 
 	if (known) {
 		*ret_frame = known;
 		return 0;
-	}
-	function = stele__table_string_index(table, field[1]);
-	file = stele__table_string_index(table, field[2]);
-	if (!table->lenient && ((field[1] && !function) || (field[2] && !file))) {
-		stele__fault_set(fault, STELE_E_CORRUPT, at,
-				 "the frame at pc 0x%" PRIx64 " names string %" PRIu64
-				 ", which this generation does not have",
-				 field[0], field[1] && !function ? field[1] : field[2]);
-		fault->dangling = true;
-		return fault->code;
 	}
 	r = stele__vector_reserve(&table->frames, &table->frame_capacity,
 				  (uint64_t)table->frame_count + 1, sizeof(*table->frames));
@@ -192,8 +177,30 @@ static int table_add_frame(struct stele__table *table, const uint64_t field[4], 
 		return stele__fault_set(fault, r, at, "no memory for frames");
 	*ret_frame = table->frame_count;
 	table->frames[table->frame_count++] = (struct stele__table_frame){
-		.pc = field[0], .line = field[3], .function = function, .file = file};
+		.pc = field[0], .line = field[3], .function = field[1], .file = field[2]};
 	return 0;
+}
+
+const struct stele__table_frame *stele__table_resolve(struct stele__table *table,
+						      uint64_t *ret_missing)
+{
+	const struct stele__table_frame *first = NULL;
+
+	for (uint32_t i = 1; i < table->frame_count; i++) {
+		struct stele__table_frame *frame = &table->frames[i];
+		uint64_t *ids[] = {&frame->function, &frame->file};
+
+		for (int k = 0; k < 2; k++) {
+			uint64_t id = *ids[k];
+
+			*ids[k] = stele__table_string_index(table, id);
+			if (id && !*ids[k] && !first) {
+				first = frame;
+				*ret_missing = id;
+			}
+		}
+	}
+	return first;
 }
 
 static int table_add_stack(struct stele__table *table, struct stele_cursor *c, uint64_t at,
@@ -213,8 +220,11 @@ static int table_add_stack(struct stele__table *table, struct stele_cursor *c, u
 
 		for (int k = 0; k < 4; k++) {
 			field[k] = stele__cursor_varint(c);
-			if (c->error)
-				return stele__fault_cursor(fault, c, what[k]);
+			if (!c->error)
+				continue;
+			r = stele__fault_cursor(fault, c, what[k]);
+			fault->soft = false; /* Go's reader sees this one */
+			return r;
 		}
 		r = table_add_frame(table, field, frame_at, fault,
 				    &table->frame_refs[table->frame_ref_count + i]);

@@ -27,8 +27,7 @@ struct stele__table_stack {
 struct stele__table_frame {
 	uint64_t pc;
 	uint64_t line;
-	uint32_t function; /* index in strings */
-	uint32_t file;
+	uint64_t function, file; /* ids of strings; after resolving: indices */
 };
 
 struct stele__table_type {
@@ -50,7 +49,7 @@ struct stele__table {
 	struct stele__table_type *types;
 	uint32_t type_count, type_capacity;
 	uint32_t kept_count; /* strings with a kept text */
-	bool lenient;	     /* frames may name strings that are not there */
+	bool lenient;	     /* what the tables do not have counts as empty */
 };
 
 /*
@@ -61,7 +60,6 @@ struct stele__fault {
 	int code;
 	uint64_t at; /* offset in the payload */
 	bool soft;
-	bool dangling; /* a string is named that the table does not have */
 	char text[232];
 };
 
@@ -71,12 +69,9 @@ void stele__table_done(struct stele__table *table);
 /* Forgets the generation; releases the texts that its strings hold. */
 void stele__table_clear(struct stele__table *table, struct stele__kept *kept);
 
-/* Forgets stacks and frames, keeps the rest. */
-void stele__table_clear_stacks(struct stele__table *table);
-
 /*
  * Each takes one payload that lies at `offset` of the input, marker byte included. On failure
- * the entries in front of the fault stay. Stacks need all strings of the generation.
+ * the entries in front of the fault stay.
  */
 int stele__table_add_strings(struct stele__table *table, const uint8_t *payload, uint32_t bytes,
 			     uint64_t offset, struct stele__fault *fault);
@@ -84,6 +79,13 @@ int stele__table_add_stacks(struct stele__table *table, const uint8_t *payload, 
 			    struct stele__fault *fault);
 int stele__table_add_types(struct stele__table *table, const uint8_t *payload, uint32_t bytes,
 			   uint64_t offset, struct stele__fault *fault);
+
+/*
+ * Once all strings are there: turns the frames' string ids into indices. An id that the table
+ * does not have becomes the empty string; the first such frame is returned, or NULL.
+ */
+const struct stele__table_frame *stele__table_resolve(struct stele__table *table,
+						      uint64_t *ret_missing);
 
 /* Index of the string with this id, 0 if there is none. */
 STELE_INLINE uint32_t stele__table_string_index(const struct stele__table *table, uint64_t id)

@@ -78,7 +78,7 @@ STELE_INLINE uint64_t stele__emit(enum stele_kind kind, uint64_t a, uint64_t b, 
 		h = stele__load_relaxed(&ring->head);
 		/* A closed ring's h is so large that it always looks full. */
 		if (STELE_UNLIKELY(h - stele__load_relaxed(&ring->tail_seen) >
-				   ring->limit[stele__emit_limit(kind)]))
+				   stele__load_relaxed(&ring->limit[stele__emit_limit(kind)])))
 			return stele__emit_slow(kind, a, b, c);
 		STELE_POINT("emit.checked");
 		time = stele__emit_clock(kind);

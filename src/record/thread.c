@@ -124,6 +124,22 @@ static uint64_t emit_reload(struct stele_ring *ring, uint64_t *ret_tail)
 	}
 }
 
+/*
+ * Is there room? Half a ring ahead of the drain is where it is woken, and until it has caught up
+ * only the ring's real end brings an emission here again.
+ */
+static bool emit_fits(struct stele_ring *ring, uint64_t ahead, enum stele_kind kind)
+{
+	uint64_t half = (ring->mask + 1) / 2;
+	bool behind = ahead > half;
+
+	if (behind && stele__load_relaxed(&ring->limit[1]) == half)
+		stele__bell_strike(stele__arena);
+	stele__store_relaxed(&ring->limit[0], behind ? stele__ring_room(ring, true) : half);
+	stele__store_relaxed(&ring->limit[1], behind ? stele__ring_room(ring, false) : half);
+	return ahead <= stele__ring_room(ring, !stele__emit_limit(kind));
+}
+
 uint64_t stele__emit_slow(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t c)
 {
 	while (stele_enabled()) {
@@ -147,7 +163,7 @@ uint64_t stele__emit_slow(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t
 			}
 			continue;
 		}
-		if (h - tail <= ring->limit[stele__emit_limit(kind)]) {
+		if (emit_fits(ring, h - tail, kind)) {
 			token = emit_once(ring, h, kind, a, b, c);
 			if (token)
 				return token;

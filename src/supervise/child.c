@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/atomic.h"
+
 _Noreturn static void child_run(const struct stele_command_line *line,
 				const struct stele_signals *signals, int go_fd, int error_fd)
 {
@@ -68,7 +70,7 @@ static void child_reap(struct stele_child *child)
 		pid_t pid = waitpid(child->pid, &child->status, 0);
 
 		if (pid == child->pid || (pid < 0 && errno != EINTR))
-			child->gone = true;
+			stele__store_relaxed(&child->gone, true);
 	}
 }
 
@@ -120,7 +122,7 @@ enum stele_child_change stele__child_poll(struct stele_child *child)
 					 : STELE_CHILD_SAME;
 			continue;
 		}
-		child->gone = true;
+		stele__store_relaxed(&child->gone, true);
 		child->status = status;
 	}
 	return STELE_CHILD_GONE;

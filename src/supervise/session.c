@@ -24,6 +24,7 @@
 #include "supervise/child.h"
 #include "supervise/liveness.h"
 #include "supervise/locate.h"
+#include "supervise/pump.h"
 #include "supervise/signals.h"
 #include "supervise/symbols.h"
 #include "supervise/target.h"
@@ -31,11 +32,6 @@
 #include "sys/sys.h"
 
 #define SESSION_FRAMES_MAX 64
-
-/* Between two ticks: after one that found records, and while nothing happens. */
-#define SESSION_TICK_MS	     5
-#define SESSION_TICK_IDLE_MS 50
-#define SESSION_TICK_MANY    8192 /* records: more may be waiting already */
 
 struct session {
 	const struct stele_session_options *options;
@@ -48,6 +44,7 @@ struct session {
 	struct stele_symbols *symbols;
 	struct stele_drain *drain;
 	bool write_failed; /* and said */
+	uint32_t process;  /* the traced process's pid, once it has attached */
 	uint64_t tick_ns_max;
 };
 
@@ -81,7 +78,7 @@ static int session_create_arena(struct session *s)
 	struct stele_arena_options options = {
 		.bytes = s->options->arena_bytes,
 		.clock = session_clock(),
-		.reentry = s->options->reentry,
+		.reentry = STELE_REENTRY_NEST,
 		.on_full = s->options->on_full,
 		.events = s->options->events | STELE_EVENTS_MEMORY,
 		.stack_frames_max = SESSION_FRAMES_MAX,
@@ -116,14 +113,16 @@ static int64_t session_threads(void *arg, uint32_t *tids, size_t max)
 {
 	const struct session *s = arg;
 
-	return s->child.gone ? 0 : stele__liveness_threads(session_pid(s), tids, max);
+	return stele__load_relaxed(&s->child.gone)
+		       ? 0
+		       : stele__liveness_threads(session_pid(s), tids, max);
 }
 
 static bool session_thread_exists(void *arg, uint32_t tid)
 {
 	const struct session *s = arg;
 
-	return !s->child.gone && stele__liveness_exists(session_pid(s), tid);
+	return !stele__load_relaxed(&s->child.gone) && stele__liveness_exists(session_pid(s), tid);
 }
 
 static int session_create_drain(struct session *s)
@@ -301,46 +300,22 @@ static void session_check_output(struct session *s)
 		    s->output.path, stele_strerror(s->output.error));
 }
 
-/* One tick. Returns the milliseconds until the next. */
-static int session_tick(struct session *s, int waited_ms)
+/* In the pump's thread. */
+static void session_after_tick(void *arg, int64_t taken)
 {
-	uint64_t begin = stele__sys_monotonic_ns(), ns;
-	int64_t taken = stele__drain_tick(s->drain);
+	struct session *s = arg;
 
-	ns = stele__sys_monotonic_ns() - begin;
-	if (ns > s->tick_ns_max)
-		s->tick_ns_max = ns;
-	session_check_output(s);
-	if (taken < 0 && !s->output.error) {
+	if (taken < 0 && !s->output.error)
 		s->output.error = (int)taken;
-		session_check_output(s);
-	}
-	if (taken >= SESSION_TICK_MANY || ns > SESSION_TICK_MS * 1000000ull)
-		return 0;
-	if (taken > 0 || waited_ms < SESSION_TICK_MS)
-		return SESSION_TICK_MS;
-	return waited_ms * 2 < SESSION_TICK_IDLE_MS ? waited_ms * 2 : SESSION_TICK_IDLE_MS;
-}
-
-static void session_watch(struct session *s)
-{
-	struct pollfd signals = {.fd = s->signals.fd, .events = POLLIN};
-	int wait_ms = SESSION_TICK_MS;
-	uint32_t pid = 0;
-
-	while (!s->child.gone) {
-		poll(&signals, 1, wait_ms);
-		session_take_signals(s);
-		if (!pid) {
-			pid = stele__load_acquire(&s->arena->pid);
-			stele__symbols_set_process(s->symbols, (int)pid);
-		}
-		if (!s->child.gone)
-			wait_ms = session_tick(s, wait_ms);
+	session_check_output(s);
+	if (!s->process) {
+		s->process = stele__load_acquire(&s->arena->pid);
+		stele__symbols_set_process(s->symbols, (int)s->process);
 	}
 }
 
-static void session_wait_untraced(struct session *s)
+/* Signals and the child, until it is gone. */
+static void session_wait(struct session *s)
 {
 	struct pollfd signals = {.fd = s->signals.fd, .events = POLLIN};
 
@@ -348,6 +323,24 @@ static void session_wait_untraced(struct session *s)
 		poll(&signals, 1, -1);
 		session_take_signals(s);
 	}
+}
+
+static void session_watch(struct session *s)
+{
+	struct stele_pump pump = {
+		.arena = s->arena, .drain = s->drain, .after_tick = session_after_tick, .arg = s};
+	int error = stele__pump_start(&pump);
+
+	if (error < 0) {
+		session_say(s, STELE_SAY_ERROR,
+			    "no thread for the drain: %s; the rings alone are kept",
+			    stele_strerror(error));
+		session_wait(s);
+		return;
+	}
+	session_wait(s);
+	stele__pump_stop(&pump);
+	s->tick_ns_max = pump.tick_ns_max;
 }
 
 /* Afterwards ---------------------------------------------------------------------------------- */
@@ -487,7 +480,7 @@ static void session_run_untraced(struct session *s, struct stele_session_result 
 		return;
 	result->status = session_go(s);
 	if (result->status == 0) {
-		session_wait_untraced(s);
+		session_wait(s);
 		result->status = stele__child_exit_status(s->child.status);
 	}
 	stele__signals_done(&s->signals);

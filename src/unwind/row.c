@@ -1,24 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The cache of rows: direct-mapped, shared by all threads, written by whoever misses. The two words
- * of a cell are written separately; a cell is believed only if their exclusive or is the key, so
- * a mixture of two writers' words, or of two nested ones', is a miss. The generation of the module
- * table is part of the key: rows of unloaded code are never found again.
- */
 #include "unwind/row.h"
 
-#include "base/atomic.h"
 #include "unwind/cfi.h"
-#include "unwind/module.h"
 
-#define CELLS 8192
-
-struct row_cell {
-	uint64_t check; /* key ^ bits */
-	stele_row_bits bits;
-};
-
-static struct row_cell cells[CELLS] __attribute__((aligned(64)));
+struct stele_row_cell stele__row_cells[STELE_ROW_CELLS] __attribute__((aligned(STELE_CACHE_LINE)));
 
 static bool fits(int32_t value, int bits)
 {
@@ -35,16 +20,10 @@ stele_row_bits stele__row_pack(const struct stele_row *row)
 	       ((uint64_t)(row->ra / 8) & 0xffff) << 48;
 }
 
-stele_row_bits stele__row_find(uintptr_t pc)
+stele_row_bits stele__row_miss(uintptr_t pc, uint64_t key, struct stele_row_cell *cell)
 {
-	/* User addresses end below bit 56; the generation's low bits fill the rest. */
-	uint64_t key = pc ^ (uint64_t)stele__module_generation() << 56 ^ 1ull << 55;
-	struct row_cell *cell = &cells[(pc ^ pc >> 13) % CELLS];
-	stele_row_bits bits = stele__load_relaxed(&cell->bits);
+	stele_row_bits bits = stele__cfi_row(pc);
 
-	if (STELE_LIKELY((stele__load_relaxed(&cell->check) ^ bits) == key))
-		return bits;
-	bits = stele__cfi_row(pc);
 	stele__store_relaxed(&cell->check, key ^ bits);
 	stele__store_relaxed(&cell->bits, bits);
 	return bits;

@@ -10,6 +10,7 @@
 #ifndef STELE_UNWIND_ROW_H
 #define STELE_UNWIND_ROW_H
 
+#include "base/atomic.h"
 #include "base/compiler.h"
 
 /* The canonical frame address: the stack pointer before the call that made the frame. */
@@ -61,9 +62,37 @@ STELE_INLINE struct stele_row stele__row_unpack(stele_row_bits bits)
 stele_row_bits stele__row_pack(const struct stele_row *row);
 
 /*
- * The row that applies at pc, from the cache or computed from .eh_frame.
+ * The cache of rows: direct-mapped, shared by all threads, written by whoever misses. The two words
+ * of a cell are written separately; a cell is believed only if their exclusive or is the key, so a
+ * mixture of two writers' words, or of two nested ones', is a miss. The generation of the module
+ * table is part of the key: rows of unloaded code are never found again.
+ */
+#define STELE_ROW_CELLS 8192
+
+struct stele_row_cell {
+	uint64_t check; /* key ^ bits */
+	stele_row_bits bits;
+};
+
+extern struct stele_row_cell stele__row_cells[STELE_ROW_CELLS] STELE_HIDDEN;
+
+stele_row_bits stele__row_miss(uintptr_t pc, uint64_t key, struct stele_row_cell *cell) STELE_COLD;
+
+/*
+ * The row that applies at pc, from the cache or computed from .eh_frame. `generation` is
+ * stele__module_generation().
  * Threads: any. Signals: safe, bounded time, no locks.
  */
-stele_row_bits stele__row_find(uintptr_t pc);
+STELE_INLINE stele_row_bits stele__row_find(uintptr_t pc, uint32_t generation)
+{
+	/* User addresses end below bit 55; the generation's low bits fill the rest. */
+	uint64_t key = pc ^ (uint64_t)generation << 56 ^ 1ull << 55;
+	struct stele_row_cell *cell = &stele__row_cells[(pc ^ pc >> 13) % STELE_ROW_CELLS];
+	stele_row_bits bits = stele__load_relaxed(&cell->bits);
+
+	if (STELE_LIKELY((stele__load_relaxed(&cell->check) ^ bits) == key))
+		return bits;
+	return stele__row_miss(pc, key, cell);
+}
 
 #endif

@@ -4,8 +4,8 @@
 
 usage: test_shared.py STELE FOLDER
 
-FOLDER (or STELE_SHARED) holds gotests/ and traces/, each with a manifest.tsv, and oracle/compare.py;
-none of it is part of the project. Without it the test is skipped.
+FOLDER (or STELE_SHARED) holds gotests/ and traces/, each with a manifest.tsv, and
+oracle/compare.py; none of it is part of the project. Without it the test is skipped.
 """
 import csv
 import os

@@ -8,7 +8,6 @@ usage: real.py BUILD small|all|NAME…
 import json
 import os
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
@@ -98,9 +97,10 @@ def stele(*arguments):
 
 def accepted(trace):
     """Asks stele check and, where there is one, Go's reader; returns what the trace holds."""
-    done = stele("check", "--json", trace)
+    done = stele("check", trace)
     check(done.returncode == 0, f"stele check: {done.stdout}{done.stderr}")
-    counts = json.loads(done.stdout)["counts"]
+    info = json.loads(stele("info", "--json", trace).stdout)
+    counts = {**info["counts"], "lost": info["lost"]["events"]}
     try:
         good, events, text = oracle.verdict(BUILD, trace)
         check(good, f"Go's reader: {text}")
@@ -111,13 +111,6 @@ def accepted(trace):
     except oracle.Unavailable as reason:
         print(f"# Go's reader was not asked: {reason}")
     return counts
-
-
-def lost(job):
-    """The events that stele record says it lost."""
-    text = job.messages.read_text(errors="replace")
-    check(re.search(r"^lost +", text, re.M), f"no word about losses: {text[-2000:]}")
-    return sum(int(n.replace(",", "")) for n in re.findall(r"([\d,]+) because ", text))
 
 
 ROWS = []
@@ -141,7 +134,7 @@ def define(program, top, small):
         check(counts["goroutines"] >= threads + 1,
               f"{counts['goroutines']} goroutines for {threads} threads and the main thread")
         events = counts["events"]
-        ROWS.append((name, threads, events, lost(recorded),
+        ROWS.append((name, threads, events, counts["lost"],
                      f"{trace.stat().st_size / max(events, 1):.1f}",
                      f"{bare_s:.2f} s", f"{recorded_s / max(bare_s, 1e-3):.2f}"))
         trace.unlink()

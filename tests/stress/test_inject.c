@@ -132,7 +132,7 @@ static void set_up(const struct run *run)
 		return;
 	}
 	/* Full for events that may be dropped. */
-	while (ring->head - ring->tail <= ring->limit[1])
+	while (ring->head - ring->tail <= stele__ring_room(ring, false))
 		emit_filler();
 }
 

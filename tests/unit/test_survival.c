@@ -302,6 +302,7 @@ static void drain_survives_exec(void)
 	struct synthetic_thread a, b, c;
 
 	synthetic_open(&s, ARENA_BYTES, 23, 1);
+	s.arena->pid = 100;
 	a = synthetic_thread(&s, 100, 1, STELE_THREAD_MAIN);
 	synthetic_emit(&s, &a, STELE_KIND_IMAGE_BEGIN, 100, 0, 0);
 	b = synthetic_thread(&s, 101, 2, 0);
@@ -314,6 +315,7 @@ static void drain_survives_exec(void)
 	stele__drain_tick(s.drain);
 	stele__drain_tick(s.drain);
 	CHECK_EQ(stats_of(&s).threads_live, 1);
+	CHECK_EQ(stats_of(&s).threads, 2); /* the first thread, in two images, and another */
 	CHECK_EQ(synthetic_finish(&s), 0);
 	CHECK(synthetic_is_valid(&s));
 	CHECK_EQ(synthetic_count(&s, STELE_EV_USER_LOG), 4);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The thread that runs the drain while the program runs. It sleeps on the arena's bell, which a
+ * writer strikes when its ring is half full, and looks by itself every few milliseconds; the
+ * session's own thread is left to signals and to the child.
+ */
+#ifndef STELE_SUPERVISE_PUMP_H
+#define STELE_SUPERVISE_PUMP_H
+
+#include <pthread.h>
+
+#include "drain/drain.h"
+
+struct stele_pump {
+	/* Given by the owner before the start. */
+	struct stele_arena *arena;
+	struct stele_drain *drain;
+	/* In the pump's thread after each tick; taken: as stele__drain_tick returned it. */
+	void (*after_tick)(void *arg, int64_t taken);
+	void *arg;
+
+	/* The pump's. */
+	pthread_t thread;
+	uint32_t stop;	      /* owner release / pump acquire */
+	uint64_t tick_ns_max; /* to be read after the stop */
+};
+
+/* Starts with all signals blocked, as the caller has them. 0 or -errno. */
+int stele__pump_start(struct stele_pump *pump);
+
+/* Ends the thread after its present tick; the drain is the caller's again. */
+void stele__pump_stop(struct stele_pump *pump);
+
+#endif

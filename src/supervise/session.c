@@ -33,6 +33,10 @@
 
 #define SESSION_FRAMES_MAX 64
 
+/* A free that is encoded late may stand behind the next alloc of its address: a thread that was
+ * stopped in the middle of an event is waited for longer than usual. */
+#define SESSION_HEAP_LATE_NS 500000000ull
+
 struct session {
 	const struct stele_session_options *options;
 	struct stele_target target;
@@ -121,6 +125,7 @@ static int session_create_drain(struct session *s)
 		.symbolizer = stele__symbols_symbolizer(s->symbols),
 		.liveness = {session_threads, s},
 		.program = s->options->argv[0],
+		.late_ns = s->options->events & STELE_EVENTS_MEMORY ? SESSION_HEAP_LATE_NS : 0,
 	};
 
 	return stele__drain_new(s->arena, &options, &s->drain);

@@ -245,6 +245,7 @@ void stele__census_losses(struct stele_drain *d)
 	d->stats.no_slot = stele__load_relaxed(&d->arena->no_slot);
 	d->stats.dictionary_full = stele__load_relaxed(&d->arena->dictionary_full);
 	d->stats.children = stele__load_relaxed(&d->arena->children);
+	d->stats.heap_sample_bytes = stele__load_relaxed(&d->arena->heap_sample_bytes);
 }
 
 /* A header whose constants were overwritten is not given back: it would poison the pool. */

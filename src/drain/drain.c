@@ -257,6 +257,7 @@ void stele__drain_free(struct stele_drain *d)
 	stele__lookup_done(&d->gos, NULL);
 	stele__lookup_done(&d->tasks, NULL);
 	stele__lookup_done(&d->retired, NULL);
+	stele__lookup_done(&d->memory_live, NULL);
 	stele__lookup_done(&d->runtime_procs, free);
 	stele__lane_done(&d->nobody);
 	stele__tables_done(&d->tables);

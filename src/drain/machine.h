@@ -276,8 +276,7 @@ struct stele_drain {
 	uint32_t go_count;
 	uint64_t go_private; /* ids of our own */
 	struct stele_lane nobody;
-	uint64_t heap_base; /* minHeapAddr */
-	bool memory_seen;
+	struct stele_lookup memory_live; /* (id, type of the free event) of spans and stacks */
 
 	uint64_t asked_ns; /* when liveness was asked last */
 	uint32_t ended_count;

@@ -204,6 +204,7 @@ static void own_totals(struct stele_drain *d)
 	own_total(d, STELE_OWN_WAITED_COUNT, s->waited_count, &told->waited_count);
 	own_total(d, STELE_OWN_WAITED_NS, s->waited_ns, &told->waited_ns);
 	own_total(d, STELE_OWN_CHILDREN, s->children, &told->children);
+	own_total(d, STELE_OWN_HEAP_SAMPLE, s->heap_sample_bytes, &told->heap_sample_bytes);
 }
 
 /* The last words: how the process ended, and that nothing follows. */

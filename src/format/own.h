@@ -31,6 +31,7 @@ enum stele_own_total {
 	STELE_OWN_WAITED_COUNT = 8,
 	STELE_OWN_WAITED_NS = 9,
 	STELE_OWN_CHILDREN = 10,
+	STELE_OWN_HEAP_SAMPLE = 11,
 };
 
 enum stele_own_ending {

@@ -169,7 +169,7 @@ STELE_INLINE STELE_READS_FRAMES bool step_common(struct walk *w, stele_row_bits 
 	uintptr_t base = kinds & 1 ? w->sp : w->fp;
 	uintptr_t cfa = base + (uintptr_t)(intptr_t)((int32_t)bits >> 8);
 	intptr_t fp = (intptr_t)(int16_t)(bits >> 32) * 8;
-	intptr_t ra = (intptr_t)(int64_t)bits >> 48 << 3;
+	intptr_t ra = (intptr_t)(int16_t)(bits >> 48) * 8;
 
 	_Static_assert(STELE_CFA_SP == 1 && STELE_CFA_FP == 2 && STELE_FP_SAME == 0 &&
 			       STELE_FP_AT_CFA == 1 && STELE_RA_AT_CFA == 0,

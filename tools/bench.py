@@ -146,6 +146,16 @@ def events_part(stele, peer, clock_ns):
     row("  bytes in the file", f"{info['bytes'] / max(info['events'], 1):.1f}")
 
 
+def stack_part(stele, build):
+    runs = [figures([stele.program, "record", "-f", "-q", "-o", stele.trace, "--",
+                     build / "bench" / "bench_stack"])[0] for _ in range(ROUNDS)]
+    count = median(runs, "stack_frames")
+    walk, peer = median(runs, "stack_ns"), median(runs, "stack_libgcc_ns")
+    row(f"stack of {count:.0f} frames, captured and interned", f"{walk:.0f} ns", "",
+        f"libgcc {peer:.0f} ns")
+    row("  … for each frame", f"{walk / count:.1f} ns", "", f"libgcc {peer / count:.0f} ns")
+
+
 def lock_part(build):
     """bench_lock takes its own turns, alone and recorded."""
     program = build / "tests" / "preload" / "bench_lock"
@@ -185,6 +195,7 @@ def main(args):
         peer = Lttng(build, pathlib.Path(scratch)) if there else None
         clock_ns = clock_part(stele)
         events_part(stele, peer, clock_ns)
+        stack_part(stele, build)
         lock_part(build)
         scheduling_part(stele)
 

@@ -50,12 +50,6 @@ static const char record_help[] =
 	"      --on-full=POLICY  when the buffer is full: drop (default) loses and counts events;\n"
 	"                        block makes threads wait for room, for a second at most\n"
 	"                        (default with --heap)\n"
-	"      --reentry=POLICY  what an event does that interrupts the writing of another (in a\n"
-	"                        signal handler, an allocator):\n"
-	"                          nest   is recorded in its place (default)\n"
-	"                          flush  is recorded in a new batch\n"
-	"                          skip   is lost and counted if it is about memory\n"
-	"                          abort  ends PROGRAM with both stacks, to find such places\n"
 	"  -q, --quiet           print errors and warnings only\n"
 	"  -v, --verbose         print details of the recording, too\n"
 	"  -h, --help            print this\n"
@@ -76,8 +70,8 @@ static const char record_help[] =
 	"\n"
 	"environment:\n"
 	"  STELE_OPTIONS  options as NAME=VALUE, separated by colons: output, events, go,\n"
-	"                 buffer-size, heap, on-full, reentry. The command line has the last\n"
-	"                 word. heap= without a SIZE records everything.\n"
+	"                 buffer-size, heap, on-full. The command line has the last word.\n"
+	"                 heap= without a SIZE records everything.\n"
 	"  STELE_DISABLE  if set and neither empty nor 0, PROGRAM runs untraced\n"
 	"  STELE_PRELOAD_MODULE  the file of the preload module, if it is not beside stele\n"
 	"  NO_COLOR       if set and not empty, the summary has no colours\n"
@@ -108,11 +102,6 @@ struct record_word {
 };
 
 static const struct record_word record_versions[] = {{"1.23", 23}, {"1.25", 25}, {"1.26", 26}};
-
-static const struct record_word record_reentries[] = {{"nest", STELE_REENTRY_NEST},
-						      {"flush", STELE_REENTRY_FLUSH},
-						      {"skip", STELE_REENTRY_SKIP},
-						      {"abort", STELE_REENTRY_ABORT}};
 
 static const struct record_word record_fulls[] = {{"drop", STELE_ON_FULL_DROP},
 						  {"block", STELE_ON_FULL_BLOCK}};
@@ -244,8 +233,6 @@ static int record_set(struct record *record, const char *name, const char *value
 		return record_set_heap(value, record);
 	if (!strcmp(name, "on-full"))
 		return RECORD_SET_WORD(name, value, record_fulls, &o->on_full);
-	if (!strcmp(name, "reentry"))
-		return RECORD_SET_WORD(name, value, record_reentries, &o->reentry);
 	if (strcmp(name, "go") != 0)
 		return -ENOENT;
 	error = RECORD_SET_WORD(name, value, record_versions, &word);
@@ -271,7 +258,7 @@ static int record_read_environment(struct record *record, char *copy)
 		error = value ? record_set(record, item, value) : -ENOENT;
 		if (error == -ENOENT)
 			stele__complain("STELE_OPTIONS: there is no '%s'; known are output, "
-					"events, go, buffer-size, heap, on-full and reentry",
+					"events, go, buffer-size, heap and on-full",
 					item);
 		else if (error < 0)
 			return error;
@@ -288,7 +275,6 @@ static const struct option record_options[] = {
 	{"buffer-size", required_argument, NULL, RECORD_VALUE},
 	{"heap", optional_argument, NULL, RECORD_VALUE},
 	{"on-full", required_argument, NULL, RECORD_VALUE},
-	{"reentry", required_argument, NULL, RECORD_VALUE},
 	{"force", no_argument, NULL, 'f'},
 	{"quiet", no_argument, NULL, 'q'},
 	{"verbose", no_argument, NULL, 'v'},
@@ -403,7 +389,6 @@ int stele__cmd_record(int argc, char **argv)
 {
 	struct record record = {
 		.session = {.version = 23,
-			    .reentry = STELE_REENTRY_NEST,
 			    .on_full = RECORD_ON_FULL_UNSAID,
 			    .events = STELE_EVENTS_ALL & ~STELE_EVENTS_MEMORY,
 			    .arena_bytes = STELE_ARENA_BYTES_DEFAULT,

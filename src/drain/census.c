@@ -80,8 +80,10 @@ static struct stele_drain_thread *thread_new(struct stele_drain *d, uint32_t ind
 	t->fresh = true;
 	d->by_slot[index] = t;
 	d->threads[d->thread_count++] = t;
-	d->stats.threads++;
 	thread_order(d, t);
+	/* The first thread's id comes again only by exec: it is the same thread in a new image. */
+	if (!t->predecessor || t->tid != stele__load_relaxed(&d->arena->pid))
+		d->stats.threads++;
 	return t;
 }
 
@@ -166,7 +168,18 @@ static uint32_t census_ended(const struct stele_drain *d)
 }
 
 /*
- * Only threads found before the question can be judged by the answer: one that is missing from it
+ * A list made while threads come and go may miss some: Linux loses its place in it when the thread
+ * it stands at ends. What the list does not name is therefore asked for by name.
+ */
+static bool census_exists(const struct stele_drain *d, uint32_t tid, int64_t listed)
+{
+	return (listed &&
+		bsearch(&tid, d->tids, (size_t)listed, sizeof(*d->tids), census_compare)) ||
+	       d->options.liveness.exists(d->options.liveness.arg, tid);
+}
+
+/*
+ * Only threads found before the question can be judged by the answer: one that does not exist then
  * is dead, and whatever it wrote is visible by now.
  */
 void stele__census_ask(struct stele_drain *d, bool now)
@@ -186,8 +199,7 @@ void stele__census_ask(struct stele_drain *d, bool now)
 	for (uint32_t i = 0; count >= 0 && i < known; i++) {
 		struct stele_drain_thread *t = d->threads[i];
 
-		if (!count ||
-		    !bsearch(&t->tid, d->tids, (size_t)count, sizeof(*d->tids), census_compare))
+		if (!t->gone && !census_exists(d, t->tid, count))
 			t->gone = true;
 	}
 }

@@ -105,13 +105,14 @@ static bool interval_is_left(const struct stele_drain_thread *t,
 	return now - open->frame <= STACK_DISTANCE_MAX;
 }
 
+/* Whatever was begun inside an interval that was left has been left with it, on any stack. */
 static void interval_drop_left(struct stele_drain *d, struct stele_drain_thread *t, uint64_t frame,
 			       uint64_t time)
 {
-	uint32_t keep = t->depth;
+	uint32_t keep = 0;
 
-	while (keep && interval_is_left(t, &t->intervals[keep - 1], frame))
-		keep--;
+	while (keep < t->depth && !interval_is_left(t, &t->intervals[keep], frame))
+		keep++;
 	if (keep == t->depth)
 		return;
 	stele__context_run(d, t, time);

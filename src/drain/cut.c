@@ -87,6 +87,6 @@ void stele__generation_end(struct stele_drain *d, uint64_t time, const struct st
 	d->stats.generations++;
 	d->generation++;
 	d->floor = time;
-	d->start = d->pair;
+	d->start = d->cut_pair;
 	d->events_at_start = d->stats.events;
 }

@@ -46,7 +46,7 @@ static int drain_options(struct stele_drain *d, const struct stele_drain_options
 	d->options = *options;
 	if (options->version != 23 && options->version != 25 && options->version != 26)
 		return STELE_E_UNSUPPORTED;
-	if (!options->sink.write)
+	if (!options->sink.write || (options->liveness.threads && !options->liveness.exists))
 		return -EINVAL;
 	if (!d->options.late_ns)
 		d->options.late_ns = LATE_NS_DEFAULT;
@@ -142,9 +142,15 @@ static void drain_cut_if_due(struct stele_drain *d)
 	if (d->cut_ticks == UINT64_MAX)
 		return;
 	if (stele__take_is_waiting(d) &&
-	    d->pair.monotonic_ns - d->cut_since_ns < d->options.late_ns)
+	    d->pair.monotonic_ns - d->cut_pair.monotonic_ns < d->options.late_ns)
 		return;
 	drain_cut_now(d);
+}
+
+static void drain_begin_cut(struct stele_drain *d)
+{
+	d->cut_ticks = d->pair.ticks;
+	d->cut_pair = d->pair;
 }
 
 static void drain_plan_cut(struct stele_drain *d)
@@ -152,8 +158,7 @@ static void drain_plan_cut(struct stele_drain *d)
 	if (d->cut_ticks != UINT64_MAX || drain_is_idle(d) ||
 	    d->pair.monotonic_ns - d->start.monotonic_ns < d->options.generation_ns)
 		return;
-	d->cut_ticks = d->pair.ticks;
-	d->cut_since_ns = d->pair.monotonic_ns;
+	drain_begin_cut(d);
 }
 
 int64_t stele__drain_tick(struct stele_drain *d)
@@ -180,7 +185,7 @@ int stele__drain_cut(struct stele_drain *d)
 	drain_beat(d);
 	stele__census_scan(d);
 	if (d->cut_ticks == UINT64_MAX)
-		d->cut_ticks = d->pair.ticks;
+		drain_begin_cut(d);
 	stele__take(d, d->cut_ticks);
 	drain_cut_now(d);
 	return d->error;

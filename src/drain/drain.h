@@ -40,8 +40,10 @@ struct stele_symbolizer {
 /* Which threads still exist. Asked rarely (about once a second, and at the end). */
 struct stele_liveness {
 	/* Fills tids with the live threads' ids; returns their number, may exceed max (then only
-	 * max were stored), or -errno: unknown, nobody is declared dead. */
+	 * max were stored), or -errno: unknown, nobody is declared dead. Some may be missing. */
 	int64_t (*threads)(void *arg, uint32_t *tids, size_t max);
+	/* False: this thread is certainly gone. */
+	bool (*exists)(void *arg, uint32_t tid);
 	void *arg;
 };
 

@@ -20,7 +20,7 @@ int stele__tables_init(struct stele_drain_tables *tables)
 {
 	tables->batch = malloc(STELE_BATCH_BUFFER_BYTES);
 	tables->pc_next = 1ull << 52; /* no architecture of ours has code there */
-	return tables->batch ? 0 : -ENOMEM;
+	return tables->batch ? stele__decimals_init(&tables->decimals) : -ENOMEM;
 }
 
 void stele__tables_done(struct stele_drain_tables *tables)
@@ -38,6 +38,7 @@ void stele__tables_done(struct stele_drain_tables *tables)
 		free(tables->modules[i]);
 	free(tables->modules);
 	free(tables->batch);
+	stele__decimals_done(&tables->decimals);
 }
 
 bool stele__vector_grow(struct stele_drain *d, void *vector, uint32_t count, uint32_t *max,
@@ -89,8 +90,9 @@ static uint32_t intern_add_string(struct stele_drain *d, uint32_t entry,
 	if (!stele__vector_grow(d, &tables->strings, tables->string_count, &tables->string_max,
 				sizeof(*tables->strings)))
 		return 0;
-	tables->strings[tables->string_count++] = (struct stele_string_use){entry, text};
-	return tables->string_count;
+	tables->strings[tables->string_count++] =
+		(struct stele_string_use){entry, ++tables->string_ids, text};
+	return tables->string_ids;
 }
 
 static uint32_t intern_add_stack(struct stele_drain *d, uint32_t entry, uint32_t epoch,

@@ -158,6 +158,7 @@ struct stele_drain_module {
 /* An entry of the present generation's tables: from the dictionary, or ours. */
 struct stele_string_use {
 	uint32_t entry;
+	uint32_t wire;
 	struct stele_drain_text *text;
 };
 struct stele_stack_use {
@@ -179,11 +180,27 @@ struct stele_entry_mark {
 	uint32_t generation, wire;
 };
 
+/* Numbers written as strings in this generation (decimal.c). */
+#define STELE_DECIMALS 1024
+struct stele_decimal {
+	int64_t value;
+	uint32_t generation;
+	uint32_t wire;
+};
+struct stele_decimals {
+	struct stele_batch batch; /* open while it holds something */
+	uint8_t *data;		  /* STELE_BATCH_BUFFER_BYTES */
+	struct stele_decimal
+		known[STELE_DECIMALS]; /* by value modulo length; others are rewritten */
+};
+
 struct stele_drain_tables {
 	struct stele_mark *marks; /* by dictionary id */
 	uint32_t mark_count;
 	struct stele_string_use *strings;
-	uint32_t string_count, string_max; /* wire id = index + 1 */
+	uint32_t string_count, string_max;
+	uint32_t string_ids; /* wire ids given out in this generation */
+	struct stele_decimals decimals;
 	struct stele_stack_use *stacks;
 	uint32_t stack_count, stack_max;
 	struct stele_drain_type **types;
@@ -240,11 +257,11 @@ struct stele_drain {
 	struct stele_clock_pair start; /* of this generation */
 	uint64_t floor;		       /* wire time at which the generation began */
 
-	uint32_t generation; /* the one being written, from 1 */
-	uint64_t cut_ticks;  /* a cut is being made at this time; UINT64_MAX: none */
-	uint64_t cut_since_ns;
-	uint64_t events_at_start;  /* stats.events when the generation began */
-	uint32_t procs_generation; /* in which ProcsChange was written */
+	uint32_t generation;		  /* the one being written, from 1 */
+	uint64_t cut_ticks;		  /* a cut is being made at this time; UINT64_MAX: none */
+	struct stele_clock_pair cut_pair; /* the clock when it was planned */
+	uint64_t events_at_start;	  /* stats.events when the generation began */
+	uint32_t procs_generation;	  /* in which ProcsChange was written */
 	bool finished;
 
 	struct stele_drain_thread **threads; /* the live ones, in no order */
@@ -415,6 +432,11 @@ uint32_t stele__intern_string(struct stele_drain *d, uint32_t entry);
 uint32_t stele__intern_stack(struct stele_drain *d, uint32_t entry);
 uint32_t stele__intern_entry(struct stele_drain *d, uint64_t pc);
 uint32_t stele__intern_wait(struct stele_drain *d, unsigned wait);
+/* The wire id of a number as a string. */
+uint32_t stele__intern_decimal(struct stele_drain *d, int64_t value);
+int stele__decimals_init(struct stele_decimals *decimals);
+void stele__decimals_done(struct stele_decimals *decimals);
+void stele__decimals_write(struct stele_drain *d);
 uint32_t stele__intern_text(struct stele_drain *d, struct stele_drain_text *text);
 uint32_t stele__intern_type(struct stele_drain *d, uint64_t size, uint32_t stack);
 /* Finds or adds a text of our own; the last STELE_STRING_BYTES_MAX bytes are kept. NULL: memory. */

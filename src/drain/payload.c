@@ -118,21 +118,9 @@ static void payload_log(struct stele_drain *d, struct stele_drain_thread *t, uin
 static void payload_counter(struct stele_drain *d, struct stele_drain_thread *t,
 			    const struct stele_record *r, uint64_t time)
 {
-	char digits[24];
-	size_t at = sizeof(digits);
-	uint64_t value = (int64_t)r->b < 0 ? 0 - r->b : r->b;
-	struct stele_drain_text *text;
-
-	do {
-		digits[--at] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value);
-	if ((int64_t)r->b < 0)
-		digits[--at] = '-';
-	text = stele__text(d, digits + at, sizeof(digits) - at);
 	stele__own_counter(d, (uint32_t)r->a);
-	payload_log(d, t, 0, stele__intern_string(d, (uint32_t)r->a), stele__intern_text(d, text),
-		    0, time);
+	payload_log(d, t, 0, stele__intern_string(d, (uint32_t)r->a),
+		    stele__intern_decimal(d, (int64_t)r->b), 0, time);
 }
 
 static void payload_user(struct stele_drain *d, struct stele_drain_thread *t, unsigned kind,

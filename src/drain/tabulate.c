@@ -152,11 +152,11 @@ static void tabulate_strings(struct stele_drain *d, uint64_t time)
 
 		if (!data) /* overwritten since */
 			data = "";
-		if (stele__batch_string(&b, i + 1, data, bytes) == 0)
+		if (stele__batch_string(&b, use->wire, data, bytes) == 0)
 			continue;
 		stele__outlet_batch(&d->outlet, &b);
 		b = tabulate_begin(d, time);
-		stele__batch_string(&b, i + 1, data, bytes);
+		stele__batch_string(&b, use->wire, data, bytes);
 	}
 	if (!stele__batch_is_empty(&b))
 		stele__outlet_batch(&d->outlet, &b);
@@ -167,5 +167,7 @@ void stele__tables_write(struct stele_drain *d, uint64_t time)
 	tabulate_stacks(d, time);
 	tabulate_types(d, time);
 	tabulate_strings(d, time);
-	d->tables.string_count = d->tables.stack_count = d->tables.type_count = 0;
+	stele__decimals_write(d);
+	d->tables.string_ids = d->tables.string_count = d->tables.stack_count =
+		d->tables.type_count = 0;
 }

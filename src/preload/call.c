@@ -54,7 +54,7 @@
 		stele_interval call;                                                               \
 		type result;                                                                       \
                                                                                                    \
-		if (!stele__recording(STELE_PART_CALLS))                                           \
+		if (!stele__recording())                                                           \
 			return STELE_REAL(name) args;                                              \
 		call = stele_syscall_begin(number, (uint64_t)(argument));                          \
 		result = STELE_REAL(name) args;                                                    \
@@ -68,7 +68,7 @@
 		stele_interval wait;                                                               \
 		type result;                                                                       \
                                                                                                    \
-		if (!stele__recording(STELE_PART_WAITS))                                           \
+		if (!stele__recording())                                                           \
 			return STELE_REAL(name) args;                                              \
 		wait = stele_block(STELE_WAIT_##why, object);                                      \
 		result = STELE_REAL(name) args;                                                    \
@@ -95,7 +95,7 @@ static bool call_fcntl_blocks(int command)
 		va_start(list, command);                                                           \
 		argument = va_arg(list, void *);                                                   \
 		va_end(list);                                                                      \
-		if (!call_fcntl_blocks(command) || !stele__recording(STELE_PART_CALLS))            \
+		if (!call_fcntl_blocks(command) || !stele__recording())                            \
 			return STELE_REAL(name)(fd, command, argument);                            \
 		call = stele_syscall_begin(SYS_fcntl, (uint64_t)fd);                               \
 		result = STELE_REAL(name)(fd, command, argument);                                  \

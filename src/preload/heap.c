@@ -108,7 +108,7 @@ STELE_INLINE void heap_tell_alloc(const void *object, size_t bytes)
 
 STELE_INLINE void heap_tell_free(const void *object)
 {
-	if (STELE_LIKELY(stele__recording(0)))
+	if (STELE_LIKELY(stele__recording()))
 		stele_object_free(object);
 	else
 		heap_forget_unrecorded(object);
@@ -192,7 +192,7 @@ static STELE_COLD void *heap_early(size_t alignment, size_t bytes)
 			return heap_early(0, bytes);                                               \
 		if (STELE_UNLIKELY(heap_is_inner(frame)))                                          \
 			return heap_inner_alloc(HEAP_REAL(name) args, bytes);                      \
-		stele__recording(0);                                                               \
+		stele__recording();                                                                \
 		{                                                                                  \
 			HEAP_ENTER(frame, NULL);                                                   \
 			heap_now.result = object = HEAP_REAL(name) args;                           \
@@ -248,7 +248,7 @@ static void *heap_resize(void *old, size_t bytes, uintptr_t frame)
 {
 	void *object;
 
-	stele__recording(0);
+	stele__recording();
 	if (old)
 		heap_tell_free(old);
 	{
@@ -324,7 +324,7 @@ STELE_EXPORT int posix_memalign(void **ret_object, size_t alignment, size_t byte
 	}
 	if (STELE_UNLIKELY(heap_is_inner(frame)))
 		return heap_inner_memalign(ret_object, alignment, bytes);
-	stele__recording(0);
+	stele__recording();
 	{
 		HEAP_ENTER(frame, NULL);
 		error = STELE_REAL(posix_memalign)(ret_object, alignment, bytes);

@@ -68,7 +68,7 @@ void stele__loader_catch_up_slow(void)
 
 static void loader_opens(void)
 {
-	if (!stele__recording(0))
+	if (!stele__recording())
 		return;
 	stele__loader_catch_up();
 	stele__store_relaxed(&stele__loader_pending, LOOKS);
@@ -88,7 +88,7 @@ void *stele__loader_dlmopen(void)
 
 void *stele__loader_dlsym(void)
 {
-	if (stele__recording(0))
+	if (stele__recording())
 		stele__loader_catch_up();
 	return (void *)STELE_REAL(dlsym);
 }
@@ -97,13 +97,13 @@ STELE_EXPORT int dlclose(void *handle)
 {
 	int result = STELE_REAL(dlclose)(handle);
 
-	if (result == 0 && stele__recording(0))
+	if (result == 0 && stele__recording())
 		stele__loader_catch_up_slow();
 	return result;
 }
 
 __attribute__((destructor)) static void loader_destructor(void)
 {
-	if (stele__recording(0))
+	if (stele__recording())
 		stele__loader_catch_up();
 }

@@ -72,7 +72,7 @@ static bool lock_clock_valid(clockid_t clock)
 	{                                                                                          \
 		int result;                                                                        \
                                                                                                    \
-		if (!stele__recording(STELE_PART_LOCKS) || (direct))                               \
+		if (!stele__recording() || (direct))                                               \
 			return STELE_REAL(name) args;                                              \
 		result = STELE_REAL(try)(lock);                                                    \
 		if (STELE_LIKELY(result != (busy) && result != ENOSYS))                            \

@@ -14,32 +14,26 @@
 #include "base/atomic.h"
 #include "stele/runtime.h"
 
-/* What may be left out by STELE_OPTIONS (init.c). */
-enum stele_part { STELE_PART_LOCKS = 1, STELE_PART_CALLS = 2, STELE_PART_WAITS = 4 };
-
 /* Only ever goes forward. */
 enum stele_preload_state { STELE_PRELOAD_UNUSED, STELE_PRELOAD_STARTING, STELE_PRELOAD_STARTED };
 
 extern uint32_t stele__preload_state STELE_HIDDEN;
-extern uint32_t stele__preload_skip
-	STELE_HIDDEN; /* enum stele_part bits; written before recording begins */
 
 /* Reads the environment and attaches, once in a process image. Other modules' constructors may
  * run before ours: the first interposed call starts us then. Keeps errno. */
 void stele__preload_start(void) STELE_COLD;
 
-/* Shall an interposer of this part (0: one that cannot be left out) record? */
-STELE_INLINE bool stele__recording(uint32_t part)
+/* Shall an interposer record? */
+STELE_INLINE bool stele__recording(void)
 {
 	if (STELE_UNLIKELY(!stele_enabled())) {
 		if (STELE_LIKELY(stele__load_relaxed(&stele__preload_state) !=
 				 STELE_PRELOAD_UNUSED))
 			return false;
 		stele__preload_start();
-		if (!stele_enabled())
-			return false;
+		return stele_enabled();
 	}
-	return !(stele__load_relaxed(&stele__preload_skip) & part);
+	return true;
 }
 
 /* spawn.c: has the ends of threads, and of the calling one, noted. Signals: not safe. */

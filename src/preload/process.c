@@ -30,7 +30,7 @@ int stele__vfork_finish(long result);
 		struct stele_fork state;                                                           \
 		pid_t pid;                                                                         \
                                                                                                    \
-		if (!stele__recording(0))                                                          \
+		if (!stele__recording())                                                           \
 			return STELE_REAL(name) args;                                              \
 		stele_fork_prepare(&state);                                                        \
 		pid = STELE_REAL(name) args;                                                       \
@@ -54,7 +54,7 @@ STELE_EXPORT int daemon(int keep_directory, int keep_files)
 	uint32_t parent;
 	int result;
 
-	if (!stele__recording(0))
+	if (!stele__recording())
 		return STELE_REAL(daemon)(keep_directory, keep_files);
 	parent = stele__sys_pid();
 	stele_fork_prepare(&state);
@@ -72,7 +72,7 @@ STELE_EXPORT int daemon(int keep_directory, int keep_files)
  */
 void *stele__vfork_prepare(void)
 {
-	if (!stele__recording(0) || !stele__resolve_is_libc(STELE_REAL_vfork))
+	if (!stele__recording() || !stele__resolve_is_libc(STELE_REAL_vfork))
 		return (void *)STELE_REAL(vfork);
 	stele_vfork_begin();
 	return NULL;
@@ -103,7 +103,7 @@ int stele__vfork_finish(long result)
 		tls = va_arg(list, void *);                                                        \
 		child_tid = va_arg(list, void *);                                                  \
 		va_end(list);                                                                      \
-		if (!stele__recording(0) || ((flags & CLONE_VM) && !lends))                        \
+		if (!stele__recording() || ((flags & CLONE_VM) && !lends))                         \
 			return STELE_REAL(name)(routine, stack, flags, argument, parent_tid, tls,  \
 						child_tid);                                        \
 		if (lends)                                                                         \
@@ -129,7 +129,7 @@ CLONE(__clone)
 		pid_t child = 0;                                                                   \
 		int error;                                                                         \
                                                                                                    \
-		if (!stele__recording(0))                                                          \
+		if (!stele__recording())                                                           \
 			return STELE_REAL(name)(pid, path, actions, attributes, arguments,         \
 						environment);                                      \
 		error = STELE_REAL(name)(&child, path, actions, attributes, arguments,             \

@@ -243,7 +243,7 @@ STELE_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attribu
 	struct spawn_block *block = NULL;
 	int error;
 
-	if (stele__recording(0))
+	if (stele__recording())
 		block = spawn_announce((const void *)routine, argument, attributes);
 	if (!block)
 		return STELE_REAL(pthread_create)(thread, attributes, routine, argument);
@@ -258,7 +258,7 @@ STELE_EXPORT int thrd_create(thrd_t *thread, thrd_start_t routine, void *argumen
 	struct spawn_block *block = NULL;
 	int error;
 
-	if (stele__recording(0))
+	if (stele__recording())
 		block = spawn_announce((const void *)routine, argument, NULL);
 	if (!block)
 		return STELE_REAL(thrd_create)(thread, routine, argument);
@@ -285,7 +285,7 @@ static bool join_must_wait(pthread_t thread, void **result, int *ret_error)
 		stele_interval wait;                                                               \
 		int error = 0;                                                                     \
                                                                                                    \
-		if (!stele__recording(0))                                                          \
+		if (!stele__recording())                                                           \
 			return STELE_REAL(name) args;                                              \
 		stele__loader_catch_up();                                                          \
 		if (!join_must_wait(thread, result, &error))                                       \
@@ -311,7 +311,7 @@ STELE_EXPORT int thrd_join(thrd_t thread, int *result)
 	stele_interval wait;
 	int error;
 
-	if (!stele__recording(0))
+	if (!stele__recording())
 		return STELE_REAL(thrd_join)(thread, result);
 	wait = stele_block(STELE_WAIT_JOIN, (const void *)thread);
 	error = STELE_REAL(thrd_join)(thread, result);
@@ -323,7 +323,7 @@ STELE_EXPORT int pthread_setname_np(pthread_t thread, const char *name)
 {
 	int error = STELE_REAL(pthread_setname_np)(thread, name);
 
-	if (error == 0 && pthread_equal(thread, pthread_self()) && stele__recording(0))
+	if (error == 0 && pthread_equal(thread, pthread_self()) && stele__recording())
 		stele_thread_set_name(name);
 	return error;
 }
@@ -341,7 +341,7 @@ STELE_EXPORT int prctl(int operation, ...)
 	d = va_arg(list, unsigned long);
 	va_end(list);
 	result = STELE_REAL(prctl)(operation, a, b, c, d);
-	if (result == 0 && operation == PR_SET_NAME && stele__recording(0)) {
+	if (result == 0 && operation == PR_SET_NAME && stele__recording()) {
 		/* The kernel takes 16 bytes with or without a terminator. */
 		char name[17] = "";
 

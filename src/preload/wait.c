@@ -24,7 +24,7 @@ int sem_clockwait(sem_t *semaphore, clockid_t clock, const struct timespec *unti
 		stele_interval wait;                                                               \
 		int result;                                                                        \
                                                                                                    \
-		if (!stele__recording(STELE_PART_LOCKS))                                           \
+		if (!stele__recording())                                                           \
 			return STELE_REAL(name) args;                                              \
 		stele__loader_catch_up();                                                          \
 		wait = stele_block(STELE_WAIT_CONDITION, condition);                               \
@@ -78,7 +78,7 @@ static bool semaphore_clock_valid(clockid_t clock)
 		stele_interval wait;                                                               \
 		int result;                                                                        \
                                                                                                    \
-		if (!stele__recording(STELE_PART_LOCKS) || !(valid))                               \
+		if (!stele__recording() || !(valid))                                               \
 			return STELE_REAL(name) args;                                              \
 		if (semaphore_taken(semaphore))                                                    \
 			return 0;                                                                  \
@@ -99,7 +99,7 @@ STELE_EXPORT int pthread_barrier_wait(pthread_barrier_t *barrier)
 	stele_interval wait;
 	int result;
 
-	if (!stele__recording(STELE_PART_LOCKS))
+	if (!stele__recording())
 		return STELE_REAL(pthread_barrier_wait)(barrier);
 	wait = stele_block(STELE_WAIT_BARRIER, barrier);
 	result = STELE_REAL(pthread_barrier_wait)(barrier);
@@ -123,7 +123,7 @@ STELE_EXPORT int pthread_once(pthread_once_t *once, void (*routine)(void))
 	stele_interval wait;
 	int result;
 
-	if (!once_running(once) || !stele__recording(STELE_PART_LOCKS))
+	if (!once_running(once) || !stele__recording())
 		return STELE_REAL(pthread_once)(once, routine);
 	wait = stele_block(STELE_WAIT_ONCE, once);
 	result = STELE_REAL(pthread_once)(once, routine);
@@ -135,7 +135,7 @@ STELE_EXPORT void call_once(once_flag *once, void (*routine)(void))
 {
 	stele_interval wait;
 
-	if (!once_running(once) || !stele__recording(STELE_PART_LOCKS)) {
+	if (!once_running(once) || !stele__recording()) {
 		STELE_REAL(call_once)(once, routine);
 		return;
 	}

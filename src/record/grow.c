@@ -94,12 +94,11 @@ static bool drain_is_dead(void)
  * Waits for the drain to free space. Only when no emission of this thread is unfinished: a handler
  * would otherwise wait for the very emission that it interrupted.
  */
-static int ring_wait(struct stele_ring *ring)
+static int ring_wait(struct stele_ring *ring, uint64_t full_tail)
 {
 	struct stele_slot *slot = stele__thread_slot(ring);
 	uint64_t begin = stele__sys_monotonic_ns();
 	uint64_t now = begin;
-	uint64_t full_tail = stele__load_relaxed(&ring->tail_seen);
 	int cause = STELE_LOSS_RING_FULL;
 
 	stele__local_add(&slot->waited_count, 1);
@@ -123,20 +122,31 @@ static int ring_wait(struct stele_ring *ring)
 	return cause;
 }
 
-int stele__ring_make_room(struct stele_ring *ring)
+/*
+ * `tail` is the one that the ring was found full with, not tail_seen: a handler that came since
+ * then may have waited for room, seen a newer tail, and left nothing that the drain could free.
+ */
+int stele__ring_make_room(struct stele_ring *ring, uint64_t tail)
 {
 	uint32_t class = ring->size_class;
 	bool may_grow = class < stele__arena->ring_class_max;
+	bool hole;
 
+	if (stele__load_acquire(&ring->tail) != tail)
+		return STELE_ROOM_MADE;
 	if (may_grow && stele__ring_replace(ring, class + 1, class + 1))
 		return STELE_ROOM_MADE;
+	hole = !record_is_written(ring, tail);
+	STELE_POINT("grow.looked");
+	if (stele__load_acquire(&ring->tail) != tail)
+		return STELE_ROOM_MADE;
 	/* The drain cannot pass a hole: neither can this ring be emptied, nor is waiting safe. */
-	if (!record_is_written(ring, stele__load_relaxed(&ring->tail_seen))) {
+	if (hole) {
 		if (ring->replaced < SAME_SIZE_MAX && stele__ring_replace(ring, class, class))
 			return STELE_ROOM_MADE;
 		return STELE_LOSS_RING_FULL;
 	}
 	if (stele__arena->on_full == STELE_ON_FULL_BLOCK && !stele__ring_has_hole(ring))
-		return ring_wait(ring);
+		return ring_wait(ring, tail);
 	return may_grow ? STELE_LOSS_ARENA_FULL : STELE_LOSS_RING_FULL;
 }

@@ -107,18 +107,20 @@ static uint64_t emit_once(struct stele_ring *ring, uint64_t h, enum stele_kind k
 }
 
 /*
- * The head, with tail_seen brought up to date. Loaded again after the tail: an interrupted
+ * Head and tail, with tail_seen brought up to date. Loaded again after the tail: an interrupted
  * emission's old h can lie behind the tail, and the subtraction would call an empty ring full.
  */
-static uint64_t emit_reload(struct stele_ring *ring)
+static uint64_t emit_reload(struct stele_ring *ring, uint64_t *ret_tail)
 {
 	for (;;) {
 		uint64_t h = stele__load_relaxed(&ring->head);
 		uint64_t tail = stele__load_acquire(&ring->tail); /* pairs with the drain */
 
 		stele__store_relaxed(&ring->tail_seen, tail);
-		if (stele__load_relaxed(&ring->head) == h)
-			return h;
+		if (stele__load_relaxed(&ring->head) != h)
+			continue;
+		*ret_tail = tail;
+		return h;
 	}
 }
 
@@ -126,9 +128,8 @@ static uint64_t emit_reload(struct stele_ring *ring)
  * Is there room? Half a ring ahead of the drain is where it is woken, and until it has caught up
  * only the ring's real end brings an emission here again.
  */
-static bool emit_fits(struct stele_ring *ring, uint64_t h, enum stele_kind kind)
+static bool emit_fits(struct stele_ring *ring, uint64_t ahead, enum stele_kind kind)
 {
-	uint64_t ahead = h - stele__load_relaxed(&ring->tail_seen);
 	uint64_t half = (ring->mask + 1) / 2;
 	bool behind = ahead > half;
 
@@ -143,7 +144,7 @@ uint64_t stele__emit_slow(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t
 {
 	while (stele_enabled()) {
 		struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);
-		uint64_t h, token;
+		uint64_t h, tail, token;
 
 		if (!ring) {
 			if (stele__thread.lender)
@@ -154,7 +155,7 @@ uint64_t stele__emit_slow(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t
 			}
 			continue;
 		}
-		h = emit_reload(ring);
+		h = emit_reload(ring, &tail);
 		if (h & STELE_HEAD_CLOSED) {
 			if (!stele__ring_replace(ring, ring->size_class, 0)) {
 				emit_count_loss(ring, kind, STELE_LOSS_ARENA_FULL, a, b);
@@ -162,13 +163,13 @@ uint64_t stele__emit_slow(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t
 			}
 			continue;
 		}
-		if (emit_fits(ring, h, kind)) {
+		if (emit_fits(ring, h - tail, kind)) {
 			token = emit_once(ring, h, kind, a, b, c);
 			if (token)
 				return token;
 			continue;
 		}
-		int cause = stele__ring_make_room(ring);
+		int cause = stele__ring_make_room(ring, tail);
 
 		if (cause != STELE_ROOM_MADE) {
 			emit_count_loss(ring, kind, cause, a, b);

@@ -21,11 +21,12 @@ bool stele__thread_enter(uint64_t g, uint64_t flags, uint64_t entry_pc) STELE_HI
 bool stele__ring_has_hole(struct stele_ring *ring) STELE_HIDDEN;
 
 /*
- * The ring is full for this kind: makes room by a bigger ring, or by waiting if the arena says so
- * and this emission may. 0: try again; else the event is lost for this reason (enum stele_loss).
+ * The ring is full for this kind while its tail is `tail`: makes room by a bigger ring, or by
+ * waiting if the arena says so and this emission may. STELE_ROOM_MADE: try again; else the event is
+ * lost for this reason (enum stele_loss).
  */
 #define STELE_ROOM_MADE (-1)
-int stele__ring_make_room(struct stele_ring *ring) STELE_HIDDEN;
+int stele__ring_make_room(struct stele_ring *ring, uint64_t tail) STELE_HIDDEN;
 
 /*
  * Closes a ring and puts a successor in its place, of size class `want` or, if there is none left,

@@ -45,3 +45,11 @@ int64_t stele__liveness_threads(int pid, uint32_t *tids, size_t max)
 	close(fd);
 	return count;
 }
+
+bool stele__liveness_exists(int pid, uint32_t tid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%u", pid, tid);
+	return access(path, F_OK) == 0 || (errno != ENOENT && errno != ESRCH);
+}

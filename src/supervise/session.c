@@ -82,7 +82,7 @@ static int session_create_arena(struct session *s)
 	struct stele_arena_options options = {
 		.bytes = s->options->arena_bytes,
 		.clock = session_clock(),
-		.reentry = s->options->reentry,
+		.reentry = STELE_REENTRY_NEST,
 		.on_full = s->options->on_full,
 		.events = s->options->events,
 		.stack_frames_max = SESSION_FRAMES_MAX,
@@ -106,15 +106,28 @@ static int session_create_arena(struct session *s)
 	return error;
 }
 
+static int session_pid(const struct session *s)
+{
+	uint32_t pid = stele__load_acquire(&s->arena->pid);
+
+	return pid ? (int)pid : s->child.pid;
+}
+
 /* Which threads the traced process has: none once it was reaped. */
 static int64_t session_threads(void *arg, uint32_t *tids, size_t max)
 {
 	const struct session *s = arg;
-	uint32_t pid = stele__load_acquire(&s->arena->pid);
 
-	if (stele__load_relaxed(&s->child.gone))
-		return 0;
-	return stele__liveness_threads(pid ? (int)pid : s->child.pid, tids, max);
+	return stele__load_relaxed(&s->child.gone)
+		       ? 0
+		       : stele__liveness_threads(session_pid(s), tids, max);
+}
+
+static bool session_thread_exists(void *arg, uint32_t tid)
+{
+	const struct session *s = arg;
+
+	return !stele__load_relaxed(&s->child.gone) && stele__liveness_exists(session_pid(s), tid);
 }
 
 static int session_create_drain(struct session *s)
@@ -123,7 +136,7 @@ static int session_create_drain(struct session *s)
 		.version = s->options->version,
 		.sink = {stele__tracefile_write, &s->output},
 		.symbolizer = stele__symbols_symbolizer(s->symbols),
-		.liveness = {session_threads, s},
+		.liveness = {session_threads, session_thread_exists, s},
 		.program = s->options->argv[0],
 		.late_ns = s->options->events & STELE_EVENTS_MEMORY ? SESSION_HEAP_LATE_NS : 0,
 	};

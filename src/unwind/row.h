@@ -10,6 +10,7 @@
 #ifndef STELE_UNWIND_ROW_H
 #define STELE_UNWIND_ROW_H
 
+#include "base/atomic.h"
 #include "base/compiler.h"
 
 /* The canonical frame address: the stack pointer before the call that made the frame. */
@@ -61,9 +62,55 @@ STELE_INLINE struct stele_row stele__row_unpack(stele_row_bits bits)
 stele_row_bits stele__row_pack(const struct stele_row *row);
 
 /*
- * The row that applies at pc, from the cache or computed from .eh_frame.
+ * The cache of rows: sets of four cells, a line each, shared by all threads, written by whoever
+ * misses. A stack has dozens of pcs, and two that put each other out at every walk would cost
+ * hundreds of times what the walk does: hence sets. The two words of a cell are written separately;
+ * a cell is believed only if their exclusive or is the key, so a mixture of two writers' words, or
+ * of two nested ones', is a miss. The generation of the module table is part of the key: rows of
+ * unloaded code are never found again.
+ */
+#define STELE_ROW_SETS_LOG2 11
+#define STELE_ROW_WAYS	    4
+
+struct stele_row_cell {
+	uint64_t check; /* key ^ bits */
+	stele_row_bits bits;
+};
+
+struct stele_row_set {
+	struct stele_row_cell cells[STELE_ROW_WAYS];
+} __attribute__((aligned(STELE_CACHE_LINE)));
+
+extern struct stele_row_set stele__row_sets[1u << STELE_ROW_SETS_LOG2] STELE_HIDDEN;
+
+STELE_INLINE bool stele__row_read(const struct stele_row_cell *cell, uint64_t key,
+				  stele_row_bits *ret_bits)
+{
+	*ret_bits = stele__load_relaxed(&cell->bits);
+	return (stele__load_relaxed(&cell->check) ^ *ret_bits) == key;
+}
+
+/* Not in the cell where it is looked for first: from the others, or computed. */
+stele_row_bits stele__row_find_further(struct stele_row_set *set, unsigned first, uint64_t key,
+				       uintptr_t pc) STELE_COLD;
+
+/*
+ * The row that applies at pc, from the cache or computed from .eh_frame. `generation` is
+ * stele__module_generation().
  * Threads: any. Signals: safe, bounded time, no locks.
  */
-stele_row_bits stele__row_find(uintptr_t pc);
+STELE_INLINE stele_row_bits stele__row_find(uintptr_t pc, uint32_t generation)
+{
+	/* User addresses end below bit 55; the generation's low bits fill the rest. */
+	uint64_t key = pc ^ (uint64_t)generation << 56 ^ 1ull << 55;
+	uint64_t hash = pc * 0x9e3779b97f4a7c15ull;
+	struct stele_row_set *set = &stele__row_sets[hash >> (64 - STELE_ROW_SETS_LOG2)];
+	unsigned first = (hash >> (62 - STELE_ROW_SETS_LOG2)) % STELE_ROW_WAYS;
+	stele_row_bits bits;
+
+	if (STELE_LIKELY(stele__row_read(&set->cells[first], key, &bits)))
+		return bits;
+	return stele__row_find_further(set, first, key, pc);
+}
 
 #endif

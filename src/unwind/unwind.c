@@ -10,6 +10,7 @@
 #include <ucontext.h>
 
 #include "sys/sys.h"
+#include "unwind/module.h"
 #include "unwind/row.h"
 
 struct walk {
@@ -158,6 +159,37 @@ static bool step_row(struct walk *w, const struct stele_row *row)
 	return true;
 }
 
+/*
+ * Nearly all rows: the frame address is a register plus a constant, the return address is on the
+ * stack, the frame pointer beside it or untouched. What does not fit goes the long way.
+ */
+STELE_INLINE STELE_READS_FRAMES bool step_common(struct walk *w, stele_row_bits bits)
+{
+	unsigned kinds = (unsigned)bits & 0x7f;
+	uintptr_t base = kinds & 1 ? w->sp : w->fp;
+	uintptr_t cfa = base + (uintptr_t)(intptr_t)((int32_t)bits >> 8);
+	intptr_t fp = (intptr_t)(int16_t)(bits >> 32) * 8;
+	intptr_t ra = (intptr_t)(int16_t)(bits >> 48) * 8;
+
+	_Static_assert(STELE_CFA_SP == 1 && STELE_CFA_FP == 2 && STELE_FP_SAME == 0 &&
+			       STELE_FP_AT_CFA == 1 && STELE_RA_AT_CFA == 0,
+		       "kinds are tested as bits");
+	/* SP or FP, same or saved: 1, 2, 9, 10. */
+	if (!(0x606u >> kinds & 1) || kinds > 10)
+		return false;
+	/* Both words lie between the frame's bottom and its top. */
+	if (cfa <= w->sp || cfa > w->high || cfa % sizeof(cfa) || ra >= 0 || fp > 0 ||
+	    cfa - w->sp < (uintptr_t)-ra || cfa - w->sp < (uintptr_t)-fp)
+		return false;
+	w->pc = pc_strip(*(const uintptr_t *)(cfa + (uintptr_t)ra));
+	if (kinds & 8)
+		w->fp = *(const uintptr_t *)(cfa + (uintptr_t)fp);
+	w->sp = cfa;
+	w->exact = false;
+	w->link_valid = false;
+	return true;
+}
+
 struct stele_unwind_result stele__unwind(const struct stele_unwind_start *start,
 					 const struct stele_stack_bounds *bounds, uint64_t *pcs,
 					 uint32_t max)
@@ -170,11 +202,12 @@ struct stele_unwind_result stele__unwind(const struct stele_unwind_start *start,
 			 .exact = start->own};
 	bool readable = stack_choose(&w);
 	bool unwanted = start->own;
+	uint32_t generation = stele__module_generation();
 
 	while (w.pc) {
 		uintptr_t at = w.exact ? w.pc : w.pc - 1;
-		stele_row_bits bits = stele__row_find(at);
-		struct stele_row row = stele__row_unpack(bits);
+		stele_row_bits bits = stele__row_find(at, generation);
+		struct stele_row row;
 
 		if (!unwanted && !(bits & STELE_ROW_HIDDEN)) {
 			if (r.frames == max) {
@@ -186,6 +219,9 @@ struct stele_unwind_result stele__unwind(const struct stele_unwind_start *start,
 			pcs[r.frames++] = at;
 		}
 		unwanted = false;
+		if (STELE_LIKELY(readable && step_common(&w, bits)))
+			continue;
+		row = stele__row_unpack(bits);
 		if (row.cfa_kind == STELE_CFA_END)
 			break;
 		if (!readable ||

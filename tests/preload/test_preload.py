@@ -253,21 +253,6 @@ def disabled_by_the_environment():
 
 
 @case
-def options_leave_parts_out():
-    r = Result([HOSTILE, "contended"], {"STELE_OPTIONS": "locks=off:calls=off"})
-    equal(r["GO_BLOCK.MUTEX"] + r["SYSCALL_BEGIN"], 0, "recorded all the same")
-    check(r["GO_BLOCK.SLEEP"] > 0, "sleeps are left out too")
-
-
-@case
-def unknown_options_are_named_once():
-    r = Result([HOSTILE, "c11"], {"STELE_OPTIONS": "colour=red:locks=off:shape=round"})
-    equal(r.status, 0, "status")
-    equal(len(re.findall(rb"stele: ", r.err)), 1, "sentences")
-    check(b"colour=red" in r.err, "does not name it")
-
-
-@case
 def without_an_arena_nothing_happens():
     for arena in (None, "/does/not/exist", "/dev/null"):
         extra = {"LD_PRELOAD": MODULE} | ({"STELE_ARENA": arena} if arena else {})

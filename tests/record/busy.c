@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define THREADS_MAX 64
+#define THREADS_MAX 200
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static volatile sig_atomic_t interrupts;

@@ -39,10 +39,26 @@ static struct stele_clock_pair synthetic_now(void *arg)
 static int64_t synthetic_threads(void *arg, uint32_t *tids, size_t max)
 {
 	const struct synthetic *s = arg;
+	int64_t count = 0;
 
-	for (size_t i = 0; i < s->tid_count && i < max; i++)
-		tids[i] = s->tids[i];
-	return s->tid_count;
+	for (uint32_t i = 0; i < s->tid_count; i++) {
+		if (s->tids[i] == s->unlisted)
+			continue;
+		if ((size_t)count < max)
+			tids[count] = s->tids[i];
+		count++;
+	}
+	return count;
+}
+
+static bool synthetic_exists(void *arg, uint32_t tid)
+{
+	const struct synthetic *s = arg;
+
+	for (uint32_t i = 0; i < s->tid_count; i++)
+		if (s->tids[i] == tid)
+			return true;
+	return false;
 }
 
 static size_t synthetic_resolve(void *arg, uint32_t epoch, uint64_t pc, struct stele_frame *frames,
@@ -71,7 +87,7 @@ void synthetic_open(struct synthetic *s, uint64_t arena_bytes, unsigned version,
 	struct stele_drain_options drain = {.version = version,
 					    .sink = {synthetic_write, s},
 					    .symbolizer = {.resolve = synthetic_resolve},
-					    .liveness = {synthetic_threads, s},
+					    .liveness = {synthetic_threads, synthetic_exists, s},
 					    .clock = {synthetic_now, s},
 					    .program = "synthetic"};
 	uint64_t fail_at = s->fail_at;

@@ -32,6 +32,7 @@ struct synthetic {
 
 	uint32_t tids[SYNTHETIC_TIDS_MAX]; /* live */
 	uint32_t tid_count;
+	uint32_t unlisted; /* lives, but is missing from the list of the living; 0: none */
 };
 
 /* rate 1: a clock in ns; others: a counter. The program ends if there is no memory. */

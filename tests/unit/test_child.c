@@ -153,8 +153,11 @@ static void liveness_counts_threads(void)
 	CHECK_EQ(stele__liveness_threads(child.pid, tids, 4), 1);
 	CHECK_EQ(tids[0], child.pid);
 	CHECK_EQ(stele__liveness_threads(child.pid, tids, 0), 1);
+	CHECK(stele__liveness_exists(child.pid, (uint32_t)child.pid));
+	CHECK(!stele__liveness_exists(child.pid, 1));
 	stele__child_cancel(&child);
 	CHECK_EQ(stele__liveness_threads(child.pid, tids, 4), 0);
+	CHECK(!stele__liveness_exists(child.pid, (uint32_t)child.pid));
 }
 
 /* A line of /proc/self/status, into the environment. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "format/spec.h"
+#include "stele/read.h"
 
 #define ARENA_BYTES (16u << 20)
 
@@ -87,6 +88,95 @@ static void drain_passes_a_hole_without_freeing_it(void)
 	CHECK(synthetic_is_valid(&s));
 	CHECK_EQ(synthetic_count(&s, STELE_EV_USER_LOG), 6);
 	CHECK_EQ(stats_of(&s).abandoned, 0);
+	synthetic_close(&s);
+}
+
+/* The kernel's list of threads loses its place when a thread ends while it is read. */
+static void drain_keeps_a_thread_that_the_list_missed(void)
+{
+	struct synthetic s = {0};
+	struct synthetic_thread a, b;
+
+	synthetic_open(&s, ARENA_BYTES, 23, 1);
+	a = synthetic_thread(&s, 100, 1, 0);
+	b = synthetic_thread(&s, 101, 2, 0);
+	log_some(&s, &a, 3);
+	stele__drain_tick(s.drain);
+	s.unlisted = b.tid;
+	s.now += 2000000000;
+	stele__drain_tick(s.drain);
+	CHECK_EQ(stats_of(&s).threads_live, 2);
+	CHECK_EQ(b.slot->state, STELE_SLOT_LIVE);
+	CHECK_EQ(b.ring->state, STELE_RING_LIVE);
+	log_some(&s, &b, 3);
+	CHECK_EQ(synthetic_finish(&s), 0);
+	CHECK(synthetic_is_valid(&s));
+	CHECK_EQ(synthetic_count(&s, STELE_EV_USER_LOG), 6);
+	synthetic_close(&s);
+}
+
+/* A wait begun by a handler on an alternate stack proves nothing by its own frame. */
+static void drain_leaves_what_was_begun_inside_a_left_wait(void)
+{
+	struct synthetic s = {0};
+	struct synthetic_thread a;
+	uint64_t bridged, token;
+
+	synthetic_open(&s, ARENA_BYTES, 23, 1);
+	a = synthetic_thread(&s, 100, 1, 0);
+	a.slot->stack_low = 0x10000;
+	a.slot->stack_high = 0x20000;
+	for (unsigned i = 0; i < 40; i++) {
+		synthetic_emit(&s, &a, STELE_KIND_SYSCALL_BEGIN, 0, 0, 0x18000);
+		synthetic_emit(&s, &a, STELE_KIND_GO_BLOCK, 1, 0, 0x900000);
+	}
+	token = synthetic_emit(&s, &a, STELE_KIND_SYSCALL_BEGIN, 0, 0, 0x18000);
+	synthetic_emit(&s, &a, STELE_KIND_SYSCALL_END, token, 0, 0);
+	stele__drain_tick(s.drain);
+	bridged = stats_of(&s).bridged;
+	log_some(&s, &a, 3);
+	stele__drain_tick(s.drain);
+	CHECK_EQ(stats_of(&s).bridged, bridged); /* it runs: nothing is open */
+	CHECK_EQ(synthetic_finish(&s), 0);
+	CHECK(synthetic_is_valid(&s));
+	CHECK_EQ(synthetic_count(&s, STELE_EV_GO_SYSCALL_BEGIN), 41);
+	synthetic_close(&s);
+}
+
+/* A cut may be made later than at its time; the two clocks of its snapshot stay together. */
+static void drain_tells_the_clock_of_the_cut_that_waited(void)
+{
+	const struct stele_event *event;
+	struct stele_reader *reader;
+	struct synthetic s = {0};
+	struct synthetic_thread a;
+	unsigned syncs = 0;
+
+	synthetic_open(&s, ARENA_BYTES, 25, 1);
+	a = synthetic_thread(&s, 100, 1, 0);
+	log_some(&s, &a, 5);
+	s.now += 2000000000;
+	synthetic_reserve(&a);
+	stele__drain_tick(s.drain);
+	s.now += 15000000;
+	stele__drain_tick(s.drain);
+	s.now += 15000000;
+	stele__drain_tick(s.drain);
+	CHECK_EQ(stats_of(&s).generations, 1);
+	CHECK_EQ(synthetic_finish(&s), 0);
+	if (!CHECK_EQ(stele_reader_open_memory(s.out, s.out_bytes, NULL, &reader), 0))
+		return;
+	while (stele_reader_next(reader, &event) > 0) {
+		const struct stele_sync *sync = stele_reader_sync(reader);
+
+		if (event->kind != STELE_EVENT_SYNC || !sync->has_clock)
+			continue;
+		CHECK(sync->time - (int64_t)sync->monotonic_ns < 1000 &&
+		      (int64_t)sync->monotonic_ns - sync->time < 1000);
+		syncs++;
+	}
+	CHECK_EQ(syncs, 2);
+	stele_reader_close(reader);
 	synthetic_close(&s);
 }
 
@@ -183,6 +273,7 @@ static void drain_survives_exec(void)
 	struct synthetic_thread a, b, c;
 
 	synthetic_open(&s, ARENA_BYTES, 23, 1);
+	s.arena->pid = 100;
 	a = synthetic_thread(&s, 100, 1, STELE_THREAD_MAIN);
 	synthetic_emit(&s, &a, STELE_KIND_IMAGE_BEGIN, 100, 0, 0);
 	b = synthetic_thread(&s, 101, 2, 0);
@@ -195,6 +286,7 @@ static void drain_survives_exec(void)
 	stele__drain_tick(s.drain);
 	stele__drain_tick(s.drain);
 	CHECK_EQ(stats_of(&s).threads_live, 1);
+	CHECK_EQ(stats_of(&s).threads, 2); /* the first thread, in two images, and another */
 	CHECK_EQ(synthetic_finish(&s), 0);
 	CHECK(synthetic_is_valid(&s));
 	CHECK_EQ(synthetic_count(&s, STELE_EV_USER_LOG), 4);
@@ -254,7 +346,10 @@ static void drain_stays_in_time_with_a_counter(void)
 }
 
 TAP_MAIN(TEST(drain_reads_on_in_the_next_ring), TEST(drain_frees_what_it_has_read),
-	 TEST(drain_passes_a_hole_without_freeing_it), TEST(drain_counts_the_holes_of_the_dead),
+	 TEST(drain_passes_a_hole_without_freeing_it),
+	 TEST(drain_tells_the_clock_of_the_cut_that_waited),
+	 TEST(drain_leaves_what_was_begun_inside_a_left_wait),
+	 TEST(drain_keeps_a_thread_that_the_list_missed), TEST(drain_counts_the_holes_of_the_dead),
 	 TEST(drain_lets_ids_return), TEST(drain_copes_with_a_thousand_threads),
 	 TEST(drain_survives_exec), TEST(drain_leaves_a_valid_prefix_when_the_sink_fails),
 	 TEST(drain_stays_in_time_with_a_counter))

@@ -175,6 +175,22 @@ static void state_events_have_a_reserve(void)
 	CHECK_EQ(state_lost, 0);
 }
 
+/* A handler may have waited in between, and seen a newer tail than the emission it interrupted. */
+static void room_made_meanwhile_is_not_waited_for(void)
+{
+	struct stele_ring *ring = stele__thread.ring;
+	struct stele_slot *slot = stele__arena_slot(arena, ring->slot);
+	uint64_t full_tail = ring->tail;
+	uint64_t waited = slot->waited_count;
+
+	stele_wake(stele_block(STELE_WAIT_MUTEX, NULL));
+	take_mine();
+	ring->tail_seen = ring->tail;
+	CHECK_EQ(stele__ring_make_room(ring, full_tail), STELE_ROOM_MADE);
+	CHECK(stele__thread.ring == ring);
+	CHECK_EQ(slot->waited_count, waited);
+}
+
 static void child_of_fork_is_off_and_counted(void)
 {
 	uint64_t children = arena->children;
@@ -298,6 +314,7 @@ int main(int argc, char **argv)
 		TEST(annotations_carry_their_strings),
 		TEST(full_ring_grows_and_keeps_everything),
 		TEST(state_events_have_a_reserve),
+		TEST(room_made_meanwhile_is_not_waited_for),
 		TEST(child_of_fork_is_off_and_counted),
 		TEST(child_of_a_raw_fork_is_off),
 		TEST(lent_thread_records_nothing),

@@ -3,8 +3,7 @@
 
 #include "unwind/cfi.h"
 
-struct stele_row_cell stele__row_sets[STELE_ROW_SETS][STELE_ROW_WAYS]
-	__attribute__((aligned(STELE_CACHE_LINE)));
+struct stele_row_set stele__row_sets[1u << STELE_ROW_SETS_LOG2];
 static uint32_t row_victim; /* counts misses, roughly: any value will do */
 
 static bool fits(int32_t value, int bits)
@@ -22,21 +21,21 @@ stele_row_bits stele__row_pack(const struct stele_row *row)
 	       ((uint64_t)(row->ra / 8) & 0xffff) << 48;
 }
 
-stele_row_bits stele__row_find_further(struct stele_row_cell *set, unsigned first, uint64_t key,
+stele_row_bits stele__row_find_further(struct stele_row_set *set, unsigned first, uint64_t key,
 				       uintptr_t pc)
 {
-	struct stele_row_cell *cell = &set[first];
+	struct stele_row_cell *cell = &set->cells[first];
 	stele_row_bits bits;
 
 	for (unsigned i = 1; i < STELE_ROW_WAYS; i++)
-		if (stele__row_read(&set[first ^ i], key, &bits))
+		if (stele__row_read(&set->cells[first ^ i], key, &bits))
 			return bits;
 	bits = stele__cfi_row(pc);
 	if (stele__load_relaxed(&cell->check)) {
-		unsigned victim = stele__load_relaxed(&row_victim) + 1;
+		uint32_t victim = stele__load_relaxed(&row_victim) + 1;
 
 		stele__store_relaxed(&row_victim, victim);
-		cell = &set[victim % STELE_ROW_WAYS];
+		cell = &set->cells[victim % STELE_ROW_WAYS];
 	}
 	stele__store_relaxed(&cell->check, key ^ bits);
 	stele__store_relaxed(&cell->bits, bits);

@@ -69,17 +69,20 @@ stele_row_bits stele__row_pack(const struct stele_row *row);
  * of two nested ones', is a miss. The generation of the module table is part of the key: rows of
  * unloaded code are never found again.
  */
-#define STELE_ROW_SETS 2048
-#define STELE_ROW_WAYS 4
+#define STELE_ROW_SETS_LOG2 11
+#define STELE_ROW_WAYS	    4
 
 struct stele_row_cell {
 	uint64_t check; /* key ^ bits */
 	stele_row_bits bits;
 };
 
-extern struct stele_row_cell stele__row_sets[STELE_ROW_SETS][STELE_ROW_WAYS] STELE_HIDDEN;
+struct stele_row_set {
+	struct stele_row_cell cells[STELE_ROW_WAYS];
+} __attribute__((aligned(STELE_CACHE_LINE)));
 
-/* The cell is read once: its bits, if they belong to the key. */
+extern struct stele_row_set stele__row_sets[1u << STELE_ROW_SETS_LOG2] STELE_HIDDEN;
+
 STELE_INLINE bool stele__row_read(const struct stele_row_cell *cell, uint64_t key,
 				  stele_row_bits *ret_bits)
 {
@@ -87,8 +90,8 @@ STELE_INLINE bool stele__row_read(const struct stele_row_cell *cell, uint64_t ke
 	return (stele__load_relaxed(&cell->check) ^ *ret_bits) == key;
 }
 
-/* Looks in the other cells of the set, then computes the row. */
-stele_row_bits stele__row_find_further(struct stele_row_cell *set, unsigned first, uint64_t key,
+/* Not in the cell where it is looked for first: from the others, or computed. */
+stele_row_bits stele__row_find_further(struct stele_row_set *set, unsigned first, uint64_t key,
 				       uintptr_t pc) STELE_COLD;
 
 /*
@@ -100,13 +103,12 @@ STELE_INLINE stele_row_bits stele__row_find(uintptr_t pc, uint32_t generation)
 {
 	/* User addresses end below bit 55; the generation's low bits fill the rest. */
 	uint64_t key = pc ^ (uint64_t)generation << 56 ^ 1ull << 55;
-	uint64_t hash = pc * 0x9e3779b97f4a7c15ull; /* its upper bits choose */
-	struct stele_row_cell *set = stele__row_sets[hash >> 53];
-	unsigned first = (hash >> 51) % STELE_ROW_WAYS;
+	uint64_t hash = pc * 0x9e3779b97f4a7c15ull;
+	struct stele_row_set *set = &stele__row_sets[hash >> (64 - STELE_ROW_SETS_LOG2)];
+	unsigned first = (hash >> (62 - STELE_ROW_SETS_LOG2)) % STELE_ROW_WAYS;
 	stele_row_bits bits;
 
-	_Static_assert(STELE_ROW_SETS == 1u << 11, "11 bits choose the set");
-	if (STELE_LIKELY(stele__row_read(&set[first], key, &bits)))
+	if (STELE_LIKELY(stele__row_read(&set->cells[first], key, &bits)))
 		return bits;
 	return stele__row_find_further(set, first, key, pc);
 }

@@ -80,7 +80,7 @@ static void edges(long count)
 	void *volatile kept = p; /* the compiler knows too much of realloc */
 
 	(void)count;
-	strcpy(p, "kept");
+	memcpy(p, "kept", 5);
 	errno = 0;
 	printf("%d", malloc(huge) == NULL);
 	printf(" %d", errno);

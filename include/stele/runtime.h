@@ -98,6 +98,31 @@ stele_interval stele_syscall_begin(long number, uint64_t argument);
 /** It came back. With 0 it does nothing. */
 void stele_syscall_end(stele_interval call, int64_t result);
 
+/**
+ * The life of memory. An alloc is told after the memory was taken, a free before it is given back,
+ * so that whoever gets an address next tells it later. "exists" stands for an alloc that was not
+ * seen: what was there when recording began.
+ *
+ * Objects are what allocators hand out; the caller's stack is their allocation site. When objects
+ * are sampled, alloc and exists decide which are recorded and free knows which were, so every call
+ * is to be made all the same. NULL is no object.
+ */
+void stele_object_alloc(const void *object, size_t bytes);
+void stele_object_exists(const void *object, size_t bytes);
+void stele_object_free(const void *object);
+
+/** Spans are what allocators get from below: mappings, parts of them. Whole pages. A span is freed
+ * as it was allocated, never in part. @param kind  the runtime's own class of it, 1 if it has none.
+ */
+void stele_span_alloc(const void *span, size_t bytes, uint32_t kind);
+void stele_span_exists(const void *span, size_t bytes, uint32_t kind);
+void stele_span_free(const void *span, size_t bytes);
+
+/** Stacks of threads and fibers; known by their lowest address. */
+void stele_stack_alloc(const void *low, size_t bytes);
+void stele_stack_exists(const void *low, size_t bytes);
+void stele_stack_free(const void *low, size_t bytes);
+
 /** Modules were loaded or unloaded. Signals: not safe (it asks the dynamic linker). */
 void stele_modules_changed(bool unloaded);
 

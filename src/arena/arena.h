@@ -15,6 +15,7 @@ struct stele_arena_options {
 	uint32_t on_full;
 	uint32_t events; /* enum stele_events */
 	uint32_t stack_frames_max;
+	uint64_t heap_sample_bytes; /* 0: every object is recorded */
 };
 
 #define STELE_ARENA_BYTES_MIN	  (1ull << 20)

@@ -23,26 +23,34 @@ struct dictionary_key {
 	uint16_t kind, flags;
 };
 
+#define HASH_MULTIPLIER 0x9e3779b97f4a7c15ull
+
+static uint64_t hash_word(uint64_t hash, const char *at, size_t bytes)
+{
+	uint64_t word = 0;
+
+	memcpy(&word, at, bytes);
+	hash = (hash ^ word) * HASH_MULTIPLIER;
+	return hash ^ hash >> 29;
+}
+
+/* Four lanes, so that no multiplication waits for the one before: a stack is hashed at each event.
+ */
 static uint64_t hash_bytes(uint64_t hash, const void *data, size_t bytes)
 {
-	const uint64_t multiplier = 0x9e3779b97f4a7c15ull;
+	uint64_t lanes[4] = {hash, hash + 1, hash + 2, hash + 3};
 	const char *at = data;
 
-	for (; bytes >= 8; at += 8, bytes -= 8) {
-		uint64_t word;
-
-		memcpy(&word, at, 8);
-		hash = (hash ^ word) * multiplier;
-		hash ^= hash >> 29;
-	}
-	if (bytes) {
-		uint64_t word = 0;
-
-		memcpy(&word, at, bytes);
-		hash = (hash ^ word) * multiplier;
-		hash ^= hash >> 29;
-	}
-	return hash;
+	for (; bytes >= 32; at += 32, bytes -= 32)
+		for (unsigned i = 0; i < 4; i++)
+			lanes[i] = hash_word(lanes[i], at + i * 8, 8);
+	for (unsigned i = 0; bytes >= 8; i++, at += 8, bytes -= 8)
+		lanes[i] = hash_word(lanes[i], at, 8);
+	if (bytes)
+		lanes[3] = hash_word(lanes[3], at, bytes);
+	for (unsigned i = 1; i < 4; i++)
+		lanes[0] = hash_word(lanes[0], (const char *)&lanes[i], 8);
+	return lanes[0];
 }
 
 static uint32_t key_hash(const struct dictionary_key *key)

@@ -292,6 +292,7 @@ struct stele_arena {
 	uint32_t on_full; /* enum stele_on_full */
 	uint32_t events;  /* enum stele_events */
 	uint32_t stack_frames_max;
+	uint64_t heap_sample_bytes; /* one sample in this many bytes of objects; 0: every object */
 	uint32_t pid; /* W: of the traced process, 0 until it has attached (CAS); 1 reader: D */
 
 	/* W. */

@@ -38,12 +38,18 @@ static const char record_help[] =
 	"                          lock     waits for mutexes, conditions, semaphores, barriers\n"
 	"                          syscall  system calls that may block\n"
 	"                          user     tasks, regions, logs, counters (stele/trace.h)\n"
+	"      --heap[=SIZE]     record every allocation and release of memory, too, with its "
+	"stack;\n"
+	"                        with SIZE (1 to 1G) a sample, one in so many bytes, by which the\n"
+	"                        whole can be estimated without bias. Threads then wait when the\n"
+	"                        buffer is full, unless --on-full=drop is given\n"
 	"      --go=VERSION      write for readers of Go 1.23, 1.25 or 1.26 (default: 1.23,\n"
 	"                        which newer ones read, too)\n"
 	"      --buffer-size=N   shared memory between PROGRAM and the recorder, 1M to 16G\n"
 	"                        (default: 64M); only what is used of it takes up memory\n"
 	"      --on-full=POLICY  when the buffer is full: drop (default) loses and counts events;\n"
 	"                        block makes threads wait for room, for a second at most\n"
+	"                        (default with --heap)\n"
 	"  -q, --quiet           print errors and warnings only\n"
 	"  -v, --verbose         print details of the recording, too\n"
 	"  -h, --help            print this\n"
@@ -64,7 +70,8 @@ static const char record_help[] =
 	"\n"
 	"environment:\n"
 	"  STELE_OPTIONS  options as NAME=VALUE, separated by colons: output, events, go,\n"
-	"                 buffer-size, on-full. The command line has the last word.\n"
+	"                 buffer-size, heap, on-full. The command line has the last word. heap=\n"
+	"                 without a SIZE records everything.\n"
 	"  STELE_DISABLE  if set and neither empty nor 0, PROGRAM runs untraced\n"
 	"  STELE_PRELOAD_MODULE  the file of the preload module, if it is not beside stele\n"
 	"  NO_COLOR       if set and not empty, the summary has no colours\n"
@@ -72,12 +79,19 @@ static const char record_help[] =
 	"examples:\n"
 	"  stele record -- xz -T2 -k big.tar\n"
 	"  stele record -f -o server.trace --on-full=block ./server --port 8080\n"
+	"  stele record --heap=512K ./server --port 8080\n"
 	"  stele record --events=lock,syscall -o '/tmp/build.%p.trace' make -j4\n";
 
 /* The command line ------------------------------------------------------------------------- */
 
+#define RECORD_HEAP_MAX (1ull << 30)
+
+/* What --on-full is until somebody says it. */
+#define RECORD_ON_FULL_UNSAID UINT32_MAX
+
 struct record {
 	struct stele_session_options session;
+	bool heap;
 	bool quiet;
 	bool verbose;
 };
@@ -172,6 +186,21 @@ static int record_set_buffer(const char *value, uint64_t *ret_bytes)
 	return 0;
 }
 
+/* NULL or "": every object. */
+static int record_set_heap(const char *value, struct record *record)
+{
+	uint64_t bytes = 0;
+
+	if (value && *value &&
+	    (stele__number_bytes(value, &bytes) < 0 || bytes < 1 || bytes > RECORD_HEAP_MAX)) {
+		stele__usage_error("record", "--heap=%s: it is a size from 1 to 1G", value);
+		return -EINVAL;
+	}
+	record->heap = true;
+	record->session.heap_sample_bytes = bytes;
+	return 0;
+}
+
 static int record_set_output(const char *value, const char **ret_output)
 {
 	if (!strcmp(value, "-")) {
@@ -200,6 +229,8 @@ static int record_set(struct record *record, const char *name, const char *value
 		return record_set_events(value, &o->events);
 	if (!strcmp(name, "buffer-size"))
 		return record_set_buffer(value, &o->arena_bytes);
+	if (!strcmp(name, "heap"))
+		return record_set_heap(value, record);
 	if (!strcmp(name, "on-full"))
 		return RECORD_SET_WORD(name, value, record_fulls, &o->on_full);
 	if (strcmp(name, "go") != 0)
@@ -227,7 +258,7 @@ static int record_read_environment(struct record *record, char *copy)
 		error = value ? record_set(record, item, value) : -ENOENT;
 		if (error == -ENOENT)
 			stele__complain("STELE_OPTIONS: there is no '%s'; known are output, "
-					"events, go, buffer-size and on-full",
+					"events, go, buffer-size, heap and on-full",
 					item);
 		else if (error < 0)
 			return error;
@@ -242,6 +273,7 @@ static const struct option record_options[] = {
 	{"events", required_argument, NULL, RECORD_VALUE},
 	{"go", required_argument, NULL, RECORD_VALUE},
 	{"buffer-size", required_argument, NULL, RECORD_VALUE},
+	{"heap", optional_argument, NULL, RECORD_VALUE},
 	{"on-full", required_argument, NULL, RECORD_VALUE},
 	{"force", no_argument, NULL, 'f'},
 	{"quiet", no_argument, NULL, 'q'},
@@ -330,11 +362,23 @@ static bool record_wants_color(void)
 	return isatty(STDERR_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
 }
 
+/* What follows from options that may come in any order. */
+static void record_settle(struct record *record)
+{
+	struct stele_session_options *o = &record->session;
+
+	if (record->heap)
+		o->events |= STELE_EVENTS_MEMORY;
+	if (o->on_full == RECORD_ON_FULL_UNSAID)
+		o->on_full = record->heap ? STELE_ON_FULL_BLOCK : STELE_ON_FULL_DROP;
+}
+
 static int record_run(struct record *record)
 {
 	struct stele_summary_style style = {record_wants_color(), record->verbose};
 	struct stele_session_result result;
 
+	record_settle(record);
 	stele__session_run(&record->session, &result);
 	if (!record->quiet)
 		stele__summary_print(stderr, &result, &style);
@@ -345,8 +389,8 @@ int stele__cmd_record(int argc, char **argv)
 {
 	struct record record = {
 		.session = {.version = 23,
-			    .on_full = STELE_ON_FULL_DROP,
-			    .events = STELE_EVENTS_ALL,
+			    .on_full = RECORD_ON_FULL_UNSAID,
+			    .events = STELE_EVENTS_ALL & ~STELE_EVENTS_MEMORY,
 			    .arena_bytes = STELE_ARENA_BYTES_DEFAULT,
 			    .disabled = record_is_set("STELE_DISABLE"),
 			    .say = record_say,

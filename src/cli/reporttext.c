@@ -401,6 +401,8 @@ static void report_memory_sites(FILE *out, const struct stele_report *r)
 static void report_memory(FILE *out, const struct stele_report *r)
 {
 	const struct stele_memory *m = stele_analysis_memory(r->analysis);
+	uint64_t sample =
+		stele_analysis_trust(r->analysis)->recording.total[STELE_TOTAL_HEAP_SAMPLE];
 	char text[STELE__COLUMN_TEXT];
 
 	report_title(out, r, "MEMORY");
@@ -409,7 +411,7 @@ static void report_memory(FILE *out, const struct stele_report *r)
 		fprintf(out, "  the heap held at most %s\n",
 			stele__column_bytes(m->heap_max, text));
 	if (!m->present) {
-		fputs("  No allocations are in this trace.\n", out);
+		fputs("  No allocations are in this trace (stele record --heap).\n", out);
 		return;
 	}
 	fprintf(out, "  %s objects allocated", stele__column_count(m->allocated, text));
@@ -418,6 +420,9 @@ static void report_memory(FILE *out, const struct stele_report *r)
 	fprintf(out, "; %s alive at the end", stele__column_count(m->live, text));
 	fprintf(out, ", %s", stele__column_bytes(m->live_bytes, text));
 	fprintf(out, "; peak %s\n", stele__column_bytes(m->peak_bytes, text));
+	if (sample)
+		fprintf(out, "  sampled: one object in %s is here\n",
+			stele__column_bytes(sample, text));
 	if (m->unmatched_frees || m->repeated)
 		fprintf(out,
 			"  broken pairs: %" PRIu64

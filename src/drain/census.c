@@ -206,9 +206,14 @@ void stele__census_ask(struct stele_drain *d, bool now)
 
 void stele__census_image(struct stele_drain *d, struct stele_drain_thread *t)
 {
-	for (uint32_t i = 0; i < d->thread_count; i++)
-		if (d->threads[i]->birth < t->birth)
-			d->threads[i]->gone = true;
+	for (uint32_t i = 0; i < d->thread_count; i++) {
+		struct stele_drain_thread *o = d->threads[i];
+
+		if (o->birth >= t->birth)
+			continue;
+		o->gone = true;
+		o->lasted = false;
+	}
 }
 
 static void thread_count_losses(struct stele_drain *d, struct stele_drain_thread *t)
@@ -240,6 +245,7 @@ void stele__census_losses(struct stele_drain *d)
 	d->stats.no_slot = stele__load_relaxed(&d->arena->no_slot);
 	d->stats.dictionary_full = stele__load_relaxed(&d->arena->dictionary_full);
 	d->stats.children = stele__load_relaxed(&d->arena->children);
+	d->stats.heap_sample_bytes = stele__load_relaxed(&d->arena->heap_sample_bytes);
 }
 
 /* A header whose constants were overwritten is not given back: it would poison the pool. */

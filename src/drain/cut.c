@@ -51,7 +51,7 @@ static void cut_clock(struct stele_drain *d)
 	stele__outlet_batch(&d->outlet, &b);
 }
 
-/* How to read the ids of memory events. Exact for any address: objects and stacks in bytes. */
+/* How to read the ids of memory events: they are addresses, those of spans in pages. */
 static void cut_memory_info(struct stele_drain *d)
 {
 	struct stele_batch b = stele__batch(d->tables.batch, STELE_BATCH_BUFFER_BYTES);
@@ -59,7 +59,7 @@ static void cut_memory_info(struct stele_drain *d)
 	stele__batch_begin_experimental(&b, STELE_EXPERIMENT_ALLOCFREE, d->generation,
 					STELE_NONE_ID, d->floor);
 	stele__batch_varint(&b, STELE_PAYLOAD_INFO);
-	stele__batch_varint(&b, d->heap_base);
+	stele__batch_varint(&b, 0);
 	stele__batch_varint(&b, WIRE_PAGE_BYTES);
 	stele__batch_varint(&b, 1);
 	stele__batch_varint(&b, 1);

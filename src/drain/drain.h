@@ -93,6 +93,8 @@ struct stele_drain_stats {
 	uint64_t unexplained;	 /* records the drain could not use: a bug here or in the host */
 	uint64_t waited_count, waited_ns; /* threads waiting for ring space */
 	uint64_t children;		  /* not recorded */
+	uint64_t heap_sample_bytes;	  /* 0: objects were not sampled */
+	uint64_t object_bytes;		  /* of all objects that were allocated or existed */
 	uint64_t events_by_kind[STELE__KIND_COUNT];
 	int sink_error; /* first failure of the sink, 0: none */
 	uint64_t sink_lost_bytes;

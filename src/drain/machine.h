@@ -119,6 +119,7 @@ struct stele_drain_thread {
 	bool stalled; /* the stream stands at a record that needs another thread's */
 
 	bool gone;				/* the thread does not exist any more */
+	bool lasted;				/* it existed until the process ended */
 	struct stele_drain_thread *predecessor; /* had this tid; must be finished first */
 
 	uint32_t name;						 /* dictionary id */
@@ -275,8 +276,7 @@ struct stele_drain {
 	uint32_t go_count;
 	uint64_t go_private; /* ids of our own */
 	struct stele_lane nobody;
-	uint64_t heap_base; /* minHeapAddr */
-	bool memory_seen;
+	struct stele_lookup memory_live; /* (id, type of the free event) of spans and stacks */
 
 	uint64_t asked_ns; /* when liveness was asked last */
 	uint32_t ended_count;

@@ -205,6 +205,7 @@ static void own_totals(struct stele_drain *d)
 	own_total(d, STELE_OWN_WAITED_COUNT, s->waited_count, &told->waited_count);
 	own_total(d, STELE_OWN_WAITED_NS, s->waited_ns, &told->waited_ns);
 	own_total(d, STELE_OWN_CHILDREN, s->children, &told->children);
+	own_total(d, STELE_OWN_HEAP_SAMPLE, s->heap_sample_bytes, &told->heap_sample_bytes);
 	own_total(d, STELE_OWN_STACKS, s->stacks, &told->stacks);
 	/* Cut off for their depth or because the walk came to nothing: one figure. */
 	cut = s->stacks_truncated + s->stacks_broken;

@@ -3,6 +3,7 @@
  * Records that change no scheduling state: annotations, memory, modules, names. Annotations need a
  * running goroutine, memory events only a thread.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "drain/machine.h"
@@ -165,20 +166,6 @@ static uint64_t payload_order(uint64_t bytes)
 	return bytes ? 65 - (uint64_t)__builtin_clzll(bytes) - ((bytes & (bytes - 1)) == 0) : 0;
 }
 
-/*
- * Addresses are relative to a base that the info batch of the first generation tells: 4 GiB below
- * which the first object lies, so that ids of the heap are short.
- */
-static uint64_t payload_address(struct stele_drain *d, uint64_t address)
-{
-	if (!d->memory_seen) {
-		d->memory_seen = true;
-		if (d->generation == 1)
-			d->heap_base = address & ~0xffffffffull;
-	}
-	return address - d->heap_base;
-}
-
 static void payload_memory(struct stele_drain *d, struct stele_drain_thread *t, uint8_t type,
 			   uint64_t time, uint64_t id, unsigned args, uint64_t second,
 			   uint64_t third)
@@ -192,13 +179,36 @@ static void payload_memory(struct stele_drain *d, struct stele_drain_thread *t, 
 	stele__lane_end(&t->lane, p);
 }
 
+/* Spans and stacks that are alive: few, and to be ended when an exec takes them away. */
+static void payload_track(struct stele_drain *d, uint64_t id, uint8_t free_type, bool is_free)
+{
+	if (is_free)
+		stele__lookup_remove(&d->memory_live, id, free_type);
+	else if (d->memory_live.count < STELE_GO_COUNT_MAX &&
+		 stele__lookup_put(&d->memory_live, id, free_type, d))
+		d->error = d->error ? d->error : -ENOMEM;
+}
+
+/* A new program image has replaced the one in which they were. */
+static void payload_image(struct stele_drain *d, struct stele_drain_thread *t, uint64_t time)
+{
+	const struct stele_lookup *live = &d->memory_live;
+
+	for (size_t i = 0; live->cells && i <= live->mask; i++)
+		if (live->cells[i].value)
+			payload_memory(d, t, (uint8_t)live->cells[i].b, time, live->cells[i].a, 1,
+				       0, 0);
+	stele__lookup_done(&d->memory_live, NULL);
+}
+
 static void payload_span(struct stele_drain *d, struct stele_drain_thread *t, unsigned kind,
 			 const struct stele_record *r, uint64_t time)
 {
-	uint64_t id = payload_address(d, r->a) >> PAGE_SHIFT_WIRE;
+	uint64_t id = r->a >> PAGE_SHIFT_WIRE;
 	uint64_t pages = (r->b >> PAGE_SHIFT_WIRE) + ((r->b & ((1u << PAGE_SHIFT_WIRE) - 1)) != 0);
 	uint8_t type = (uint8_t)(STELE_EV_SPAN + (kind - STELE_KIND_SPAN));
 
+	payload_track(d, id, STELE_EV_SPAN_FREE, kind == STELE_KIND_SPAN_FREE);
 	payload_memory(d, t, type, time, id, kind == STELE_KIND_SPAN_FREE ? 1 : 3, pages,
 		       (uint32_t)r->c);
 }
@@ -209,7 +219,8 @@ static void payload_object(struct stele_drain *d, struct stele_drain_thread *t, 
 	uint8_t type = (uint8_t)(STELE_EV_HEAP_OBJECT + (kind - STELE_KIND_OBJECT));
 	bool is_free = kind == STELE_KIND_OBJECT_FREE;
 
-	payload_memory(d, t, type, time, payload_address(d, r->a), is_free ? 1 : 2,
+	d->stats.object_bytes += is_free ? 0 : r->b;
+	payload_memory(d, t, type, time, r->a, is_free ? 1 : 2,
 		       is_free ? 0 : stele__intern_type(d, r->b, (uint32_t)r->c), 0);
 }
 
@@ -218,8 +229,9 @@ static void payload_stack(struct stele_drain *d, struct stele_drain_thread *t, u
 {
 	uint8_t type = (uint8_t)(STELE_EV_GOROUTINE_STACK + (kind - STELE_KIND_STACK));
 
-	payload_memory(d, t, type, time, payload_address(d, r->a),
-		       kind == STELE_KIND_STACK_FREE ? 1 : 2, payload_order(r->b), 0);
+	payload_track(d, r->a, STELE_EV_GOROUTINE_STACK_FREE, kind == STELE_KIND_STACK_FREE);
+	payload_memory(d, t, type, time, r->a, kind == STELE_KIND_STACK_FREE ? 1 : 2,
+		       payload_order(r->b), 0);
 }
 
 void stele__payload_convert(struct stele_drain *d, struct stele_drain_thread *t,
@@ -241,6 +253,7 @@ void stele__payload_convert(struct stele_drain *d, struct stele_drain_thread *t,
 		payload_stack(d, t, kind, r, time);
 		break;
 	case STELE_KIND_IMAGE_BEGIN:
+		payload_image(d, t, time);
 		d->own.image = true;
 		d->own.pid = r->a;
 		stele__census_image(d, t);

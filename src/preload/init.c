@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "preload/heap.h"
 #include "preload/preload.h"
 #include "preload/resolve.h"
 #include "stele/version.h"
@@ -55,8 +56,11 @@ static void init_run(void)
 	if (!path || (disable && strcmp(disable, "1") == 0))
 		return;
 	init_attach(path);
-	if (stele_enabled())
-		stele__spawn_watch();
+	if (!stele_enabled())
+		return;
+	stele__spawn_watch();
+	if (stele__heap_start)
+		stele__heap_start();
 }
 
 void stele__preload_start(void)

@@ -8,6 +8,8 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 /*
  * The versions that every glibc has. They moved from libdl to libc in 2.34 and got a new version
@@ -41,10 +43,33 @@ static long missing_ERRNO(void)
 	return -1;
 }
 
+static void *missing_NOTHING(void)
+{
+	errno = ENOMEM;
+	return NULL;
+}
+
+static void *missing_MAP(void)
+{
+	errno = ENOSYS;
+	return (void *)-1; /* MAP_FAILED */
+}
+
+static void *missing_SIZE(size_t n)
+{
+	return STELE_REAL(malloc)(n);
+}
+
+static void missing_POINTER(void *p)
+{
+	STELE_REAL(free)(p);
+}
+
 struct resolve_name {
 	const char *name;
 	const char *version;
 	void *missing;
+	bool late; /* looked for when it is first called, and not at start */
 };
 
 static const struct resolve_name names[STELE__REAL_COUNT] = {
@@ -59,6 +84,15 @@ static const struct resolve_name names[STELE__REAL_COUNT] = {
 	[STELE_REAL_##name] = {#name, version, (void *)missing_##missing},
 #include "preload/reals.def"
 #undef REAL
+#define ALLOC(name, params, args, bytes, missing)                                                  \
+	[STELE_REAL_##name] = {#name, "", (void *)missing_##missing, true},
+#define FREE(name, params, args, missing)                                                          \
+	[STELE_REAL_##name] = {#name, "", (void *)missing_##missing, true},
+#define OTHER(name, missing) [STELE_REAL_##name] = {#name, "", (void *)missing_##missing, true},
+#include "preload/heap.def"
+#undef ALLOC
+#undef FREE
+#undef OTHER
 };
 
 /*
@@ -95,14 +129,14 @@ static void *resolve_by(void *scope, const char *name)
 }
 
 /*
- * Before glibc 2.34 a plugin can bring libpthread into a program that was not linked with it, where
- * RTLD_NEXT does not look.
+ * A plugin can bring libpthread (before glibc 2.34) or libstdc++ into a program that was not linked
+ * with it, where RTLD_NEXT does not look.
  */
-static void *resolve_in_libpthread(const char *name)
+static void *resolve_in_library(const char *name)
 {
 	resolve_dlopen_fn *libc_dlopen = (resolve_dlopen_fn *)dlvsym(RTLD_NEXT, "dlopen", OLDEST);
-	void *library =
-		libc_dlopen ? libc_dlopen("libpthread.so.0", RTLD_LAZY | RTLD_NOLOAD) : NULL;
+	const char *path = strncmp(name, "_Z", 2) == 0 ? "libstdc++.so.6" : "libpthread.so.0";
+	void *library = libc_dlopen ? libc_dlopen(path, RTLD_LAZY | RTLD_NOLOAD) : NULL;
 
 	return library ? resolve_by(library, name) : NULL;
 }
@@ -117,7 +151,7 @@ void *stele__resolve(enum stele_real which)
 	if (found)
 		found = resolve_version(found, wanted->name, wanted->version);
 	else
-		found = resolve_in_libpthread(wanted->name);
+		found = resolve_in_library(wanted->name);
 	stele__store_relaxed(&stele__reals[which], found);
 	errno = saved_errno;
 	return found ? found : wanted->missing;
@@ -137,6 +171,7 @@ bool stele__resolve_is_libc(enum stele_real which)
 void stele__resolve_all(void)
 {
 	for (unsigned i = 0; i < STELE__REAL_COUNT; i++)
-		stele__real(i);
+		if (!names[i].late)
+			stele__real(i);
 	dlerror(); /* our misses are not the program's */
 }

@@ -17,6 +17,13 @@ enum stele_real {
 #define REAL(name, version, missing) STELE_REAL_##name,
 #include "preload/reals.def"
 #undef REAL
+#define ALLOC(name, params, args, bytes, missing) STELE_REAL_##name,
+#define FREE(name, params, args, missing)	  STELE_REAL_##name,
+#define OTHER(name, missing)			  STELE_REAL_##name,
+#include "preload/heap.def"
+#undef ALLOC
+#undef FREE
+#undef OTHER
 	STELE__REAL_COUNT
 };
 

@@ -82,6 +82,18 @@ static void block_give(struct spawn_block *block)
 	} while (!stele__cas_u64(&blocks_free, head, (head >> 32) << 32 | (index + 1)));
 }
 
+/* The calling thread's stack, as it was told; NULL: it was not. */
+static STELE_TLS const char *spawn_stack_low;
+static STELE_TLS size_t spawn_stack_bytes_told;
+
+static void spawn_end(void)
+{
+	if (spawn_stack_low)
+		stele_stack_free(spawn_stack_low, spawn_stack_bytes_told);
+	spawn_stack_low = NULL;
+	stele_thread_end();
+}
+
 /* The values count the rounds. */
 static void spawn_destructor(void *value)
 {
@@ -90,7 +102,7 @@ static void spawn_destructor(void *value)
 	if (round < PTHREAD_DESTRUCTOR_ITERATIONS &&
 	    STELE_REAL(pthread_setspecific)(spawn_key, (void *)(round + 1)) == 0)
 		return;
-	stele_thread_end();
+	spawn_end();
 }
 
 /* Before glibc 2.34 the functions may come only later, with libpthread. */
@@ -142,8 +154,12 @@ static void spawn_note_stack(const struct spawn_block *own, const char *frame)
 
 	if (high <= frame || high - frame > STACK_SLACK_BYTES)
 		high = frame + 2 * sizeof(void *);
-	if (bytes)
-		stele_thread_set_stack(frame - (bytes - slack), high);
+	if (!bytes)
+		return;
+	spawn_stack_low = frame - (bytes - slack);
+	spawn_stack_bytes_told = (size_t)(high - spawn_stack_low);
+	stele_thread_set_stack(spawn_stack_low, high);
+	stele_stack_alloc(spawn_stack_low, spawn_stack_bytes_told);
 }
 
 /* In the new thread. The block is copied first: its creator may want it again. */
@@ -162,7 +178,7 @@ static struct spawn_block spawn_begin(void *argument, const char *frame)
 static void spawn_returned(void)
 {
 	if (stele__load_relaxed(&spawn_key_state) != SPAWN_KEY_READY)
-		stele_thread_end();
+		spawn_end();
 }
 
 static void *spawn_run(void *argument)

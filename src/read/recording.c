@@ -177,6 +177,7 @@ const char *stele_data_total_name(unsigned what)
 		[STELE_OWN_WAITED_COUNT] = "waits for the recorder",
 		[STELE_OWN_WAITED_NS] = "ns waited for the recorder",
 		[STELE_OWN_CHILDREN] = "child processes not recorded",
+		[STELE_OWN_HEAP_SAMPLE] = "bytes of objects for each sample",
 		[STELE_OWN_STACKS] = "stacks",
 		[STELE_OWN_STACKS_CUT] = "stacks cut off",
 		[STELE_OWN_FRAMES] = "code addresses",

@@ -17,11 +17,13 @@
 #include "arena/layout.h"
 #include "sys/clock.h"
 
-/* All that a thread keeps outside the arena: 24 bytes of static TLS. */
+/* All that a thread keeps outside the arena: 40 bytes of static TLS. */
 struct stele_thread {
 	struct stele_ring *ring; /* local CAS only; NULL: no slot yet, or not recording */
 	struct stele_ring *lent; /* the ring while a vfork child runs on this thread's memory */
 	uint64_t lender;	 /* this thread's tid meanwhile; 0: it is not lent */
+	uint64_t sample_left;	 /* bytes of objects up to the next sample: sample.c */
+	uint64_t sample_random;	 /* 0: not begun */
 };
 
 extern STELE_TLS struct stele_thread stele__thread STELE_HIDDEN;

@@ -81,13 +81,13 @@ bool stele__ring_replace(struct stele_ring *ring, uint32_t want, uint32_t least)
 	return true;
 }
 
-/* Has the drain stopped coming? */
+/* Has the drain stopped coming? 0: it has not come yet, and the wait is bounded in any case. */
 static bool drain_is_dead(void)
 {
 	uint64_t last = stele__load_relaxed(&stele__arena->heartbeat_ns);
 	uint64_t now = stele__sys_monotonic_ns();
 
-	return now > last && now - last > HEARTBEAT_NS_MAX;
+	return last && now > last && now - last > HEARTBEAT_NS_MAX;
 }
 
 /*

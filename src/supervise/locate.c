@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define LOCATE_FILE	 "stelepreload.so"
+#define LOCATE_HEAP_FILE "stelepreload-heap.so"
 #define LOCATE_SEPARATOR " :"
 
 static bool locate_directory(char *directory, size_t bytes)
@@ -41,7 +42,16 @@ static bool locate_match(const char *directory, const char *rest, char *path)
 	return ok;
 }
 
-int stele__locate_module(char *ret_path, size_t bytes)
+/* The other module in the same directory. */
+static bool locate_beside(const char *file, char *path)
+{
+	char *slash = strrchr(path, '/');
+	size_t room = PATH_MAX - (size_t)(slash + 1 - path);
+
+	return snprintf(slash + 1, room, "%s", file) < (int)room && access(path, R_OK) == 0;
+}
+
+int stele__locate_module(bool heap, char *ret_path, size_t bytes)
 {
 	static const char *const places[] = {"src/preload/" LOCATE_FILE,
 					     "../lib*/stele/" LOCATE_FILE,
@@ -53,6 +63,8 @@ int stele__locate_module(char *ret_path, size_t bytes)
 	if (!found && !(given && *given) && locate_directory(directory, sizeof(directory)))
 		for (size_t i = 0; !found && i < STELE_ARRAY_LENGTH(places); i++)
 			found = locate_match(directory, places[i], path);
+	if (found && heap)
+		found = locate_beside(LOCATE_HEAP_FILE, path);
 	if (!found || strlen(path) >= bytes)
 		return -ENOENT;
 	if (strpbrk(path, LOCATE_SEPARATOR))

@@ -7,10 +7,11 @@
 
 /*
  * The preload module: $STELE_PRELOAD_MODULE, else src/preload/ beside the program (a build tree),
- * else ../lib.../stele/ (an installed copy). -ENOENT; -EINVAL: its path holds a blank or a colon,
- * which LD_PRELOAD cannot express.
+ * else ../lib.../stele/ (an installed copy). With `heap` the one that records allocations, which
+ * lies beside it. -ENOENT; -EINVAL: its path holds a blank or a colon, which LD_PRELOAD cannot
+ * express.
  */
-int stele__locate_module(char *ret_path, size_t bytes);
+int stele__locate_module(bool heap, char *ret_path, size_t bytes);
 
 /*
  * A copy of `environment` with LD_PRELOAD and STELE_ARENA set; NULL: no memory. `module` comes

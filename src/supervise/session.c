@@ -33,6 +33,10 @@
 
 #define SESSION_FRAMES_MAX 64
 
+/* A free that is encoded late may stand behind the next alloc of its address: a thread that was
+ * stopped in the middle of an event is waited for longer than usual. */
+#define SESSION_HEAP_LATE_NS 500000000ull
+
 struct session {
 	const struct stele_session_options *options;
 	struct stele_target target;
@@ -80,8 +84,9 @@ static int session_create_arena(struct session *s)
 		.clock = session_clock(),
 		.reentry = STELE_REENTRY_NEST,
 		.on_full = s->options->on_full,
-		.events = s->options->events | STELE_EVENTS_MEMORY,
+		.events = s->options->events,
 		.stack_frames_max = SESSION_FRAMES_MAX,
+		.heap_sample_bytes = s->options->heap_sample_bytes,
 	};
 	struct rlimit limit = {0}, raised;
 	bool limited = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < options.bytes;
@@ -133,6 +138,7 @@ static int session_create_drain(struct session *s)
 		.symbolizer = stele__symbols_symbolizer(s->symbols),
 		.liveness = {session_threads, session_thread_exists, s},
 		.program = s->options->argv[0],
+		.late_ns = s->options->events & STELE_EVENTS_MEMORY ? SESSION_HEAP_LATE_NS : 0,
 	};
 
 	return stele__drain_new(s->arena, &options, &s->drain);
@@ -197,7 +203,8 @@ static int session_prepare(struct session *s)
 static char **session_environment(struct session *s, char *module, size_t bytes)
 {
 	extern char **environ;
-	int error = stele__locate_module(module, bytes);
+	bool heap = s->options->events & STELE_EVENTS_MEMORY;
+	int error = stele__locate_module(heap, module, bytes);
 	char arena[64], **environment;
 
 	if (error < 0) {
@@ -205,8 +212,10 @@ static char **session_environment(struct session *s, char *module, size_t bytes)
 			    error == -EINVAL
 				    ? "the path of stelepreload.so holds a blank or a colon, which "
 				      "LD_PRELOAD cannot express"
-				    : "stelepreload.so is not where it was installed "
-				      "(STELE_PRELOAD_MODULE can name it)");
+			    : heap ? "stelepreload-heap.so is not where it was installed, beside "
+				     "stelepreload.so (STELE_PRELOAD_MODULE can name that one)"
+				   : "stelepreload.so is not where it was installed "
+				     "(STELE_PRELOAD_MODULE can name it)");
 		return NULL;
 	}
 	snprintf(arena, sizeof(arena), "/proc/%d/fd/%d", (int)getpid(), s->arena_fd);
@@ -419,6 +428,7 @@ static void session_conclude(struct session *s, struct stele_session_result *res
 	}
 	session_finish_drain(s, result);
 	session_report_symbols(s, result);
+	result->heap = s->options->events & STELE_EVENTS_MEMORY;
 	result->tick_ns_max = s->tick_ns_max;
 	result->images = s->arena->images;
 	result->clock = session_clock_name(s->arena);

@@ -30,8 +30,9 @@ struct stele_session_options {
 	bool disabled;	    /* run it untraced */
 	unsigned version;   /* header: 23, 25 or 26 */
 	uint32_t on_full;   /* enum stele_on_full */
-	uint32_t events;    /* of enum stele_events */
+	uint32_t events;    /* of enum stele_events; MEMORY loads the module for it */
 	uint64_t arena_bytes;
+	uint64_t heap_sample_bytes; /* with events & STELE_EVENTS_MEMORY; 0: every object */
 
 	/* One sentence at a time, without newline and full stop. */
 	void (*say)(void *arg, enum stele_say level, const char *sentence);
@@ -44,6 +45,7 @@ struct stele_session_result {
 	char path[PATH_MAX];
 	uint64_t file_bytes;
 	uint64_t wall_ns;
+	bool heap;	/* memory was recorded */
 	bool cut_short; /* writing failed in the middle */
 	struct stele_ending ending;
 	struct stele_drain_stats drain;

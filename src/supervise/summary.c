@@ -88,6 +88,26 @@ static void summary_contents(const struct summary *s)
 		     r->drain.threads == 1 ? "thread" : "threads", each);
 }
 
+/* Objects that existed at the start count as allocated. */
+static void summary_heap(const struct summary *s)
+{
+	const struct stele_drain_stats *d = &s->result->drain;
+	uint64_t made =
+		d->events_by_kind[STELE_KIND_OBJECT_ALLOC] + d->events_by_kind[STELE_KIND_OBJECT];
+	uint64_t freed = d->events_by_kind[STELE_KIND_OBJECT_FREE];
+	char count[SUMMARY_TEXT], bytes[SUMMARY_TEXT], live[SUMMARY_TEXT], sample[SUMMARY_TEXT];
+
+	if (!s->result->heap)
+		return;
+	summary_line(s, "heap", "%s objects, %s; %s never freed",
+		     stele__summary_count(made, count, sizeof(count)),
+		     stele__summary_bytes(d->object_bytes, bytes, sizeof(bytes)),
+		     stele__summary_count(made > freed ? made - freed : 0, live, sizeof(live)));
+	if (d->heap_sample_bytes)
+		summary_line(s, "", "sampled, one in %s: these are the sampled objects alone",
+			     stele__summary_bytes(d->heap_sample_bytes, sample, sizeof(sample)));
+}
+
 /* Losses -------------------------------------------------------------------------------------- */
 
 struct summary_loss {
@@ -243,6 +263,7 @@ void stele__summary_print(FILE *out, const struct stele_session_result *result,
 	if (!result->recorded)
 		return;
 	summary_contents(&s);
+	summary_heap(&s);
 	summary_lost(&s);
 	summary_stacks(&s);
 	summary_process(&s);

@@ -3,7 +3,9 @@
 
 #include "unwind/cfi.h"
 
-struct stele_row_cell stele__row_cells[STELE_ROW_CELLS] __attribute__((aligned(STELE_CACHE_LINE)));
+struct stele_row_cell stele__row_sets[STELE_ROW_SETS][STELE_ROW_WAYS]
+	__attribute__((aligned(STELE_CACHE_LINE)));
+static uint32_t row_victim; /* counts misses, roughly: any value will do */
 
 static bool fits(int32_t value, int bits)
 {
@@ -20,10 +22,22 @@ stele_row_bits stele__row_pack(const struct stele_row *row)
 	       ((uint64_t)(row->ra / 8) & 0xffff) << 48;
 }
 
-stele_row_bits stele__row_miss(uintptr_t pc, uint64_t key, struct stele_row_cell *cell)
+stele_row_bits stele__row_find_further(struct stele_row_cell *set, unsigned first, uint64_t key,
+				       uintptr_t pc)
 {
-	stele_row_bits bits = stele__cfi_row(pc);
+	struct stele_row_cell *cell = &set[first];
+	stele_row_bits bits;
 
+	for (unsigned i = 1; i < STELE_ROW_WAYS; i++)
+		if (stele__row_read(&set[first ^ i], key, &bits))
+			return bits;
+	bits = stele__cfi_row(pc);
+	if (stele__load_relaxed(&cell->check)) {
+		unsigned victim = stele__load_relaxed(&row_victim) + 1;
+
+		stele__store_relaxed(&row_victim, victim);
+		cell = &set[victim % STELE_ROW_WAYS];
+	}
 	stele__store_relaxed(&cell->check, key ^ bits);
 	stele__store_relaxed(&cell->bits, bits);
 	return bits;

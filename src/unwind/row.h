@@ -62,21 +62,34 @@ STELE_INLINE struct stele_row stele__row_unpack(stele_row_bits bits)
 stele_row_bits stele__row_pack(const struct stele_row *row);
 
 /*
- * The cache of rows: direct-mapped, shared by all threads, written by whoever misses. The two words
- * of a cell are written separately; a cell is believed only if their exclusive or is the key, so a
- * mixture of two writers' words, or of two nested ones', is a miss. The generation of the module
- * table is part of the key: rows of unloaded code are never found again.
+ * The cache of rows: sets of four cells, a line each, shared by all threads, written by whoever
+ * misses. A stack has dozens of pcs, and two that put each other out at every walk would cost
+ * hundreds of times what the walk does: hence sets. The two words of a cell are written separately;
+ * a cell is believed only if their exclusive or is the key, so a mixture of two writers' words, or
+ * of two nested ones', is a miss. The generation of the module table is part of the key: rows of
+ * unloaded code are never found again.
  */
-#define STELE_ROW_CELLS 8192
+#define STELE_ROW_SETS 2048
+#define STELE_ROW_WAYS 4
 
 struct stele_row_cell {
 	uint64_t check; /* key ^ bits */
 	stele_row_bits bits;
 };
 
-extern struct stele_row_cell stele__row_cells[STELE_ROW_CELLS] STELE_HIDDEN;
+extern struct stele_row_cell stele__row_sets[STELE_ROW_SETS][STELE_ROW_WAYS] STELE_HIDDEN;
 
-stele_row_bits stele__row_miss(uintptr_t pc, uint64_t key, struct stele_row_cell *cell) STELE_COLD;
+/* The cell is read once: its bits, if they belong to the key. */
+STELE_INLINE bool stele__row_read(const struct stele_row_cell *cell, uint64_t key,
+				  stele_row_bits *ret_bits)
+{
+	*ret_bits = stele__load_relaxed(&cell->bits);
+	return (stele__load_relaxed(&cell->check) ^ *ret_bits) == key;
+}
+
+/* Looks in the other cells of the set, then computes the row. */
+stele_row_bits stele__row_find_further(struct stele_row_cell *set, unsigned first, uint64_t key,
+				       uintptr_t pc) STELE_COLD;
 
 /*
  * The row that applies at pc, from the cache or computed from .eh_frame. `generation` is
@@ -87,12 +100,15 @@ STELE_INLINE stele_row_bits stele__row_find(uintptr_t pc, uint32_t generation)
 {
 	/* User addresses end below bit 55; the generation's low bits fill the rest. */
 	uint64_t key = pc ^ (uint64_t)generation << 56 ^ 1ull << 55;
-	struct stele_row_cell *cell = &stele__row_cells[(pc ^ pc >> 13) % STELE_ROW_CELLS];
-	stele_row_bits bits = stele__load_relaxed(&cell->bits);
+	uint64_t hash = pc * 0x9e3779b97f4a7c15ull; /* its upper bits choose */
+	struct stele_row_cell *set = stele__row_sets[hash >> 53];
+	unsigned first = (hash >> 51) % STELE_ROW_WAYS;
+	stele_row_bits bits;
 
-	if (STELE_LIKELY((stele__load_relaxed(&cell->check) ^ bits) == key))
+	_Static_assert(STELE_ROW_SETS == 1u << 11, "11 bits choose the set");
+	if (STELE_LIKELY(stele__row_read(&set[first], key, &bits)))
 		return bits;
-	return stele__row_miss(pc, key, cell);
+	return stele__row_find_further(set, first, key, pc);
 }
 
 #endif

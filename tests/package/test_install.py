@@ -22,7 +22,8 @@ BUILD = TOP / "build"
 PREFIX = TOP / "prefix"   # a real prefix
 STAGE = TOP / "stage"     # a DESTDIR, with PREFIX=/usr
 FILES = ["bin/stele", "lib/libstele.so", "lib/libstele.so.0", "lib/libstele.a",
-         "lib/pkgconfig/stele.pc", "lib/stele/stelepreload.so", "include/stele/trace.h",
+         "lib/pkgconfig/stele.pc", "lib/stele/stelepreload.so",
+         "lib/stele/stelepreload-heap.so", "include/stele/trace.h",
          "include/stele/runtime.h", "include/stele/version.h", "share/man/man1/stele.1",
          "share/man/man1/stele-record.1"]
 

@@ -16,6 +16,7 @@ from tap import case, check, equal, run  # noqa: E402
 BUILD = pathlib.Path(sys.argv[1])
 LIBSTELE = BUILD / "src" / "libstele.so.0"
 PRELOAD = BUILD / "src" / "preload" / "stelepreload.so"
+PRELOAD_HEAP = BUILD / "src" / "preload" / "stelepreload-heap.so"
 HEADERS = ["trace.h", "runtime.h", "version.h"]
 GLIBC_MAX = (2, 28)
 
@@ -87,7 +88,7 @@ def libstele_needs_libc_alone():
 
 @case
 def stacks_are_not_executable():
-    for path in (LIBSTELE, PRELOAD, BUILD / "stele"):
+    for path in (LIBSTELE, PRELOAD, PRELOAD_HEAP, BUILD / "stele"):
         match = re.search(r"GNU_STACK.*?(\S+)\s+0x\S+$", output("readelf", "-lW", path), re.M)
         check(match and "E" not in match.group(1), f"{path.name}: executable stack")
 
@@ -112,7 +113,7 @@ def writer_asks_libc_for_nothing_unsafe():
 
 @case
 def nothing_newer_than_glibc_2_28_is_required():
-    for path in (LIBSTELE, PRELOAD):
+    for path in (LIBSTELE, PRELOAD, PRELOAD_HEAP):
         for letter, name in symbols(path, "-D", "--undefined-only", "--with-symbol-versions"):
             match = re.search(r"@GLIBC_(\d+)\.(\d+)", name)
             version = tuple(map(int, match.groups())) if match else (0, 0)
@@ -128,10 +129,25 @@ def preload_module_exports_nothing_but_names_of_libc():
 
 
 @case
-def preload_module_shares_the_one_recorder():
-    dynamic = output("readelf", "-dW", PRELOAD)
-    check("[libstele.so.0]" in dynamic, "does not link the shared libstele")
-    check(re.search(r"R(UN)?PATH.*\$ORIGIN", dynamic), "does not look for it beside itself")
+def heap_module_exports_allocators_besides():
+    plain = {n for _, n in symbols(PRELOAD, "-D", "--defined-only")}
+    added = {n for _, n in symbols(PRELOAD_HEAP, "-D", "--defined-only")} - plain
+    check(plain <= {n for _, n in symbols(PRELOAD_HEAP, "-D", "--defined-only")}, "lacks some")
+    check(not plain & {"malloc", "free", "mmap", "_Znwm"}, "the plain module interposes malloc")
+    known = {"malloc", "calloc", "realloc", "reallocarray", "free", "free_sized",
+             "free_aligned_sized", "posix_memalign", "aligned_alloc", "memalign", "valloc",
+             "pvalloc", "mmap", "mmap64", "munmap", "mremap"}
+    for name in added:
+        check(name in known or re.match(r"_Z(nw|na|dl|da)", name), f"exports {name}")
+    check(known <= added, f"lacks {known - added}")
+
+
+@case
+def preload_modules_share_the_one_recorder():
+    for path in (PRELOAD, PRELOAD_HEAP):
+        dynamic = output("readelf", "-dW", path)
+        check("[libstele.so.0]" in dynamic, f"{path.name} does not link the shared libstele")
+        check(re.search(r"R(UN)?PATH.*\$ORIGIN", dynamic), f"{path.name}: not found beside itself")
 
 
 run()

@@ -63,10 +63,10 @@ static void module_is_taken_from_environment(void)
 	char path[PATH_MAX];
 
 	setenv("STELE_PRELOAD_MODULE", "/dev/null", 1);
-	CHECK_EQ(stele__locate_module(path, sizeof(path)), 0);
+	CHECK_EQ(stele__locate_module(false, path, sizeof(path)), 0);
 	CHECK_STR(path, "/dev/null");
 	setenv("STELE_PRELOAD_MODULE", "/nonexistent/m.so", 1);
-	CHECK_EQ(stele__locate_module(path, sizeof(path)), -ENOENT);
+	CHECK_EQ(stele__locate_module(false, path, sizeof(path)), -ENOENT);
 	unsetenv("STELE_PRELOAD_MODULE");
 }
 

@@ -24,8 +24,10 @@ ALLOWED = {
     "src/drain": {"src/base", "src/sys", "src/format", "src/arena"},
     "src/supervise": {"src/base", "src/sys", "src/format", "src/arena", "src/drain", "pub:version"},
     "src/read": {"src/base", "src/format", "pub:version", "pub:read"},
+    "src/analyze": {"src/base", "pub:read", "pub:analyze"},
     "src/preload": {"src/base", "src/sys"} | RUNTIME,
-    "src/cli": {"src/base", "src/format", "src/supervise", "pub:*"},
+    "src/export": {"src/base", "src/analyze", "pub:read", "pub:analyze"},
+    "src/cli": {"src/base", "src/format", "src/supervise", "src/export", "pub:*"},
 }
 SUFFIXES = {".c", ".h", ".def", ".S"}
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', re.M)

@@ -268,6 +268,18 @@ enum stele_data_tag {
 int stele_data_next(const struct stele_experiment_batch *batch, size_t *at,
 		    struct stele_data_item *ret_item);
 
+/** What a total of STELE_DATA_TOTAL is of, as far as readers compute with it. */
+enum stele_data_total {
+	STELE_TOTAL_WAITED_COUNT = 8, /**< times that a thread waited for the recorder */
+	STELE_TOTAL_WAITED_NS = 9,
+	STELE_TOTAL_CHILDREN = 10,    /**< child processes that were not recorded */
+	STELE_TOTAL_HEAP_SAMPLE = 11, /**< one object in so many bytes is there; 0: all */
+	STELE_TOTAL_STACKS = 12,
+	STELE_TOTAL_STACKS_CUT = 13,	 /**< that do not reach their thread's beginning */
+	STELE_TOTAL_FRAMES = 14,	 /**< code addresses */
+	STELE_TOTAL_FRAMES_UNNAMED = 15, /**< those without a function's name */
+};
+
 #define STELE_LOSS_CAUSE_MAX  8
 #define STELE_LOSS_CLASS_MAX  4
 #define STELE_DATA_TOTALS_MAX 16

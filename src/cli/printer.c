@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "cli/utf.h"
+#include "base/utf.h"
 
 static const char printer_digits[] = "0123456789abcdef";
 

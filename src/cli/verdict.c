@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/utf.h"
 #include "cli/cli.h"
-#include "cli/utf.h"
 
 const char *stele__verdict_word(const struct stele_diag *diag)
 {

@@ -193,6 +193,7 @@ static void own_totals(struct stele_drain *d)
 {
 	const struct stele_drain_stats *s = &d->stats;
 	struct stele_drain_stats *told = &d->own.told;
+	uint64_t cut;
 
 	own_total(d, STELE_OWN_NO_SLOT, s->no_slot, &told->no_slot);
 	own_total(d, STELE_OWN_DICTIONARY_FULL, s->dictionary_full, &told->dictionary_full);
@@ -205,6 +206,12 @@ static void own_totals(struct stele_drain *d)
 	own_total(d, STELE_OWN_WAITED_NS, s->waited_ns, &told->waited_ns);
 	own_total(d, STELE_OWN_CHILDREN, s->children, &told->children);
 	own_total(d, STELE_OWN_HEAP_SAMPLE, s->heap_sample_bytes, &told->heap_sample_bytes);
+	own_total(d, STELE_OWN_STACKS, s->stacks, &told->stacks);
+	/* Cut off for their depth or because the walk came to nothing: one figure. */
+	cut = s->stacks_truncated + s->stacks_broken;
+	own_total(d, STELE_OWN_STACKS_CUT, cut, &told->stacks_truncated);
+	own_total(d, STELE_OWN_FRAMES, s->frames, &told->frames);
+	own_total(d, STELE_OWN_FRAMES_UNNAMED, s->frames_unsymbolized, &told->frames_unsymbolized);
 }
 
 /* The last words: how the process ended, and that nothing follows. */

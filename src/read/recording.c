@@ -178,6 +178,10 @@ const char *stele_data_total_name(unsigned what)
 		[STELE_OWN_WAITED_NS] = "ns waited for the recorder",
 		[STELE_OWN_CHILDREN] = "child processes not recorded",
 		[STELE_OWN_HEAP_SAMPLE] = "bytes of objects for each sample",
+		[STELE_OWN_STACKS] = "stacks",
+		[STELE_OWN_STACKS_CUT] = "stacks cut off",
+		[STELE_OWN_FRAMES] = "code addresses",
+		[STELE_OWN_FRAMES_UNNAMED] = "code addresses without a name",
 	};
 
 	return what < STELE_ARRAY_LENGTH(name) ? name[what] : NULL;

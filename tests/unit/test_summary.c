@@ -60,7 +60,7 @@ static void summary_of_a_good_run(void)
 			"lost      nothing\n"
 			"stacks    0.0 % truncated, 0.0 % of the code addresses without a name\n"
 			"next      go tool trace xz.7.trace\n"
-			"          stele check xz.7.trace\n");
+			"          stele report xz.7.trace\n");
 	free(text);
 }
 

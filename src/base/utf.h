@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/utf.h"
+#ifndef STELE_BASE_UTF_H
+#define STELE_BASE_UTF_H
 
-static size_t utf_announced(uint8_t first)
+#include "base/compiler.h"
+
+static inline size_t stele__utf_announced(uint8_t first)
 {
 	if (first < 0x80)
 		return 1;
@@ -10,9 +13,10 @@ static size_t utf_announced(uint8_t first)
 	return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
 }
 
-size_t stele__utf_length(const uint8_t *p, size_t left)
+/* Length of the well-formed UTF-8 sequence that begins at p (left > 0), 0 if none does. */
+static inline size_t stele__utf_length(const uint8_t *p, size_t left)
 {
-	size_t n = utf_announced(p[0]);
+	size_t n = stele__utf_announced(p[0]);
 
 	if (n > left)
 		return 0;
@@ -25,3 +29,5 @@ size_t stele__utf_length(const uint8_t *p, size_t left)
 		return 0;
 	return n;
 }
+
+#endif

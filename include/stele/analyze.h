@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * Answers from a trace: where the time of each goroutine went, what it waited for and where,
+ * system calls, regions, tasks, memory.
+ *
+ *     struct stele_analysis *analysis;
+ *
+ *     stele_analysis_new(&analysis);
+ *     while (stele_reader_next(reader, &event) > 0)
+ *             stele_analysis_add(analysis, reader, event);
+ *     stele_analysis_finish(analysis);
+ *     ... stele_analysis_sites(analysis, STELE_SITES_WAIT, &count) ...
+ *     stele_analysis_free(analysis);
+ *
+ * Memory is bounded by what is alive in the trace plus what is distinct in it (stacks, names),
+ * never by the number of events. In traces of C programs a thread is a goroutine of its own.
+ */
+#ifndef STELE_ANALYZE_H
+#define STELE_ANALYZE_H
+
+#include "stele/read.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct stele_analysis;
+
+#define STELE_SPREAD_BUCKETS 328
+
+/**
+ * How durations (ns) are spread: exact count, total and greatest, and a histogram whose eight
+ * steps an octave bound the error of a quantile by 1/16.
+ */
+struct stele_spread {
+	uint64_t count;
+	int64_t total, max;
+	uint32_t bucket[STELE_SPREAD_BUCKETS];
+};
+
+void stele_spread_add(struct stele_spread *spread, int64_t ns);
+
+/** The duration that `percent` % of all do not exceed; 0 if there are none. */
+int64_t stele_spread_quantile(const struct stele_spread *spread, unsigned percent);
+
+enum stele_site_kind {
+	STELE_SITES_WAIT,    /**< name: the reason; stack: where it began to wait */
+	STELE_SITES_READY,   /**< runnable, not running; stack: where it was made runnable */
+	STELE_SITES_SYSCALL, /**< stack: the call */
+	STELE_SITES_REGION,  /**< name */
+	STELE_SITES_TASK,    /**< name */
+	STELE_SITES_RANGE,   /**< name: collection, sweeping, the world stopped, … */
+	STELE_SITES_SAMPLE,  /**< CPU samples: count only */
+	STELE__SITES_COUNT
+};
+
+/** One place, or one name, where time went. */
+struct stele_site {
+	struct stele_string name;
+	uint32_t stack;		    /**< for stele_analysis_stack(); 0: none */
+	uint64_t open_count;	    /**< that had not ended when the trace did: not in `spread` */
+	int64_t open_ns;	    /**< their time up to there */
+	struct stele_spread spread; /**< those that ended */
+};
+
+#define STELE_SHARES_MAX 6
+
+/** Of a thread's waiting, what it did for one reason. */
+struct stele_share {
+	struct stele_string reason; /**< the last share may be of several: then empty */
+	uint64_t count;
+	int64_t ns;
+};
+
+/** Times of a goroutine, or of all with the same name. */
+struct stele_times {
+	struct stele_string name;  /**< of the thread, from Stele's own data; may be empty */
+	struct stele_string entry; /**< the function it was created with, or its outermost */
+	uint64_t goroutine;	   /**< STELE_NO_ID: a group */
+	uint64_t thread;	   /**< STELE_NO_ID: a group, or no thread of its own */
+	uint64_t members;	   /**< goroutines in here */
+	bool ended;		   /**< before the trace did */
+	int64_t first, last;	   /**< when it was seen, ns on the trace's clock */
+	/** They add up to `wall`. */
+	int64_t wall, running, ready, waiting, syscall, unknown;
+	uint64_t waits, syscalls;
+	struct stele_share shares[STELE_SHARES_MAX];
+	unsigned share_count;
+};
+
+/** What was allocated at one place, or of one type. */
+struct stele_memory_site {
+	struct stele_string name;
+	uint64_t size;		   /**< of one object, as the type table has it; 0: unknown */
+	uint64_t allocated, freed; /**< objects, those that existed when recording began included */
+	uint64_t allocated_bytes, freed_bytes;
+	uint64_t live, live_bytes; /**< at the end */
+	uint64_t peak_bytes;	   /**< greatest live_bytes of this place */
+};
+
+struct stele_memory {
+	bool present;
+	uint64_t allocated, freed, live;
+	uint64_t allocated_bytes, freed_bytes, live_bytes, peak_bytes;
+	int64_t peak_time;
+	uint64_t unmatched_frees; /**< of objects that nobody had allocated */
+	uint64_t repeated;	  /**< allocations where an object was alive already */
+	uint64_t heap_max;	  /**< greatest value of Go's heap metric; 0: none */
+};
+
+/** What the trace itself is like: how far the rest can be trusted. */
+struct stele_trust {
+	uint64_t events, generations;
+	int64_t first, last; /**< ns */
+	uint64_t goroutines;
+	uint64_t frequency;		 /**< ticks a second */
+	uint64_t stacks, stackless;	 /**< transitions that should have a stack; those without */
+	uint64_t frames, frames_unnamed; /**< distinct frames; those whose function is unknown */
+	struct stele_recording recording;
+};
+
+/** 0 or -ENOMEM. */
+int stele_analysis_new(struct stele_analysis **ret_analysis);
+
+/** Takes the reader's last event; 0, -ENOMEM or STELE_E_LIMIT. */
+int stele_analysis_add(struct stele_analysis *analysis, const struct stele_reader *reader,
+		       const struct stele_event *event);
+
+/** Once, behind the last event, also of a broken trace: closes what is open. */
+int stele_analysis_finish(struct stele_analysis *analysis);
+
+/** Accepts NULL. What the other calls gave lives until here. */
+void stele_analysis_free(struct stele_analysis *analysis);
+
+/* All below: after stele_analysis_finish(). Pointers live as long as the analysis. */
+
+const struct stele_trust *stele_analysis_trust(const struct stele_analysis *analysis);
+
+/**
+ * Goroutines, most time in running and system calls first: all that were alive at the end, and of
+ * those that ended the first 4096.
+ */
+const struct stele_times *stele_analysis_threads(const struct stele_analysis *analysis,
+						 size_t *ret_count);
+
+/** The same by name or entry function, all goroutines in it. */
+const struct stele_times *stele_analysis_groups(const struct stele_analysis *analysis,
+						size_t *ret_count);
+
+/** Sites of one kind, greatest total (with what was open) first. */
+const struct stele_site *const *stele_analysis_sites(const struct stele_analysis *analysis,
+						     enum stele_site_kind kind, size_t *ret_count);
+
+/** Frames of a site's stack, innermost first. */
+const struct stele_stack_frame *stele_analysis_stack(const struct stele_analysis *analysis,
+						     uint32_t stack, size_t *ret_count);
+
+const struct stele_memory *stele_analysis_memory(const struct stele_analysis *analysis);
+
+/** Most bytes alive first, then most bytes allocated. */
+const struct stele_memory_site *stele_analysis_memory_sites(const struct stele_analysis *analysis,
+							    size_t *ret_count);
+
+/** True for a reason that Go's tools count as synchronization: chan, sync, select. */
+bool stele_reason_is_sync(struct stele_string reason);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/* The analysis of a trace: hands each event to those that it concerns. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyze/model.h"
+
+#define ANALYSIS_STELE_DATA 0x53 /* first byte of batches of Stele's own */
+
+int stele_analysis_new(struct stele_analysis **ret_analysis)
+{
+	struct stele_analysis *a = calloc(1, sizeof(*a));
+	struct stele__keymap *maps[] = {
+		a ? &a->names : NULL,	     a ? &a->sites : NULL,	  a ? &a->goroutines : NULL,
+		a ? &a->tags : NULL,	     a ? &a->tasks : NULL,	  a ? &a->ranges : NULL,
+		a ? &a->groups : NULL,	     a ? &a->heap.objects : NULL, a ? &a->heap.types : NULL,
+		a ? &a->heap.by_name : NULL,
+	};
+
+	if (!a)
+		return -ENOMEM;
+	for (size_t i = 0; i < STELE_ARRAY_LENGTH(maps); i++)
+		stele__keymap_init(maps[i]);
+	a->empty = stele__name_intern(a, (struct stele_string){"", 0});
+	if (stele__stacks_init(&a->stacks) < 0 || !a->empty) {
+		stele_analysis_free(a);
+		return -ENOMEM;
+	}
+	*ret_analysis = a;
+	return 0;
+}
+
+/* Frees the values too. */
+static void analysis_drop(struct stele__keymap *map)
+{
+	size_t at = 0;
+	void *value;
+
+	while ((value = stele__keymap_each(map, &at)))
+		free(value);
+	stele__keymap_done(map);
+}
+
+void stele_analysis_free(struct stele_analysis *a)
+{
+	struct stele__flow *go;
+	size_t at = 0;
+
+	if (!a)
+		return;
+	while ((go = stele__keymap_each(&a->goroutines, &at)))
+		stele__flow_free(go);
+	stele__keymap_done(&a->goroutines);
+	stele__heap_done(&a->heap);
+	stele__stacks_done(&a->stacks);
+	analysis_drop(&a->sites);
+	analysis_drop(&a->tags);
+	analysis_drop(&a->tasks);
+	analysis_drop(&a->ranges);
+	analysis_drop(&a->groups);
+	analysis_drop(&a->names);
+	for (unsigned kind = 0; kind < STELE__SITES_COUNT; kind++)
+		free(a->sorted[kind]);
+	free(a->finished);
+	free(a->group_times);
+	free(a->memory_sites);
+	free(a);
+}
+
+static int analysis_own_data(struct stele_analysis *a, const struct stele_reader *reader)
+{
+	struct stele_experiment_batch batch;
+	struct stele_data_item item;
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && stele_reader_batch(reader, i, &batch) == 0; i++) {
+		size_t at = 0;
+
+		if (!batch.bytes || batch.data[0] != ANALYSIS_STELE_DATA)
+			continue;
+		while (r >= 0 && stele_data_next(&batch, &at, &item) > 0)
+			if (item.tag == STELE_DATA_THREAD)
+				r = stele__flow_tag(a, &item);
+	}
+	return r;
+}
+
+static int analysis_sync(struct stele_analysis *a, const struct stele_reader *reader)
+{
+	if (!stele_reader_sync(reader)->generation)
+		return 0;
+	a->trust.generations++;
+	a->trust.frequency = stele_reader_frequency(reader);
+	stele_recording_add(&a->trust.recording, reader);
+	stele__stacks_forget(&a->stacks);
+	stele__keymap_clear(&a->heap.types);
+	return analysis_own_data(a, reader);
+}
+
+int stele_analysis_add(struct stele_analysis *analysis, const struct stele_reader *reader,
+		       const struct stele_event *event)
+{
+	struct stele_trust *trust = &analysis->trust;
+
+	if (!trust->events)
+		trust->first = event->time;
+	trust->last = event->time;
+	trust->events++;
+	switch (event->kind) {
+	case STELE_EVENT_SYNC:
+		return analysis_sync(analysis, reader);
+	case STELE_EVENT_TRANSITION:
+		return stele__flow_transition(analysis, reader, event);
+	case STELE_EVENT_METRIC:
+	case STELE_EVENT_EXPERIMENTAL:
+		return stele__heap_event(analysis, reader, event);
+	default:
+		return stele__scope_event(analysis, reader, event);
+	}
+}
+
+int stele_analysis_finish(struct stele_analysis *analysis)
+{
+	int64_t time = analysis->trust.last;
+	int r;
+
+	if (analysis->done)
+		return 0;
+	analysis->done = true;
+	r = stele__flow_finish(analysis, time);
+	if (r == 0)
+		r = stele__scopes_finish(analysis, time);
+	if (r == 0)
+		r = stele__times_finish(analysis);
+	if (r == 0)
+		r = stele__heap_finish(analysis);
+	return r < 0 ? r : stele__sites_sort(analysis);
+}
+
+const struct stele_trust *stele_analysis_trust(const struct stele_analysis *analysis)
+{
+	return &analysis->trust;
+}
+
+const struct stele_stack_frame *stele_analysis_stack(const struct stele_analysis *analysis,
+						     uint32_t stack, size_t *ret_count)
+{
+	if (!stack || stack >= analysis->stacks.count) {
+		*ret_count = 0;
+		return NULL;
+	}
+	*ret_count = analysis->stacks.all[stack]->count;
+	return analysis->stacks.all[stack]->frames;
+}

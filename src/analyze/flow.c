@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/* The states of goroutines: how long each was in which, why, and where it came into it. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyze/model.h"
+#include "analyze/origin.h"
+
+struct stele__flow *stele__flow_find(const struct stele_analysis *a, uint64_t id)
+{
+	return stele__keymap_get(&a->goroutines, id);
+}
+
+void stele__flow_free(struct stele__flow *go)
+{
+	free(go->regions);
+	free(go);
+}
+
+static int flow_new(struct stele_analysis *a, uint64_t id, int64_t time,
+		    struct stele__flow **ret_go)
+{
+	const struct stele__tag *tag = stele__keymap_get(&a->tags, id);
+	struct stele__flow *go = calloc(1, sizeof(*go));
+	int r = go ? stele__keymap_add(&a->goroutines, id, go) : -ENOMEM;
+
+	if (r < 0) {
+		free(go);
+		return r;
+	}
+	go->id = id;
+	go->since = time;
+	go->times = (struct stele_times){.goroutine = id,
+					 .thread = tag ? tag->thread : STELE_NO_ID,
+					 .members = 1,
+					 .first = time};
+	go->name = tag ? tag->name : NULL;
+	a->trust.goroutines++;
+	*ret_go = go;
+	return 0;
+}
+
+int stele__flow_tag(struct stele_analysis *a, const struct stele_data_item *item)
+{
+	uint64_t id = item->value[2];
+	struct stele__tag *tag = stele__keymap_get(&a->tags, id);
+	const struct stele__name *name = stele__name_intern(a, item->text[0]);
+	struct stele__flow *go = stele__flow_find(a, id);
+
+	if (!name)
+		return -ENOMEM;
+	if (!tag) {
+		int r;
+
+		tag = calloc(1, sizeof(*tag));
+		r = tag ? stele__keymap_add(&a->tags, id, tag) : -ENOMEM;
+		if (r < 0) {
+			free(tag);
+			return r;
+		}
+	}
+	*tag = (struct stele__tag){id, item->value[0], name};
+	if (go) {
+		go->name = name;
+		go->times.thread = tag->thread;
+	}
+	return 0;
+}
+
+static void flow_share(struct stele__flow *go, int64_t ns)
+{
+	struct stele_times *t = &go->times;
+	struct stele_share *share;
+	unsigned i = 0;
+
+	while (i < t->share_count && t->shares[i].reason.data != go->reason->text.data)
+		i++;
+	if (i == STELE_SHARES_MAX) {
+		share = &t->shares[--i];
+		share->reason = (struct stele_string){"", 0};
+	} else {
+		share = &t->shares[i];
+		if (i == t->share_count) {
+			t->share_count++;
+			share->reason = go->reason->text;
+		}
+	}
+	share->count++;
+	share->ns += ns;
+}
+
+/* Accounts for the time since the last transition. open: the trace ends, not the state. */
+static void flow_leave(struct stele__flow *go, int64_t time, bool open)
+{
+	int64_t ns = time - go->since;
+
+	switch (go->state) {
+	case STELE_STATE_RUNNING:
+		go->times.running += ns;
+		break;
+	case STELE_STATE_RUNNABLE:
+		go->times.ready += ns;
+		break;
+	case STELE_STATE_WAITING:
+		go->times.waiting += ns;
+		flow_share(go, ns);
+		break;
+	case STELE_STATE_SYSCALL:
+		go->times.syscall += ns;
+		break;
+	default:
+		go->times.unknown += ns;
+	}
+	if (go->site && open)
+		stele__site_add_open(go->site, ns);
+	else if (go->site)
+		stele_spread_add(&go->site->s.spread, ns);
+	go->site = NULL;
+	go->since = time;
+}
+
+static int flow_enter(struct stele_analysis *a, const struct stele_reader *reader,
+		      struct stele__flow *go, const struct stele_event *event)
+{
+	static const enum stele_site_kind kinds[STELE__STATE_COUNT] = {
+		[STELE_STATE_RUNNABLE] = STELE_SITES_READY,
+		[STELE_STATE_WAITING] = STELE_SITES_WAIT,
+		[STELE_STATE_SYSCALL] = STELE_SITES_SYSCALL,
+	};
+	bool waits = event->to == STELE_STATE_WAITING;
+	uint32_t stack;
+	int r;
+
+	go->state = event->to;
+	go->reason = waits ? stele__name_intern(a, event->name) : a->empty;
+	if (!go->reason)
+		return -ENOMEM;
+	if (event->to != STELE_STATE_RUNNABLE && !waits && event->to != STELE_STATE_SYSCALL)
+		return 0;
+	go->times.waits += waits;
+	go->times.syscalls += event->to == STELE_STATE_SYSCALL;
+	r = stele__stack_find(a, reader, event->stack, &stack);
+	if (r < 0)
+		return r;
+	if (!stack && event->from == STELE_STATE_RUNNING && event->to != STELE_STATE_RUNNABLE)
+		a->trust.stackless++;
+	go->site = stele__site_find(a, kinds[event->to], go->reason, stack);
+	return go->site ? 0 : -ENOMEM;
+}
+
+/* The function that a goroutine was created with; else the outermost one it is seen in. */
+static int flow_entry(struct stele_analysis *a, const struct stele_reader *reader,
+		      struct stele__flow *go, const struct stele_event *event)
+{
+	bool created = event->from == STELE_STATE_NOT_EXIST;
+	bool own = event->goroutine == event->resource_id;
+	const struct stele__stack *s;
+	uint32_t stack;
+	int r;
+
+	if (go->entry || (!event->transition_stack && !(own && event->stack)))
+		return 0;
+	r = stele__stack_find(a, reader,
+			      event->transition_stack ? event->transition_stack : event->stack,
+			      &stack);
+	if (r < 0 || !stack)
+		return r;
+	s = a->stacks.all[stack];
+	go->entry = stele__name_intern(a, created ? s->frames[0].function
+						  : stele__origin(s->frames, s->count));
+	return go->entry ? 0 : -ENOMEM;
+}
+
+static void flow_untag(struct stele_analysis *a, uint64_t id)
+{
+	struct stele__tag *tag = stele__keymap_get(&a->tags, id);
+
+	if (!tag)
+		return;
+	stele__keymap_drop(&a->tags, id, tag);
+	free(tag);
+}
+
+static int flow_end(struct stele_analysis *a, struct stele__flow *go, int64_t time)
+{
+	int r;
+
+	go->times.ended = true;
+	go->times.last = time;
+	r = stele__scope_leave(a, go, time);
+	if (r == 0)
+		r = stele__times_account(a, go);
+	if (r == 0 && a->finished_count < STELE__FINISHED_MAX) {
+		r = stele__list_reserve(&a->finished, a->finished_count, &a->finished_max,
+					sizeof(*a->finished));
+		if (r == 0)
+			a->finished[a->finished_count++] = go->times;
+	}
+	stele__keymap_drop(&a->goroutines, go->id, go);
+	flow_untag(a, go->id);
+	stele__flow_free(go);
+	return r;
+}
+
+int stele__flow_transition(struct stele_analysis *a, const struct stele_reader *reader,
+			   const struct stele_event *event)
+{
+	struct stele__flow *go = stele__flow_find(a, event->resource_id);
+	int r = 0;
+
+	if (event->resource != STELE_RESOURCE_GOROUTINE)
+		return 0;
+	if (!go && event->to == STELE_STATE_NOT_EXIST)
+		return 0;
+	if (!go)
+		r = flow_new(a, event->resource_id, event->time, &go);
+	else if (go->state == event->to)
+		return flow_entry(a, reader, go, event);
+	else
+		flow_leave(go, event->time, false);
+	if (r < 0)
+		return r;
+	if (event->to == STELE_STATE_NOT_EXIST)
+		return flow_end(a, go, event->time);
+	r = flow_enter(a, reader, go, event);
+	return r < 0 ? r : flow_entry(a, reader, go, event);
+}
+
+int stele__flow_finish(struct stele_analysis *a, int64_t time)
+{
+	struct stele__flow *go;
+	size_t at = 0;
+	int r = 0;
+
+	while (r == 0 && (go = stele__keymap_each(&a->goroutines, &at))) {
+		flow_leave(go, time, true);
+		go->times.last = time;
+		r = stele__scope_leave(a, go, time);
+		if (r == 0)
+			r = stele__times_account(a, go);
+		if (r == 0)
+			r = stele__list_reserve(&a->finished, a->finished_count, &a->finished_max,
+						sizeof(*a->finished));
+		if (r == 0)
+			a->finished[a->finished_count++] = go->times;
+	}
+	return r;
+}
+
+bool stele_reason_is_sync(struct stele_string reason)
+{
+	return reason.bytes && (memmem(reason.data, reason.bytes, "chan", 4) ||
+				memmem(reason.data, reason.bytes, "sync", 4) ||
+				memmem(reason.data, reason.bytes, "select", 6));
+}

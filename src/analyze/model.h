@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the analyses of one trace share. Everything in here is owned by the analysis; names, stacks
+ * and sites are made once and stay until its end, so pointers to them are identities.
+ */
+#ifndef STELE_ANALYZE_MODEL_H
+#define STELE_ANALYZE_MODEL_H
+
+#include "analyze/keymap.h"
+#include "stele/analyze.h"
+
+#define STELE__FRAMES_MAX   1024
+#define STELE__FINISHED_MAX 4096
+
+struct stele__name {
+	struct stele_string text;
+	char data[];
+};
+
+struct stele__stack {
+	uint64_t hash;
+	size_t count;
+	struct stele_stack_frame frames[];
+};
+
+struct stele__stacks {
+	struct stele__keymap by_hash;
+	struct stele__stack **all; /* all[0] is unused */
+	uint32_t count, max;
+	uint32_t *cache; /* by the reader's handle, of this generation; 0: not looked up yet */
+	size_t cache_max;
+	struct stele_stack_frame *scratch;
+};
+
+struct stele__site {
+	struct stele_site s; /* first: the public face */
+	enum stele_site_kind kind;
+	const struct stele__name *name;
+};
+
+struct stele__region {
+	const struct stele__name *name;
+	uint64_t task;
+	int64_t begin;
+};
+
+/* A goroutine that is alive. */
+struct stele__flow {
+	uint64_t id;
+	uint8_t state;
+	int64_t since;
+	struct stele__site *site; /* where the time in this state goes, too; NULL: nowhere */
+	const struct stele__name *reason;
+	const struct stele__name *name, *entry; /* NULL: unknown */
+	struct stele__region *regions;		/* open ones, outermost first */
+	uint32_t region_count, region_max;
+	struct stele_times times;
+};
+
+/* What Stele's own data says of a thread's goroutine. */
+struct stele__tag {
+	uint64_t goroutine, thread;
+	const struct stele__name *name;
+};
+
+/* A task or range that is open. */
+struct stele__scope {
+	uint64_t id;
+	uint8_t resource; /* of a range */
+	const struct stele__name *name;
+	int64_t begin;
+};
+
+struct stele__group {
+	const struct stele__name *name;
+	struct stele_times times;
+};
+
+struct stele__heap {
+	struct stele__keymap objects; /* address -> memory site */
+	struct stele__keymap types;   /* id -> memory site, of this generation */
+	struct stele__keymap by_name;
+	struct stele_memory_site **sites;
+	uint32_t count, max;
+	struct stele_memory sum;
+};
+
+struct stele_analysis {
+	struct stele__keymap names;
+	struct stele__stacks stacks;
+	struct stele__keymap sites;
+	struct stele__keymap goroutines; /* alive */
+	struct stele__keymap tags, tasks, ranges, groups;
+	struct stele__heap heap;
+	struct stele_times *finished;
+	uint32_t finished_count, finished_max;
+	struct stele_trust trust;
+	const struct stele__name *empty;
+	bool done;
+	/* Made by finish(). */
+	const struct stele_site **sorted[STELE__SITES_COUNT];
+	size_t sorted_count[STELE__SITES_COUNT];
+	struct stele_times *group_times;
+	size_t group_count;
+	struct stele_memory_site *memory_sites;
+	size_t memory_count;
+};
+
+/* Makes room for one more in an array of pointers or structs; 0, -ENOMEM or STELE_E_LIMIT. */
+int stele__list_reserve(void *list, uint32_t count, uint32_t *max, size_t size);
+
+/* NULL: no memory. */
+const struct stele__name *stele__name_intern(struct stele_analysis *a, struct stele_string text);
+
+int stele__stacks_init(struct stele__stacks *stacks);
+void stele__stacks_done(struct stele__stacks *stacks);
+/* Handles of the reader mean something else from here on. */
+void stele__stacks_forget(struct stele__stacks *stacks);
+/* 0 for no stack; out of memory: a negative code. */
+int stele__stack_find(struct stele_analysis *a, const struct stele_reader *reader, uint32_t handle,
+		      uint32_t *ret_stack);
+
+/* NULL: no memory. */
+struct stele__site *stele__site_find(struct stele_analysis *a, enum stele_site_kind kind,
+				     const struct stele__name *name, uint32_t stack);
+void stele__site_add_open(struct stele__site *site, int64_t ns);
+int stele__sites_sort(struct stele_analysis *a);
+
+/* The goroutine, NULL if it is not alive. */
+struct stele__flow *stele__flow_find(const struct stele_analysis *a, uint64_t id);
+int stele__flow_transition(struct stele_analysis *a, const struct stele_reader *reader,
+			   const struct stele_event *event);
+/* The thread record of Stele's own data. */
+int stele__flow_tag(struct stele_analysis *a, const struct stele_data_item *item);
+/* Ends the counting at `time` for all that are alive, and makes the tables. */
+int stele__flow_finish(struct stele_analysis *a, int64_t time);
+void stele__flow_free(struct stele__flow *go);
+int stele__times_account(struct stele_analysis *a, struct stele__flow *go);
+int stele__times_finish(struct stele_analysis *a);
+
+int stele__scope_event(struct stele_analysis *a, const struct stele_reader *reader,
+		       const struct stele_event *event);
+/* Regions that the goroutine leaves open. */
+int stele__scope_leave(struct stele_analysis *a, const struct stele__flow *go, int64_t time);
+int stele__scopes_finish(struct stele_analysis *a, int64_t time);
+
+int stele__heap_event(struct stele_analysis *a, const struct stele_reader *reader,
+		      const struct stele_event *event);
+int stele__heap_finish(struct stele_analysis *a);
+void stele__heap_done(struct stele__heap *heap);
+
+#endif

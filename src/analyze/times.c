@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* Tables of times: goroutines one by one, and summed up under their names. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyze/model.h"
+
+static void times_add_share(struct stele_times *t, const struct stele_share *from)
+{
+	struct stele_share *share;
+	unsigned i = 0;
+
+	while (i < t->share_count && t->shares[i].reason.data != from->reason.data)
+		i++;
+	if (i == STELE_SHARES_MAX) {
+		share = &t->shares[--i];
+		share->reason = (struct stele_string){"", 0};
+	} else {
+		share = &t->shares[i];
+		if (i == t->share_count) {
+			t->share_count++;
+			*share = (struct stele_share){.reason = from->reason};
+		}
+	}
+	share->count += from->count;
+	share->ns += from->ns;
+}
+
+static void times_add(struct stele_times *t, const struct stele_times *from)
+{
+	t->members++;
+	t->ended = t->ended && from->ended;
+	t->first = t->first < from->first ? t->first : from->first;
+	t->last = t->last > from->last ? t->last : from->last;
+	t->wall += from->wall;
+	t->running += from->running;
+	t->ready += from->ready;
+	t->waiting += from->waiting;
+	t->syscall += from->syscall;
+	t->unknown += from->unknown;
+	t->waits += from->waits;
+	t->syscalls += from->syscalls;
+	for (unsigned i = 0; i < from->share_count; i++)
+		times_add_share(t, &from->shares[i]);
+}
+
+static struct stele__group *times_group(struct stele_analysis *a, const struct stele__name *name)
+{
+	struct stele__group *group = stele__keymap_get(&a->groups, (uintptr_t)name);
+
+	if (group)
+		return group;
+	group = calloc(1, sizeof(*group));
+	if (!group || stele__keymap_add(&a->groups, (uintptr_t)name, group) < 0) {
+		free(group);
+		return NULL;
+	}
+	group->name = name;
+	group->times = (struct stele_times){.goroutine = STELE_NO_ID,
+					    .thread = STELE_NO_ID,
+					    .ended = true,
+					    .first = INT64_MAX,
+					    .last = INT64_MIN};
+	return group;
+}
+
+/* The goroutine is over, or the trace: completes its times and adds them to those of its name. */
+int stele__times_account(struct stele_analysis *a, struct stele__flow *go)
+{
+	const struct stele__name *name = go->name ? go->name : a->empty;
+	const struct stele__name *entry = go->entry ? go->entry : a->empty;
+	struct stele__group *group = times_group(a, name->text.bytes ? name : entry);
+
+	if (!group)
+		return -ENOMEM;
+	go->times.name = name->text;
+	go->times.entry = entry->text;
+	go->times.wall = go->times.last - go->times.first;
+	times_add(&group->times, &go->times);
+	if (name->text.bytes)
+		group->times.name = name->text;
+	group->times.entry = entry->text;
+	return 0;
+}
+
+static int times_by_share(const void *left, const void *right)
+{
+	const struct stele_share *a = left, *b = right;
+
+	return (a->ns < b->ns) - (a->ns > b->ns);
+}
+
+static int times_compare(const void *left, const void *right)
+{
+	const struct stele_times *a = left, *b = right;
+	int64_t busy_a = a->running + a->syscall, busy_b = b->running + b->syscall;
+	int r = (busy_a < busy_b) - (busy_a > busy_b);
+
+	if (!r)
+		r = (a->wall < b->wall) - (a->wall > b->wall);
+	if (!r)
+		r = (a->goroutine > b->goroutine) - (a->goroutine < b->goroutine);
+	return r ? r : (a->first > b->first) - (a->first < b->first);
+}
+
+static void times_sort(struct stele_times *times, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		qsort(times[i].shares, times[i].share_count, sizeof(times[i].shares[0]),
+		      times_by_share);
+	if (count)
+		qsort(times, count, sizeof(*times), times_compare);
+}
+
+int stele__times_finish(struct stele_analysis *a)
+{
+	struct stele__group *group;
+	size_t at = 0;
+
+	a->group_times = calloc(a->groups.used + 1, sizeof(*a->group_times));
+	if (!a->group_times)
+		return -ENOMEM;
+	while ((group = stele__keymap_each(&a->groups, &at)))
+		a->group_times[a->group_count++] = group->times;
+	times_sort(a->group_times, a->group_count);
+	times_sort(a->finished, a->finished_count);
+	return 0;
+}
+
+const struct stele_times *stele_analysis_threads(const struct stele_analysis *analysis,
+						 size_t *ret_count)
+{
+	*ret_count = analysis->finished_count;
+	return analysis->finished;
+}
+
+const struct stele_times *stele_analysis_groups(const struct stele_analysis *analysis,
+						size_t *ret_count)
+{
+	*ret_count = analysis->group_count;
+	return analysis->group_times;
+}

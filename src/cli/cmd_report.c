@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* stele report: where time went, what waited for what, what memory was used for. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/report.h"
+#include "cli/source.h"
+#include "cli/verdict.h"
+#include "stele/version.h"
+
+#define REPORT_TOP_TEXT 10
+#define REPORT_TOP_MAX	1000000
+
+struct report_options {
+	const char *path;
+	bool json, strict;
+	size_t top; /* 0: not given */
+};
+
+static void report_help(void)
+{
+	fputs("usage: stele report [OPTION…] FILE\n\n"
+	      "Tells of a trace how far it can be trusted, where the time of each thread went, "
+	      "what\n"
+	      "was waited for and where, which system calls took long, and how long regions and\n"
+	      "tasks took. Works for traces of Stele and of Go. FILE may be '-' (stdin), and may "
+	      "be\n"
+	      "compressed by gzip or zstd.\n\n"
+	      "options:\n"
+	      "  --json      one JSON object (docs/schema/report.md): whole tables, unless --top\n"
+	      "  --top=N     at most N rows of each table (default: 10; all: every row)\n"
+	      "  --strict    exit status 3 also for what Go's reader wrongly lets pass, and 4 if\n"
+	      "              events were lost\n"
+	      "  -h, --help  print this\n\n"
+	      "columns:\n"
+	      "  wall        from the first to the last that was seen of the thread; the sum of:\n"
+	      "  running     on a processor, as far as the recorder can see: the kernel may have\n"
+	      "              taken it away meanwhile\n"
+	      "  ready       could run, but did not (goroutines and fibers)\n"
+	      "  waiting     blocked: for a lock, a condition, another thread, a timer\n"
+	      "  in calls    in system calls\n"
+	      "  median      half of all took no longer; within 1/16, as is 99 %\n\n"
+	      "exit status:\n"
+	      "  0 sound; 2 usage; 3 not a trace, corrupt or truncated (what came before is told\n"
+	      "  all the same, the diagnostic is on stderr); 4 sound but with losses (only with\n"
+	      "  --strict); 5 the file cannot be read\n\n"
+	      "environment:\n"
+	      "  NO_COLOR    if set and not empty, titles are not bold on a terminal\n\n"
+	      "examples:\n"
+	      "  stele record -o xz.trace -- xz -k big.tar && stele report xz.trace\n"
+	      "  stele report --json --top=3 xz.trace | jq '.waits.top[].reason'\n",
+	      stdout);
+}
+
+/* Reads the trace to its end or to its first defect; 0 or an error of ours. */
+static int report_read(struct stele_reader *reader, struct stele_analysis *analysis)
+{
+	const struct stele_event *event;
+	int r = 0;
+
+	while (r >= 0 && stele_reader_next(reader, &event) > 0)
+		r = stele_analysis_add(analysis, reader, event);
+	return r < 0 ? r : stele_analysis_finish(analysis);
+}
+
+static int report_print(const struct report_options *options, const struct stele_reader *reader,
+			const struct stele_analysis *analysis)
+{
+	const char *no_color = getenv("NO_COLOR");
+	struct stele_report report = {
+		.path = options->path,
+		.analysis = analysis,
+		.reader = reader,
+		.top = options->top    ? options->top
+		       : options->json ? SIZE_MAX
+				       : REPORT_TOP_TEXT,
+		.color = !(no_color && *no_color) && isatty(STDOUT_FILENO),
+	};
+
+	if (options->json)
+		stele__report_json(stdout, &report);
+	else if (stele_reader_version(reader))
+		stele__report_text(stdout, &report);
+	if (fflush(stdout) || ferror(stdout)) {
+		stele__complain("standard output cannot be written");
+		return STELE_EXIT_IO;
+	}
+	return STELE_EXIT_OK;
+}
+
+static int report_run(const struct report_options *options)
+{
+	struct stele_analysis *analysis = NULL;
+	struct stele__source *source;
+	struct stele_reader *reader;
+	int exit = stele__source_open(options->path, NULL, &source, &reader);
+	int r;
+
+	if (exit)
+		return exit;
+	r = stele_analysis_new(&analysis);
+	if (r == 0)
+		r = report_read(reader, analysis);
+	if (r < 0) {
+		stele__complain("%s: %s", options->path, stele_strerror(r));
+		exit = STELE_EXIT_IO;
+	} else {
+		exit = report_print(options, reader, analysis);
+		stele__verdict_complain(options->path, stele_reader_diag(reader));
+		if (exit == STELE_EXIT_OK)
+			exit = stele__verdict_exit(reader,
+						   &stele_analysis_trust(analysis)->recording,
+						   options->strict);
+	}
+	stele_analysis_free(analysis);
+	stele__source_close(source);
+	return exit;
+}
+
+/* A number from 1 on, or "all". */
+static bool report_parse_top(const char *text, size_t *ret_top)
+{
+	size_t top = 0;
+
+	if (!strcmp(text, "all")) {
+		*ret_top = SIZE_MAX;
+		return true;
+	}
+	for (const char *p = text; *p; p++) {
+		if (*p < '0' || *p > '9' || top > REPORT_TOP_MAX)
+			return false;
+		top = 10 * top + (size_t)(*p - '0');
+	}
+	*ret_top = top;
+	return top > 0;
+}
+
+int stele__cmd_report(int argc, char **argv)
+{
+	struct report_options options = {0};
+	bool only_files = false;
+
+	for (int i = 1; i < argc; i++) {
+		const char *arg = argv[i];
+
+		if (only_files || arg[0] != '-' || !arg[1]) {
+			if (options.path)
+				return stele__usage_error("report", "one file at a time");
+			options.path = arg;
+		} else if (!strcmp(arg, "--help") || !strcmp(arg, "-h")) {
+			report_help();
+			return STELE_EXIT_OK;
+		} else if (!strcmp(arg, "--json")) {
+			options.json = true;
+		} else if (!strcmp(arg, "--strict")) {
+			options.strict = true;
+		} else if (!strncmp(arg, "--top", 5) && (arg[5] == '=' || !arg[5])) {
+			const char *value = arg[5] ? arg + 6 : i + 1 < argc ? argv[++i] : "";
+
+			if (!report_parse_top(value, &options.top))
+				return stele__usage_error("report",
+							  "--top needs a number, not '%s'", value);
+		} else if (!strcmp(arg, "--")) {
+			only_files = true;
+		} else {
+			return stele__usage_error("report", "unknown option '%s'", arg);
+		}
+	}
+	if (!options.path)
+		return stele__usage_error("report", "which file?");
+	return report_run(&options);
+}

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: MIT */
+#include "export/lanes.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyze/origin.h"
+
+#define LANES_STELE_DATA 0x53 /* first byte of batches of Stele's own */
+#define LANES_FRAMES	 256
+
+/* What Stele's own data says of a goroutine. */
+struct lanes_tag {
+	uint64_t goroutine, thread;
+	struct stele__label *name;
+};
+
+static struct stele__label *lanes_label(struct stele__lanes *lanes, struct stele_string text)
+{
+	uint64_t hash = lanes->labels.multiplier;
+	struct stele__label *label;
+	size_t at = 0;
+
+	for (size_t i = 0; i < text.bytes; i++)
+		hash = stele__keymap_mix(hash, (uint8_t)text.data[i]);
+	while ((label = stele__keymap_next(&lanes->labels, hash, &at)))
+		if (label->text.bytes == text.bytes &&
+		    (!text.bytes || !memcmp(label->data, text.data, text.bytes)))
+			return label;
+	label = calloc(1, sizeof(*label) + text.bytes + 1);
+	if (!label)
+		return NULL;
+	if (text.bytes)
+		memcpy(label->data, text.data, text.bytes);
+	label->text = (struct stele_string){label->data, text.bytes};
+	label->id = ++lanes->label_count;
+	if (stele__keymap_add(&lanes->labels, hash, label) < 0) {
+		free(label);
+		return NULL;
+	}
+	return label;
+}
+
+int stele__lanes_init(struct stele__lanes *lanes, const struct stele__draw *draw, void *arg)
+{
+	static const char *const names[STELE__STATE_COUNT] = {
+		[STELE_STATE_RUNNABLE] = "ready",
+		[STELE_STATE_RUNNING] = "running",
+		[STELE_STATE_WAITING] = "waiting",
+		[STELE_STATE_SYSCALL] = "system call",
+	};
+
+	lanes->draw = draw;
+	lanes->arg = arg;
+	stele__keymap_init(&lanes->labels);
+	stele__keymap_init(&lanes->lanes);
+	stele__keymap_init(&lanes->tasks);
+	stele__keymap_init(&lanes->tags);
+	for (unsigned i = 0; i < STELE__STATE_COUNT; i++) {
+		const char *name = names[i] ? names[i] : "unknown";
+
+		lanes->states[i] = lanes_label(lanes, (struct stele_string){name, strlen(name)});
+		if (!lanes->states[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void lanes_drop(struct stele__keymap *map)
+{
+	size_t at = 0;
+	void *value;
+
+	while ((value = stele__keymap_each(map, &at)))
+		free(value);
+	stele__keymap_done(map);
+}
+
+void stele__lanes_done(struct stele__lanes *lanes)
+{
+	lanes_drop(&lanes->lanes);
+	lanes_drop(&lanes->tasks);
+	lanes_drop(&lanes->tags);
+	lanes_drop(&lanes->labels);
+}
+
+/* ---- Stele's own data ---- */
+
+static int lanes_tag(struct stele__lanes *lanes, const struct stele_data_item *item)
+{
+	uint64_t id = item->value[2];
+	struct lanes_tag *tag = stele__keymap_get(&lanes->tags, id);
+	struct stele__lane *lane = stele__keymap_get(&lanes->lanes, id);
+	struct stele__label *name = lanes_label(lanes, item->text[0]);
+
+	if (!name)
+		return -ENOMEM;
+	if (!tag) {
+		int r;
+
+		tag = calloc(1, sizeof(*tag));
+		r = tag ? stele__keymap_add(&lanes->tags, id, tag) : -ENOMEM;
+		if (r < 0) {
+			free(tag);
+			return r;
+		}
+	}
+	*tag = (struct lanes_tag){id, item->value[0], name};
+	if (lane) {
+		lane->thread = tag->thread;
+		if (name->text.bytes)
+			lane->name = name;
+		lane->mark = 0;
+	}
+	return 0;
+}
+
+static int lanes_item(struct stele__lanes *lanes, const struct stele_data_item *item)
+{
+	struct stele__label *label;
+
+	switch (item->tag) {
+	case STELE_DATA_THREAD:
+		return lanes_tag(lanes, item);
+	case STELE_DATA_PROGRAM:
+		lanes->pid = item->value[0];
+		lanes->program = lanes_label(lanes, item->text[0]);
+		return lanes->program ? lanes->draw->process(lanes) : -ENOMEM;
+	case STELE_DATA_COUNTER:
+		label = lanes_label(lanes, item->text[0]);
+		if (!label)
+			return -ENOMEM;
+		label->counter = true;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static int lanes_sync(struct stele__lanes *lanes, const struct stele_reader *reader)
+{
+	struct stele_experiment_batch batch;
+	struct stele_data_item item;
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && stele_reader_batch(reader, i, &batch) == 0; i++) {
+		size_t at = 0;
+
+		if (!batch.bytes || batch.data[0] != LANES_STELE_DATA)
+			continue;
+		while (r >= 0 && stele_data_next(&batch, &at, &item) > 0)
+			r = lanes_item(lanes, &item);
+	}
+	return r;
+}
+
+/* ---- states ---- */
+
+static int lanes_new(struct stele__lanes *lanes, uint64_t id, int64_t time,
+		     struct stele__lane **ret_lane)
+{
+	const struct lanes_tag *tag = stele__keymap_get(&lanes->tags, id);
+	struct stele__lane *lane = calloc(1, sizeof(*lane));
+	int r = lane ? stele__keymap_add(&lanes->lanes, id, lane) : -ENOMEM;
+
+	if (r < 0) {
+		free(lane);
+		return r;
+	}
+	lane->goroutine = id;
+	lane->thread = tag ? tag->thread : STELE_NO_ID;
+	lane->name = tag && tag->name->text.bytes ? tag->name : NULL;
+	lane->serial = ++lanes->serial;
+	lane->since = time;
+	*ret_lane = lane;
+	return 0;
+}
+
+/* Named after the function that it was created with; else after the outermost it is seen in. */
+static int lanes_name(struct stele__lanes *lanes, const struct stele_reader *reader,
+		      struct stele__lane *lane, const struct stele_event *event)
+{
+	bool own = event->goroutine == event->resource_id;
+	uint32_t stack = event->transition_stack ? event->transition_stack : own ? event->stack : 0;
+	struct stele_stack_frame frames[LANES_FRAMES];
+	size_t count;
+
+	if (lane->name || !stack)
+		return 0;
+	count = stele_reader_stack(reader, stack, frames, LANES_FRAMES);
+	if (!count)
+		return 0;
+	if (count > LANES_FRAMES)
+		count = LANES_FRAMES;
+	lane->name = lanes_label(lanes, event->from == STELE_STATE_NOT_EXIST
+						? frames[0].function
+						: stele__origin(frames, count));
+	lane->mark = 0;
+	return lane->name ? 0 : -ENOMEM;
+}
+
+static int lanes_slice(struct stele__lanes *lanes, struct stele__lane *lane, int64_t time)
+{
+	struct stele__label *state = lanes->states[lane->state];
+	struct stele__slice slice = {state->data, state, lane->since, time};
+
+	if (lane->state == STELE_STATE_WAITING && lane->reason && lane->reason->text.bytes)
+		slice.name = (struct stele__label *)(uintptr_t)lane->reason;
+	lane->since = time;
+	return lanes->draw->slice(lanes, lane, &slice);
+}
+
+static int lanes_transition(struct stele__lanes *lanes, const struct stele_reader *reader,
+			    const struct stele_event *event)
+{
+	struct stele__lane *lane = stele__keymap_get(&lanes->lanes, event->resource_id);
+	int r = 0;
+
+	if (event->resource != STELE_RESOURCE_GOROUTINE)
+		return 0;
+	if (!lane && event->to == STELE_STATE_NOT_EXIST)
+		return 0;
+	if (!lane)
+		r = lanes_new(lanes, event->resource_id, event->time, &lane);
+	else if (lane->state != event->to)
+		r = lanes_slice(lanes, lane, event->time);
+	if (r < 0)
+		return r;
+	if (event->to == STELE_STATE_NOT_EXIST) {
+		void *tag = stele__keymap_get(&lanes->tags, lane->goroutine);
+
+		if (tag)
+			stele__keymap_drop(&lanes->tags, lane->goroutine, tag);
+		free(tag);
+		for (; lane->depth && r == 0; lane->depth--)
+			r = lanes->draw->region(lanes, lane, lanes->states[0], event->time, false);
+		stele__keymap_drop(&lanes->lanes, lane->goroutine, lane);
+		free(lane);
+		return r;
+	}
+	if (lane->state != event->to) {
+		lane->state = event->to;
+		lane->reason = lanes_label(lanes, event->name);
+		if (!lane->reason)
+			return -ENOMEM;
+	}
+	return lanes_name(lanes, reader, lane, event);
+}
+
+/* ---- annotations ---- */
+
+static int lanes_region(struct stele__lanes *lanes, const struct stele_event *event)
+{
+	struct stele__lane *lane = stele__keymap_get(&lanes->lanes, event->goroutine);
+	struct stele__label *name = lanes_label(lanes, event->name);
+	bool begin = event->kind == STELE_EVENT_REGION_BEGIN;
+
+	if (!name)
+		return -ENOMEM;
+	if (!lane || (!begin && !lane->depth)) /* it began before the trace did */
+		return 0;
+	lane->depth += begin ? 1 : UINT32_MAX;
+	return lanes->draw->region(lanes, lane, name, event->time, begin);
+}
+
+static int lanes_task(struct stele__lanes *lanes, const struct stele_event *event)
+{
+	struct stele__task *task = stele__keymap_get(&lanes->tasks, event->task);
+	int r;
+
+	if (event->kind == STELE_EVENT_TASK_END) {
+		if (!task)
+			return 0;
+		r = lanes->draw->task(lanes, task, event->time, false);
+		stele__keymap_drop(&lanes->tasks, event->task, task);
+		free(task);
+		return r;
+	}
+	if (task)
+		return 0;
+	task = calloc(1, sizeof(*task));
+	if (!task)
+		return -ENOMEM;
+	*task = (struct stele__task){event->task, ++lanes->serial, lanes_label(lanes, event->name)};
+	r = task->name ? stele__keymap_add(&lanes->tasks, event->task, task) : -ENOMEM;
+	if (r < 0) {
+		free(task);
+		return r;
+	}
+	return lanes->draw->task(lanes, task, event->time, true);
+}
+
+/* A decimal number as counters write it. */
+static bool lanes_number(struct stele_string text, int64_t *ret_value)
+{
+	size_t i = text.bytes && text.data[0] == '-';
+	bool negative = i;
+	int64_t value = 0;
+
+	if (i == text.bytes)
+		return false;
+	for (; i < text.bytes; i++) {
+		int digit = text.data[i] - '0';
+
+		if (digit < 0 || digit > 9 || __builtin_mul_overflow(value, 10, &value) ||
+		    __builtin_sub_overflow(value, digit, &value))
+			return false;
+	}
+	if (!negative && value == INT64_MIN)
+		return false;
+	*ret_value = negative ? value : -value;
+	return true;
+}
+
+static int lanes_log(struct stele__lanes *lanes, const struct stele_event *event)
+{
+	struct stele__lane *lane = stele__keymap_get(&lanes->lanes, event->goroutine);
+	struct stele__label *name = lanes_label(lanes, event->name);
+	int64_t value;
+
+	if (!name)
+		return -ENOMEM;
+	if (name->counter && lanes_number(event->text, &value))
+		return lanes->draw->counter(lanes, name, value, event->time);
+	return lane ? lanes->draw->instant(lanes, lane, name, event->text, event->time) : 0;
+}
+
+int stele__lanes_event(struct stele__lanes *lanes, const struct stele_reader *reader,
+		       const struct stele_event *event)
+{
+	struct stele__label *name;
+
+	lanes->last = event->time;
+	switch (event->kind) {
+	case STELE_EVENT_SYNC:
+		return lanes_sync(lanes, reader);
+	case STELE_EVENT_TRANSITION:
+		return lanes_transition(lanes, reader, event);
+	case STELE_EVENT_REGION_BEGIN:
+	case STELE_EVENT_REGION_END:
+		return lanes_region(lanes, event);
+	case STELE_EVENT_TASK_BEGIN:
+	case STELE_EVENT_TASK_END:
+		return lanes_task(lanes, event);
+	case STELE_EVENT_LOG:
+		return lanes_log(lanes, event);
+	case STELE_EVENT_METRIC:
+		name = lanes_label(lanes, event->name);
+		return name ? lanes->draw->counter(lanes, name, (int64_t)event->value[0],
+						   event->time)
+			    : -ENOMEM;
+	default:
+		return 0;
+	}
+}
+
+int stele__lanes_finish(struct stele__lanes *lanes)
+{
+	struct stele__lane *lane;
+	struct stele__task *task;
+	size_t at = 0;
+	int r = 0;
+
+	while (r == 0 && (lane = stele__keymap_each(&lanes->lanes, &at))) {
+		r = lanes_slice(lanes, lane, lanes->last);
+		for (; lane->depth && r == 0; lane->depth--)
+			r = lanes->draw->region(lanes, lane, lanes->states[0], lanes->last, false);
+	}
+	at = 0;
+	while (r == 0 && (task = stele__keymap_each(&lanes->tasks, &at)))
+		r = lanes->draw->task(lanes, task, lanes->last, false);
+	return r;
+}

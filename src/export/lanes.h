@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A trace as a picture has it: lanes (goroutines, which in C programs are threads) with slices of
+ * one state each, regions, tasks, instants and counters. Formats that draw implement `draw`.
+ */
+#ifndef STELE_EXPORT_LANES_H
+#define STELE_EXPORT_LANES_H
+
+#include "analyze/keymap.h"
+#include "base/compiler.h"
+#include "stele/read.h"
+
+/* One copy of each name. */
+struct stele__label {
+	uint64_t id;   /* from 1, in order of appearance */
+	uint64_t mark; /* the format's own, 0 at first */
+	bool counter;  /* logs of this name are samples */
+	struct stele_string text;
+	char data[];
+};
+
+struct stele__lane {
+	uint64_t goroutine;
+	uint64_t thread; /* STELE_NO_ID: none of its own */
+	const struct stele__label *name;
+	uint64_t serial; /* from 1, one of each lane */
+	uint64_t mark;	 /* the format's own, 0 at first; 0 again when the name changes */
+	uint8_t state;
+	int64_t since;
+	const struct stele__label *reason;
+	uint32_t depth; /* open regions */
+};
+
+struct stele__task {
+	uint64_t id, serial;
+	struct stele__label *name;
+};
+
+struct stele__slice {
+	const char *state;	   /* "running", … */
+	struct stele__label *name; /* the state, or the reason of waiting */
+	int64_t begin, end;
+};
+
+struct stele__lanes;
+
+/* All return 0 or a negative code. */
+struct stele__draw {
+	int (*process)(struct stele__lanes *lanes); /* pid, program: once, and when they change */
+	int (*slice)(struct stele__lanes *lanes, struct stele__lane *lane,
+		     const struct stele__slice *slice);
+	int (*region)(struct stele__lanes *lanes, struct stele__lane *lane,
+		      struct stele__label *name, int64_t time, bool begin);
+	int (*task)(struct stele__lanes *lanes, const struct stele__task *task, int64_t time,
+		    bool begin);
+	int (*instant)(struct stele__lanes *lanes, struct stele__lane *lane,
+		       struct stele__label *name, struct stele_string text, int64_t time);
+	int (*counter)(struct stele__lanes *lanes, struct stele__label *name, int64_t value,
+		       int64_t time);
+};
+
+struct stele__lanes {
+	const struct stele__draw *draw;
+	void *arg; /* the format's */
+	struct stele__keymap labels, lanes, tasks, tags;
+	uint64_t label_count, serial;
+	uint64_t pid;
+	const struct stele__label *program;
+	struct stele__label *states[STELE__STATE_COUNT];
+	int64_t last;
+};
+
+int stele__lanes_init(struct stele__lanes *lanes, const struct stele__draw *draw, void *arg);
+int stele__lanes_event(struct stele__lanes *lanes, const struct stele_reader *reader,
+		       const struct stele_event *event);
+/* Draws what is open. */
+int stele__lanes_finish(struct stele__lanes *lanes);
+void stele__lanes_done(struct stele__lanes *lanes);
+
+#endif

@@ -1,0 +1,300 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""stele report and stele export, on a small trace whose numbers are computed by hand.
+
+usage: test_report.py STELE GOLDEN [--update]     GOLDEN: folder of traces in text form
+"""
+import collections
+import csv
+import io
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "support"))
+import pbwire  # noqa: E402
+from tap import Skip, case, check, equal, run  # noqa: E402
+
+STELE, GOLDEN = (pathlib.Path(a).resolve() for a in sys.argv[1:3])
+UPDATE = "--update" in sys.argv
+FOLDER = tempfile.TemporaryDirectory()
+PLACE = pathlib.Path(FOLDER.name)
+SMALL = PLACE / "small.trace"
+
+
+def stele(*arguments, status=0, text=True, **more):
+    done = subprocess.run([STELE, *map(str, arguments)], capture_output=True, text=text,
+                          cwd=PLACE, check=False, **more)
+    equal(done.returncode, status, f"status of {arguments}: {done.stderr}")
+    return done
+
+
+stele("assemble", HERE / "small.trace.txt", "-o", SMALL)
+
+
+def report(path=SMALL, *options, status=0):
+    return json.loads(stele("report", "--json", *options, path, status=status).stdout)
+
+
+def export(form, path=SMALL, *options, status=0):
+    done = stele("export", f"--to={form}", "-f", "-o", "out", *options, path, status=status)
+    check(status or not done.stderr, done.stderr)
+    return (PLACE / "out").read_bytes()
+
+
+@case
+def text_is_as_it_was():
+    got = stele("report", "small.trace").stdout
+    golden = HERE / "small.report.txt"
+    if UPDATE:
+        golden.write_text(got)
+    equal(got, golden.read_text(), "report")
+    check("\033" not in got, "colours without a terminal")
+    check(max(map(len, got.splitlines())) <= 100, "wider than 100 columns")
+
+
+@case
+def times_of_threads_add_up():
+    boss, worker = report()["threads"]
+    # boss runs 1002-1300 and 1900-2600, waits 1300-1600 and from 2600 to the end at 2901
+    want = {"goroutine": 1, "thread": 77, "name": "boss", "entry": "main", "wall_ns": 1899,
+            "running_ns": 298 + 700, "ready_ns": 300, "waiting_ns": 300 + 301, "syscall_ns": 0,
+            "unknown_ns": 0, "waits": 2, "ended": False,
+            "waiting_for": [{"count": 2, "ns": 601, "reason": "sync"}]}
+    equal({k: boss[k] for k in want}, want)
+    # worker is ready 1100-1400, runs to 1700 and from 1750 to 1800
+    want = {"goroutine": 2, "entry": "worker", "wall_ns": 700, "running_ns": 350, "ready_ns": 300,
+            "waiting_ns": 0, "syscall_ns": 50, "syscalls": 1, "ended": True}
+    equal({k: worker[k] for k in want}, want)
+
+
+@case
+def places_have_their_times():
+    got = report()
+    wait, = got["waits"]["top"]
+    equal((wait["reason"], wait["count"], wait["total_ns"], wait["open_count"], wait["open_ns"]),
+          ("sync", 1, 300, 1, 301))
+    equal([(f["function"], f["line"]) for f in wait["stack"]], [("lock", 30), ("main", 20)])
+    call, = got["syscalls"]["top"]
+    equal((call["count"], call["total_ns"], call["stack"][0]["function"]),
+          (1, 50, "libx.so+0x12"))
+    equal([(r["total_ns"], r["stack"][0]["function"]) for r in got["ready"]["top"]],
+          [(300, "main"), (300, "unlock")])
+    equal([(r["name"], r["total_ns"]) for r in got["regions"]["top"]], [("load", 800)])
+    equal([(r["name"], r["p50_ns"]) for r in got["tasks"]["top"]], [("job", 400)])
+
+
+@case
+def trust_and_memory_are_told():
+    got = report()
+    trust, memory = got["trust"], got["memory"]
+    equal((trust["program"], trust["pid"], trust["exit_status"], trust["lost"]["events"]),
+          ("prog", 42, 3, 5))
+    equal((trust["stacks"], trust["frames"], trust["frames_unnamed"]), (5, 8, 1))
+    want = {"allocated": 2, "freed": 1, "live": 1, "live_bytes": 32, "peak_bytes": 64,
+            "peak_ns": 2800, "unmatched_frees": 0}
+    equal({k: memory[k] for k in want}, want)
+    equal((memory["top"][0]["name"], memory["top"][0]["size"]), ("node", 32))
+
+
+@case
+def losses_matter_only_to_the_strict():
+    stele("report", SMALL)
+    stele("report", "--strict", SMALL, status=4)
+
+
+@case
+def rows_can_be_limited():
+    got = report(SMALL, "--top=1")
+    equal((len(got["threads"]), len(got["ready"]["top"]), got["ready"]["places"]), (1, 1, 2))
+    check("and 1 more" in stele("report", "--top", "1", SMALL).stdout)
+    for bad in ("0", "x", "", "99999999999999999999"):
+        stele("report", f"--top={bad}", SMALL, status=2)
+
+
+@case
+def usage_errors_are_usage_errors():
+    for arguments in (["report"], ["report", "a", "b"], ["report", "--nonsense", "a"], ["export"],
+                      ["export", "--to=csv", SMALL], ["export", "--to=nonsense", "-o", "x", SMALL],
+                      ["export", "--to=csv", "--kind=sync", "-o", "x", SMALL],
+                      ["export", "--to=folded", "--kind=x", "-o", "x", SMALL],
+                      ["export", "--to=csv", "-o", SMALL, SMALL]):
+        check(stele(*arguments, status=2).stderr, f"{arguments}: no message")
+    stele("report", "nowhere", status=5)
+    stele("export", "--to=csv", "-f", "-o", SMALL, SMALL, status=2)
+    check(SMALL.stat().st_size > 100, "the input was overwritten")
+
+
+@case
+def damaged_traces_tell_what_came_before():
+    broken = PLACE / "broken.trace"
+    # Tables come behind the events: without them names are missing, but not the times.
+    broken.write_bytes(SMALL.read_bytes()[:-30])
+    done = stele("report", broken, status=3)
+    check("BROKEN" in done.stdout and "truncated" in done.stderr, done.stdout + done.stderr)
+    equal(report(broken, status=3)["threads"][1]["syscall_ns"], 50)
+    check(b"1300,77" in export("csv", broken, status=3))
+    json.loads(export("chrome", broken, status=3))
+    broken.write_bytes(b"something else")
+    done = stele("report", broken, status=3)
+    equal(done.stdout, "")
+    check("not a trace" in done.stderr, done.stderr)
+
+
+@case
+def csv_has_a_line_a_transition():
+    rows = list(csv.DictReader(io.StringIO(export("csv").decode())))
+    equal(len(rows), 11)
+    row = rows[3]
+    equal((row["time_ns"], row["goroutine"], row["id"], row["from"], row["to"], row["reason"],
+           row["function"], row["line"]),
+          ("1300", "1", "1", "Running", "Waiting", "sync", "lock", "30"))
+
+
+@case
+def folded_stacks_have_their_weight():
+    equal(export("folded").decode(), "main;lock;sync 300\n")
+    equal(export("folded", SMALL, "--kind=syscall").decode(), "worker;libx.so+0x12 50\n")
+    equal(export("folded", SMALL, "--kind=sched").decode(), "main 300\nworker;unlock 300\n")
+    equal(export("folded", SMALL, "--kind=net"), b"")
+
+
+@case
+def chrome_has_slices_and_counters():
+    events = json.loads(export("chrome"))
+    slices = [(e["tid"], e["name"], round(e["ts"] * 1000), round(e["dur"] * 1000))
+              for e in events if e["ph"] == "X" and e["tid"] == 77]
+    equal(slices, [(77, "running", 1002, 298), (77, "sync", 1300, 300), (77, "ready", 1600, 300),
+                   (77, "running", 1900, 700), (77, "sync", 2600, 301)])
+    equal([e["args"]["value"] for e in events if e["ph"] == "C"], [-42])
+    equal([e["args"]["text"] for e in events if e["ph"] == "i"], ['say "hi"'])
+    equal([(e["ph"], e["name"]) for e in events if e.get("cat") == "region"],
+          [("b", "load"), ("e", "load")])
+
+
+class Perfetto:
+    """A second reader of what the exporter writes; complains of whatever is out of order."""
+
+    def __init__(self, data):
+        self.tracks, self.slices, self.counters, self.instants = {}, [], [], []
+        self.names, self.categories, self.open = {}, {}, collections.defaultdict(list)
+        for number, packet in pbwire.fields(data):
+            equal(number, 1, "field of the trace")
+            self.packet(pbwire.message(packet))
+        check(not any(self.open.values()), "slices are left open")
+
+    def packet(self, p):
+        equal(p[10], [1], "sequence")
+        for interned in p.get(12, []):
+            for number, entry in pbwire.fields(interned):
+                table = {1: self.categories, 2: self.names}[number]
+                entry = pbwire.message(entry)
+                check(entry[1][0] not in table, "interned twice")
+                table[entry[1][0]] = entry[2][0].decode()
+        for track in p.get(60, []):
+            self.track(pbwire.message(track))
+        for event in p.get(11, []):
+            self.event(p[8][0], pbwire.message(event))
+
+    def track(self, t):
+        if 5 in t:
+            check(t[5][0] in self.tracks, "a track below one that is not there")
+        name = t[2][0].decode() if 2 in t else ""
+        thread = pbwire.message(t[4][0]) if 4 in t else {}
+        process = pbwire.message(t[3][0]) if 3 in t else {}
+        self.tracks[t[1][0]] = {
+            "name": (thread.get(5) or process.get(6) or [name.encode()])[0].decode(),
+            "tid": thread.get(2, [None])[0], "pid": (thread or process).get(1, [None])[0],
+            "parent": t.get(5, [None])[0], "counter": 8 in t}
+
+    def event(self, time, e):
+        track, kind = e[11][0], e[9][0]
+        check(track in self.tracks, "an event on an unknown track")
+        name = self.names[e[10][0]] if 10 in e else None
+        category = self.categories[e[3][0]] if 3 in e else None
+        if kind == 1:
+            self.open[track].append((name, category, time))
+        elif kind == 2:
+            name, category, begin = self.open[track].pop()
+            check(time >= begin, "a slice ends before it begins")
+            self.slices.append((track, category, name, begin, time - begin))
+        elif kind == 3:
+            self.instants.append((track, name, time, e[4][0]))
+        else:
+            check(self.tracks[track]["counter"], "a sample on a track that counts nothing")
+            self.counters.append((self.tracks[track]["name"], time, pbwire.signed(e[30][0])))
+
+
+@case
+def perfetto_has_all_of_it():
+    p = Perfetto(export("perfetto"))
+    boss, = [u for u, t in p.tracks.items() if t["tid"] == 77]
+    equal((p.tracks[boss]["name"], p.tracks[boss]["pid"]), ("boss", 42))
+    equal(p.tracks[1]["name"], "prog")
+    check("g2 worker" in [t["name"] for t in p.tracks.values()], "no track for the worker")
+    equal([s[2:] for s in p.slices if s[0] == boss],
+          [("running", 1002, 298), ("sync", 1300, 300), ("ready", 1600, 300),
+           ("running", 1900, 700), ("sync", 2600, 301)])
+    equal([(s[2:], p.tracks[s[0]]["parent"]) for s in p.slices if s[1] == "region"],
+          [(("load", 1200, 800), boss)])
+    equal([s[2:] for s in p.slices if s[1] == "task"], [("job", 2100, 400)])
+    equal(p.counters, [("q", 2200, -42)])
+    equal([(t, n, ts) for t, n, ts, _ in p.instants], [(boss, "note", 2300)])
+
+
+def golden_traces():
+    for path in sorted(GOLDEN.glob("*.test")):
+        done = subprocess.run([STELE, "assemble", "--section=trace", str(path), "-f", "-o",
+                               str(PLACE / "golden.trace")], capture_output=True, check=False)
+        if done.returncode == 0:
+            yield path, PLACE / "golden.trace"
+
+
+@case
+def every_golden_trace_is_reported_and_exported():
+    count = 0
+    for path, trace in golden_traces():
+        status = subprocess.run([STELE, "check", "-q", trace], check=False).returncode
+        got = report(trace, status=status)
+        stele("report", trace, status=status)
+        for t in got["threads"] + got["groups"]:
+            equal(t["wall_ns"], sum(t[f"{k}_ns"] for k in ("running", "ready", "waiting",
+                                                           "syscall", "unknown")), path.name)
+        equal(sum(t["members"] for t in got["groups"]), len(got["threads"]), path.name)
+        perfetto = Perfetto(export("perfetto", trace, status=status))
+        states = sum(s[4] for s in perfetto.slices if s[1] == "state")
+        equal(states, sum(t["wall_ns"] for t in got["threads"]), f"{path.name}: time of slices")
+        chrome = json.loads(export("chrome", trace, status=status))
+        equal(round(sum(e["dur"] * 1000 for e in chrome if e["ph"] == "X")), states, path.name)
+        export("csv", trace, status=status)
+        export("folded", trace, status=status)
+        count += 1
+    check(count > 50, f"only {count} traces")
+
+
+@case
+def perfettos_own_definitions_read_it():
+    try:
+        from perfetto.protos.perfetto.trace import perfetto_trace_pb2 as definitions
+    except ImportError:
+        raise Skip("Perfetto's definitions are not installed") from None
+    trace = definitions.Trace()
+    trace.ParseFromString(export("perfetto"))
+    begun = [p for p in trace.packet if p.track_event.type == 1]
+    equal(len(begun), 11)
+    equal([p.track_descriptor.thread.thread_name for p in trace.packet
+           if p.track_descriptor.thread.tid], ["boss"])
+
+
+@case
+def help_tells_options_and_statuses():
+    for command in ("report", "export"):
+        text = stele(command, "--help").stdout
+        for word in ("usage:", "options:", "exit status:", "examples:"):
+            check(word in text, f"{command} --help has no {word}")
+
+
+run()

@@ -22,6 +22,15 @@
 #define STELE_READS_FRAMES __attribute__((no_sanitize("address")))
 #define STELE_PRINTF(f, a) __attribute__((format(printf, f, a)))
 
+/* Is AddressSanitizer at work? gcc and clang have each a way to say so. */
+#ifdef __SANITIZE_ADDRESS__
+#define STELE_ASAN
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define STELE_ASAN
+#endif
+#endif
+
 /* Fits the four bytes per word that a dlopened library may take from the static TLS block. */
 #define STELE_TLS __thread __attribute__((tls_model("initial-exec")))
 

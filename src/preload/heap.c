@@ -148,7 +148,7 @@ STELE_INLINE uintptr_t heap_enter(uintptr_t frame, const void *freed)
 
 /* From here to the end of the block the allocator is at work. */
 #define HEAP_ENTER(frame, freed)                                                                   \
-	uintptr_t heap_outer __attribute__((cleanup(heap_leave))) = heap_enter(frame, freed)
+	uintptr_t heap_outer __attribute__((unused, cleanup(heap_leave))) = heap_enter(frame, freed)
 
 static STELE_COLD void *heap_inner_alloc(void *object, size_t bytes)
 {

@@ -163,7 +163,12 @@ static bool step_row(struct walk *w, const struct stele_row *row)
  * Nearly all rows: the frame address is a register plus a constant, the return address is on the
  * stack, the frame pointer beside it or untouched. What does not fit goes the long way.
  */
-STELE_INLINE STELE_READS_FRAMES bool step_common(struct walk *w, stele_row_bits bits)
+#ifdef STELE_ASAN
+/* A function that is inlined is instrumented like its caller. */
+STELE_NOINLINE STELE_READS_FRAMES static bool step_common(struct walk *w, stele_row_bits bits)
+#else
+STELE_INLINE bool step_common(struct walk *w, stele_row_bits bits)
+#endif
 {
 	unsigned kinds = (unsigned)bits & 0x7f;
 	uintptr_t base = kinds & 1 ? w->sp : w->fp;

@@ -70,13 +70,8 @@ static const char record_help[] =
 	"\n"
 	"environment:\n"
 	"  STELE_OPTIONS  options as NAME=VALUE, separated by colons: output, events, go,\n"
-<<<<<<< HEAD
 	"                 buffer-size, heap, on-full. The command line has the last word.\n"
 	"                 heap= without a SIZE records everything.\n"
-=======
-	"                 buffer-size, heap, on-full. The command line has the last word. heap=\n"
-	"                 without a SIZE records everything.\n"
->>>>>>> main
 	"  STELE_DISABLE  if set and neither empty nor 0, PROGRAM runs untraced\n"
 	"  STELE_PRELOAD_MODULE  the file of the preload module, if it is not beside stele\n"
 	"  NO_COLOR       if set and not empty, the summary has no colours\n"

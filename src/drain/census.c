@@ -206,9 +206,14 @@ void stele__census_ask(struct stele_drain *d, bool now)
 
 void stele__census_image(struct stele_drain *d, struct stele_drain_thread *t)
 {
-	for (uint32_t i = 0; i < d->thread_count; i++)
-		if (d->threads[i]->birth < t->birth)
-			d->threads[i]->gone = true;
+	for (uint32_t i = 0; i < d->thread_count; i++) {
+		struct stele_drain_thread *o = d->threads[i];
+
+		if (o->birth >= t->birth)
+			continue;
+		o->gone = true;
+		o->lasted = false;
+	}
 }
 
 static void thread_count_losses(struct stele_drain *d, struct stele_drain_thread *t)

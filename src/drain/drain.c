@@ -197,10 +197,13 @@ static void drain_take_rest(struct stele_drain *d, bool ended)
 	uint64_t limit = ended ? UINT64_MAX : d->pair.ticks;
 
 	d->giving_up = true;
-	stele__census_ask(d, true);
+	if (!ended)
+		stele__census_ask(d, true);
 	stele__census_scan(d);
-	for (uint32_t i = 0; ended && i < d->thread_count; i++)
+	for (uint32_t i = 0; ended && i < d->thread_count; i++) {
+		d->threads[i]->lasted = !d->threads[i]->gone;
 		d->threads[i]->gone = true;
+	}
 	stele__take(d, limit);
 }
 

@@ -119,6 +119,7 @@ struct stele_drain_thread {
 	bool stalled; /* the stream stands at a record that needs another thread's */
 
 	bool gone;				/* the thread does not exist any more */
+	bool lasted;				/* it existed until the process ended */
 	struct stele_drain_thread *predecessor; /* had this tid; must be finished first */
 
 	uint32_t name;						 /* dictionary id */

@@ -218,7 +218,7 @@ static void thread_finish(struct stele_drain *d, struct stele_drain_thread *t)
 {
 	uint64_t time = stele__batch_is_open(&t->lane.batch) ? t->lane.batch.time : t->lane.last;
 
-	if (d->giving_up)
+	if (t->lasted)
 		time = stele__timeline_wire(&d->timeline, d->pair.ticks);
 	d->stats.abandoned += t->late_count;
 	stele__thread_close(d, t, time > d->floor ? time : d->floor);

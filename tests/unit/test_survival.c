@@ -180,6 +180,35 @@ static void drain_tells_the_clock_of_the_cut_that_waited(void)
 	synthetic_close(&s);
 }
 
+/* When the end comes before the death was noticed: a lane must not go on behind the end. */
+static void drain_ends_a_thread_before_its_id_returns(void)
+{
+	const struct stele_event *event;
+	struct stele_reader *reader;
+	struct synthetic s = {0};
+	struct synthetic_thread a, b;
+	uint64_t end, seen = 0;
+
+	synthetic_open(&s, ARENA_BYTES, 23, 1);
+	a = synthetic_thread(&s, 100, 1, 0);
+	log_some(&s, &a, 3);
+	synthetic_die(&s, &a);
+	s.now += 100000000;
+	b = synthetic_thread(&s, 100, 2, 0);
+	log_some(&s, &b, 3);
+	end = s.now;
+	s.now += 500000000;
+	CHECK_EQ(synthetic_finish(&s), 0);
+	CHECK(synthetic_is_valid(&s));
+	if (!CHECK_EQ(stele_reader_open_memory(s.out, s.out_bytes, NULL, &reader), 0))
+		return;
+	while (stele_reader_next(reader, &event) > 0)
+		seen += event->type == STELE_EV_USER_LOG && (uint64_t)event->time <= end;
+	CHECK_EQ(seen, 6);
+	stele_reader_close(reader);
+	synthetic_close(&s);
+}
+
 static void drain_counts_the_holes_of_the_dead(void)
 {
 	struct synthetic s = {0};
@@ -347,6 +376,7 @@ static void drain_stays_in_time_with_a_counter(void)
 
 TAP_MAIN(TEST(drain_reads_on_in_the_next_ring), TEST(drain_frees_what_it_has_read),
 	 TEST(drain_passes_a_hole_without_freeing_it),
+	 TEST(drain_ends_a_thread_before_its_id_returns),
 	 TEST(drain_tells_the_clock_of_the_cut_that_waited),
 	 TEST(drain_leaves_what_was_begun_inside_a_left_wait),
 	 TEST(drain_keeps_a_thread_that_the_list_missed), TEST(drain_counts_the_holes_of_the_dead),

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "drain/machine.h"
+#include "sys/sys.h"
 
 #define SYMBOL_FRAMES_MAX 32
 
@@ -119,8 +120,11 @@ static struct stele_drain_symbol *symbol_resolve(struct stele_drain *d, uint64_t
 	struct stele_drain_symbol *symbol;
 	size_t count = 0, known = 0;
 
-	if (symbolizer->resolve)
+	if (symbolizer->resolve) {
+		/* Names can take long; a writer that waits for room shall not think us dead. */
+		stele__store_relaxed(&d->arena->heartbeat_ns, stele__sys_monotonic_ns());
 		count = symbolizer->resolve(symbolizer->arg, epoch, pc, frames, SYMBOL_FRAMES_MAX);
+	}
 	symbol = calloc(1, sizeof(*symbol) + (count + 1) * sizeof(symbol->frames[0]));
 	if (!symbol)
 		return NULL;

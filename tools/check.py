@@ -37,7 +37,7 @@ STAGES = [
     Stage("asan", "build-asan", ["--native-file", "native/asan.ini"],
           ["unit", "replay", "cli"], tool="clang", slower=4),
     Stage("tsan", "build-tsan", ["--native-file", "native/tsan.ini", "-Dcli=false"],
-          ["unit"], slower=8),
+          ["unit", "stress"], slower=8),
     Stage("cross", "build-cross", ["--cross-file", "cross/aarch64.ini"],
           ["unit"], tool="qemu-aarch64", slower=8),
 ]

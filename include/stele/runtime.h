@@ -79,7 +79,8 @@ void stele_thread_set_stack(const void *low, const void *high);
  * A thread or fiber is about to be created. Call before it can run.
  *
  * @param entry  the function it will run, for its name.
- * @return its id, to be passed to stele_thread_begin by the new thread; 0 if tracing is off.
+ * @return its id, to be passed to stele_thread_begin by the new thread; 0 if tracing is off, or if
+ *         the arena has no place left for another thread.
  */
 stele_goroutine_id stele_goroutine_create(const void *entry);
 

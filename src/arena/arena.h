@@ -53,6 +53,9 @@ void stele__ring_give(struct stele_arena *arena, struct stele_ring *ring);
 
 /* The same for slots. A taken slot is zero but for incarnation, which has grown. */
 struct stele_slot *stele__slot_take(struct stele_arena *arena);
+
+/* Would stele__slot_take find one now? */
+bool stele__slot_is_left(struct stele_arena *arena);
 void stele__slot_give(struct stele_arena *arena, struct stele_slot *slot);
 
 /*

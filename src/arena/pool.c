@@ -92,6 +92,12 @@ struct stele_slot *stele__slot_take(struct stele_arena *a)
 	return slot;
 }
 
+bool stele__slot_is_left(struct stele_arena *a)
+{
+	return stele__load_relaxed(&a->slot_bump) < a->slot_max ||
+	       (uint32_t)stele__load_relaxed(&a->free_slots.head);
+}
+
 void stele__slot_give(struct stele_arena *a, struct stele_slot *slot)
 {
 	struct pool_members members = pool_slots(a);

@@ -70,7 +70,8 @@ STELE_EXPORT stele_goroutine_id stele_goroutine_create(const void *entry)
 {
 	uint64_t g;
 
-	if (!stele_enabled())
+	/* Announced and then without a slot, it would stand there runnable for ever. */
+	if (!stele_enabled() || !stele__slot_is_left(stele__arena))
 		return 0;
 	g = stele__add_relaxed(&stele__arena->goroutines, 1) + 1;
 	if (!stele__emit(STELE_KIND_GO_CREATE, g, (uint64_t)(uintptr_t)entry,

@@ -191,6 +191,22 @@ static void room_made_meanwhile_is_not_waited_for(void)
 	CHECK_EQ(slot->waited_count, waited);
 }
 
+static void thread_that_finds_no_slot_is_not_announced(void)
+{
+	static struct stele_slot *slots[65536];
+	unsigned count = 0;
+
+	take_mine();
+	while ((slots[count] = stele__slot_take(arena)))
+		count++;
+	CHECK_EQ(stele_goroutine_create(NULL), 0);
+	take_mine();
+	CHECK_EQ(taken.count, 0);
+	while (count > 0)
+		stele__slot_give(arena, slots[--count]);
+	CHECK(stele_goroutine_create(NULL) != 0);
+}
+
 static void child_of_fork_is_off_and_counted(void)
 {
 	uint64_t children = arena->children;
@@ -315,6 +331,7 @@ int main(int argc, char **argv)
 		TEST(full_ring_grows_and_keeps_everything),
 		TEST(state_events_have_a_reserve),
 		TEST(room_made_meanwhile_is_not_waited_for),
+		TEST(thread_that_finds_no_slot_is_not_announced),
 		TEST(child_of_fork_is_off_and_counted),
 		TEST(child_of_a_raw_fork_is_off),
 		TEST(lent_thread_records_nothing),

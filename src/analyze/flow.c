@@ -70,24 +70,9 @@ int stele__flow_tag(struct stele_analysis *a, const struct stele_data_item *item
 
 static void flow_share(struct stele__flow *go, int64_t ns)
 {
-	struct stele_times *t = &go->times;
-	struct stele_share *share;
-	unsigned i = 0;
+	const struct stele_share wait = {.reason = go->reason->text, .count = 1, .ns = ns};
 
-	while (i < t->share_count && t->shares[i].reason.data != go->reason->text.data)
-		i++;
-	if (i == STELE_SHARES_MAX) {
-		share = &t->shares[--i];
-		share->reason = (struct stele_string){"", 0};
-	} else {
-		share = &t->shares[i];
-		if (i == t->share_count) {
-			t->share_count++;
-			share->reason = go->reason->text;
-		}
-	}
-	share->count++;
-	share->ns += ns;
+	stele__times_add_share(&go->times, &wait);
 }
 
 /* Accounts for the time since the last transition. open: the trace ends, not the state. */

@@ -135,6 +135,8 @@ int stele__flow_tag(struct stele_analysis *a, const struct stele_data_item *item
 /* Ends the counting at `time` for all that are alive, and makes the tables. */
 int stele__flow_finish(struct stele_analysis *a, int64_t time);
 void stele__flow_free(struct stele__flow *go);
+/* Adds waits for one reason; when there is no share left, to that of several reasons. */
+void stele__times_add_share(struct stele_times *t, const struct stele_share *from);
 int stele__times_account(struct stele_analysis *a, struct stele__flow *go);
 int stele__times_finish(struct stele_analysis *a);
 

@@ -6,7 +6,7 @@
 
 #include "analyze/model.h"
 
-static void times_add_share(struct stele_times *t, const struct stele_share *from)
+void stele__times_add_share(struct stele_times *t, const struct stele_share *from)
 {
 	struct stele_share *share;
 	unsigned i = 0;
@@ -42,7 +42,7 @@ static void times_add(struct stele_times *t, const struct stele_times *from)
 	t->waits += from->waits;
 	t->syscalls += from->syscalls;
 	for (unsigned i = 0; i < from->share_count; i++)
-		times_add_share(t, &from->shares[i]);
+		stele__times_add_share(t, &from->shares[i]);
 }
 
 static struct stele__group *times_group(struct stele_analysis *a, const struct stele__name *name)

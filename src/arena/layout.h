@@ -198,15 +198,10 @@ struct stele_slot {
 	uint64_t waited_ns;
 	uint64_t waiting; /* W: 1 while it waits */
 
-	/* W: the last hand-overs whose record was lost: (resource, epoch) pairs. */
-	uint64_t lost_resource[2];
-	uint64_t lost_epoch[2];
-	uint64_t lost_count;
-
 	uint32_t tail_futex; /* D: bumped and woken when space was freed and somebody waits */
 	uint32_t pad32;
 	uint64_t stack_low, stack_high; /* W: the thread's own stack; 0: unknown */
-	uint64_t pad[5];
+	uint64_t pad[2];
 };
 _Static_assert(sizeof(struct stele_slot) % STELE_CACHE_LINE == 0, "no false sharing");
 

@@ -78,19 +78,10 @@ bool stele__thread_enter(uint64_t g, uint64_t flags, uint64_t entry_pc)
 	return true;
 }
 
-static void emit_count_loss(struct stele_ring *ring, enum stele_kind kind, int cause, uint64_t a,
-			    uint64_t b)
+static void emit_count_loss(struct stele_ring *ring, enum stele_kind kind, int cause)
 {
 	struct stele_slot *slot = stele__thread_slot(ring);
 
-	if (kind == STELE_KIND_GO_START || kind == STELE_KIND_GO_UNBLOCK ||
-	    kind == STELE_KIND_PROC_START || kind == STELE_KIND_GO_CREATE) {
-		unsigned place = slot->lost_count & 1;
-
-		stele__store_relaxed(&slot->lost_resource[place], a);
-		stele__store_relaxed(&slot->lost_epoch[place], b);
-		stele__local_add(&slot->lost_count, 1);
-	}
 	stele__local_add(&slot->dropped[cause][stele__kind_classes[kind]], 1);
 }
 
@@ -158,7 +149,7 @@ uint64_t stele__emit_slow(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t
 		h = emit_reload(ring, &tail);
 		if (h & STELE_HEAD_CLOSED) {
 			if (!stele__ring_replace(ring, ring->size_class, 0)) {
-				emit_count_loss(ring, kind, STELE_LOSS_ARENA_FULL, a, b);
+				emit_count_loss(ring, kind, STELE_LOSS_ARENA_FULL);
 				return 0;
 			}
 			continue;
@@ -172,7 +163,7 @@ uint64_t stele__emit_slow(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t
 		int cause = stele__ring_make_room(ring, tail);
 
 		if (cause != STELE_ROOM_MADE) {
-			emit_count_loss(ring, kind, cause, a, b);
+			emit_count_loss(ring, kind, cause);
 			return 0;
 		}
 	}

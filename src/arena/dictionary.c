@@ -173,11 +173,19 @@ uint32_t stele__dictionary_intern(struct stele_arena *arena, enum stele_entry_ki
 	return dictionary_find_or_add(arena, &key);
 }
 
+uint32_t stele__dictionary_string(struct stele_arena *arena, const char *text)
+{
+	size_t bytes = strnlen(text, STELE_STRING_MAX);
+
+	return stele__dictionary_intern(arena, STELE_ENTRY_STRING, 0, 0, (uint32_t)bytes, text,
+					bytes, NULL, 0);
+}
+
 static uint64_t entry_payload_bytes(const struct stele_entry *e)
 {
 	switch (e->kind) {
 	case STELE_ENTRY_STRING:
-		return e->length <= 1024 ? e->length : UINT64_MAX;
+		return e->length <= STELE_STRING_MAX ? e->length : UINT64_MAX;
 	case STELE_ENTRY_STACK:
 		return e->length <= 128 ? e->length * 8ull : UINT64_MAX;
 	case STELE_ENTRY_MODULE:

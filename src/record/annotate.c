@@ -12,14 +12,6 @@ static bool annotate_wanted(void)
 	return stele_enabled() && (stele__arena->events & STELE_EVENTS_USER);
 }
 
-static uint32_t annotate_string(const char *text)
-{
-	size_t bytes = strnlen(text, 1024);
-
-	return stele__dictionary_intern(stele__arena, STELE_ENTRY_STRING, 0, 0, (uint32_t)bytes,
-					text, bytes, NULL, 0);
-}
-
 static uint64_t with_stack(uint32_t stack, uint32_t low)
 {
 	return (uint64_t)stack << 32 | low;
@@ -27,7 +19,7 @@ static uint64_t with_stack(uint32_t stack, uint32_t low)
 
 STELE_EXPORT stele_name stele_name_intern(const char *text)
 {
-	return stele_enabled() ? annotate_string(text) : 0;
+	return stele_enabled() ? stele__dictionary_string(stele__arena, text) : 0;
 }
 
 STELE_EXPORT stele_task_id stele_task_begin(const char *name, stele_task_id parent)
@@ -37,8 +29,9 @@ STELE_EXPORT stele_task_id stele_task_begin(const char *name, stele_task_id pare
 	if (!annotate_wanted())
 		return 0;
 	task = stele__add_relaxed(&stele__arena->tasks, 1) + 1;
-	stele__emit(STELE_KIND_TASK_BEGIN, task, parent,
-		    with_stack(STELE_CAPTURE().stack, annotate_string(name)));
+	stele__emit(
+		STELE_KIND_TASK_BEGIN, task, parent,
+		with_stack(STELE_CAPTURE().stack, stele__dictionary_string(stele__arena, name)));
 	return task;
 }
 
@@ -52,21 +45,24 @@ STELE_EXPORT void stele_region_begin(const char *name, stele_task_id task)
 {
 	if (annotate_wanted())
 		stele__emit(STELE_KIND_REGION_BEGIN, task, 0,
-			    with_stack(STELE_CAPTURE().stack, annotate_string(name)));
+			    with_stack(STELE_CAPTURE().stack,
+				       stele__dictionary_string(stele__arena, name)));
 }
 
 STELE_EXPORT void stele_region_end(const char *name, stele_task_id task)
 {
 	if (annotate_wanted())
 		stele__emit(STELE_KIND_REGION_END, task, 0,
-			    with_stack(STELE_CAPTURE().stack, annotate_string(name)));
+			    with_stack(STELE_CAPTURE().stack,
+				       stele__dictionary_string(stele__arena, name)));
 }
 
 STELE_EXPORT void stele_log(stele_task_id task, const char *key, const char *message)
 {
 	if (annotate_wanted())
 		stele__emit(STELE_KIND_LOG, task,
-			    (uint64_t)annotate_string(message) << 32 | annotate_string(key),
+			    (uint64_t)stele__dictionary_string(stele__arena, message) << 32 |
+				    stele__dictionary_string(stele__arena, key),
 			    STELE_CAPTURE().stack);
 }
 

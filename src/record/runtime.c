@@ -13,14 +13,6 @@
 #include "arena/waits.def"
 #undef X
 
-static uint32_t runtime_string(const char *text)
-{
-	size_t bytes = strnlen(text, 1024);
-
-	return stele__dictionary_intern(stele__arena, STELE_ENTRY_STRING, 0, 0, (uint32_t)bytes,
-					text, bytes, NULL, 0);
-}
-
 STELE_EXPORT void stele_thread_begin(stele_goroutine_id g, const void *entry)
 {
 	if (!stele_enabled())
@@ -51,7 +43,8 @@ STELE_EXPORT void stele_thread_end(void)
 STELE_EXPORT void stele_thread_set_name(const char *name)
 {
 	if (stele_enabled())
-		stele__emit(STELE_KIND_THREAD_NAME, runtime_string(name), 0, 0);
+		stele__emit(STELE_KIND_THREAD_NAME, stele__dictionary_string(stele__arena, name), 0,
+			    0);
 }
 
 STELE_EXPORT void stele_thread_set_stack(const void *low, const void *high)

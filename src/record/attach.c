@@ -12,6 +12,7 @@
 
 #include "arena/arena.h"
 #include "base/error.h"
+#include "record/capture.h"
 #include "record/thread.h"
 #include "stele/runtime.h"
 #include "sys/sys.h"
@@ -130,6 +131,7 @@ STELE_EXPORT int stele_attach(const char *path)
 		return error;
 	}
 	stele__arena = a;
+	stele__capture_prepare(a->slot_max);
 	stele__clock_is_counter = a->clock != STELE_CLOCK_MONOTONIC;
 	if (stele__add_relaxed(&a->images, 1) > 0)
 		stele__add_relaxed(&a->module_epoch, 1);

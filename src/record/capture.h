@@ -11,6 +11,9 @@ struct stele_capture {
 	uintptr_t frame; /* stack pointer of the code that called into Stele */
 };
 
+/* Before the first capture: makes repeated ones cheap for threads in this many slots. */
+void stele__capture_prepare(uint32_t slots) STELE_HIDDEN;
+
 struct stele_capture stele__capture(struct stele_unwind_start start) STELE_HIDDEN;
 
 /* To be used in the public entry point itself: its caller is where the walk begins. */

@@ -83,7 +83,7 @@ void *stele__sys_map_shared(int fd, uint64_t bytes, int *ret_error)
 
 void *stele__sys_map_private(uint64_t bytes, int *ret_error)
 {
-	return sys_mmap(NULL, bytes, MAP_PRIVATE | MAP_ANONYMOUS, -1, ret_error);
+	return sys_mmap(NULL, bytes, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, ret_error);
 }
 
 int stele__sys_map_over(void *at, uint64_t bytes)
@@ -117,6 +117,11 @@ int stele__sys_populate(void *at, uint64_t bytes)
 		error = 0;
 	}
 	return error;
+}
+
+int stele__sys_small_pages(void *at, uint64_t bytes)
+{
+	return (int)call3(SYS_madvise, (long)at, (long)bytes, MADV_NOHUGEPAGE);
 }
 
 int stele__sys_wipe_on_fork(void *at, uint64_t bytes)

@@ -35,7 +35,8 @@ enum stele_ra_kind {
 	STELE_RA_LINK,	 /* still in the link register (AArch64 leaf functions) */
 };
 
-#define STELE_ROW_HIDDEN (1u << 7) /* code of a hidden module: not part of the result */
+#define STELE_ROW_CFA_KIND 7u
+#define STELE_ROW_HIDDEN   (1u << 7) /* code of a hidden module: not part of the result */
 
 typedef uint64_t stele_row_bits; /* 0: UNKNOWN */
 

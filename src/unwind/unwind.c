@@ -12,6 +12,7 @@
 #include "sys/sys.h"
 #include "unwind/module.h"
 #include "unwind/row.h"
+#include "unwind/trail.h"
 
 struct walk {
 	uintptr_t pc, sp, fp;
@@ -50,16 +51,6 @@ static bool stack_choose(struct walk *w)
 	w->low = low;
 	w->high = high;
 	return true;
-}
-
-/* A pointer signed for AArch64's pointer authentication has its signature in the top bits. */
-static uintptr_t pc_strip(uintptr_t pc)
-{
-#if defined(__aarch64__)
-	return pc & ((1ull << 48) - 1);
-#else
-	return pc;
-#endif
 }
 
 #if defined(__x86_64__)
@@ -151,7 +142,7 @@ static bool step_row(struct walk *w, const struct stele_row *row)
 	case STELE_FP_SAME:
 		break;
 	}
-	w->pc = pc_strip(pc);
+	w->pc = stele__pc_strip(pc);
 	w->sp = cfa;
 	w->fp = fp;
 	w->exact = false;
@@ -186,7 +177,7 @@ STELE_INLINE bool step_common(struct walk *w, stele_row_bits bits)
 	if (cfa <= w->sp || cfa > w->high || cfa % sizeof(cfa) || ra >= 0 || fp > 0 ||
 	    cfa - w->sp < (uintptr_t)-ra || cfa - w->sp < (uintptr_t)-fp)
 		return false;
-	w->pc = pc_strip(*(const uintptr_t *)(cfa + (uintptr_t)ra));
+	w->pc = stele__pc_strip(*(const uintptr_t *)(cfa + (uintptr_t)ra));
 	if (kinds & 8)
 		w->fp = *(const uintptr_t *)(cfa + (uintptr_t)fp);
 	w->sp = cfa;
@@ -195,47 +186,249 @@ STELE_INLINE bool step_common(struct walk *w, stele_row_bits bits)
 	return true;
 }
 
+/* The result being made, and the trail that is read and written on the way. */
+struct path {
+	struct stele_unwind_result r;
+	uint64_t *pcs;
+	uint32_t max;
+	struct stele_trail *trail; /* NULL: none, or not from here on */
+	uint32_t cursor;	   /* frames of the chain before it lie further in */
+	uint32_t noted;		   /* frames at the front of the trail */
+	uint32_t join;		   /* where the walk met the chain; END: it did not */
+	bool partial;		   /* the walk began further in than the notes */
+};
+
+/* False: there is no more room. */
+STELE_INLINE bool path_add(struct path *p, uintptr_t at, uintptr_t sp, bool hidden)
+{
+	if (hidden)
+		return true;
+	if (STELE_UNLIKELY(p->r.frames == p->max)) {
+		p->r.truncated = true;
+		return false;
+	}
+	if (p->r.frames == 0)
+		p->r.frame = sp;
+	p->pcs[p->r.frames++] = at;
+	return true;
+}
+
+/* The trail helps only on the thread's own stack, and only against rows of the same modules. */
+static void path_begin(struct path *p, const struct walk *w, uint32_t generation)
+{
+	struct stele_trail *trail = p->trail;
+
+	if (w->sp < w->own.low || w->sp >= w->own.high) {
+		p->trail = NULL;
+		return;
+	}
+	if (trail->high != w->own.high || trail->generation != generation || !trail->begin) {
+		stele__trail_cut(trail, STELE_TRAIL_END);
+		trail->high = w->own.high;
+		trail->generation = generation;
+	}
+	p->cursor = trail->begin;
+}
+
+/* The commonest walk of all is the last one over again. */
+STELE_INLINE bool path_is_same(const struct stele_trail *trail,
+			       const struct stele_unwind_start *start, uintptr_t high,
+			       uint32_t generation)
+{
+	const struct stele_trail_frame *f = &trail->frames[trail->begin];
+
+	return trail->value && f->sp == start->sp && f->at == start->pc - !start->own &&
+	       (f->fp == start->fp || !(f->flags & STELE_TRAIL_NEEDS_FP)) && trail->high == high &&
+	       trail->generation == generation;
+}
+
+/* Is the walk at a state of the chain, and is all that lies behind it as it was? */
+STELE_INLINE bool path_meets(struct path *p, const struct walk *w, uintptr_t at)
+{
+	const struct stele_trail_frame *frames = p->trail->frames, *f;
+
+	while (p->cursor < STELE_TRAIL_END && frames[p->cursor].sp < w->sp)
+		p->cursor++;
+	if (p->cursor == STELE_TRAIL_END)
+		return false;
+	f = &frames[p->cursor];
+	if (f->sp != w->sp || f->at != at ||
+	    ((f->flags & STELE_TRAIL_NEEDS_FP) && f->fp != w->fp) || w->link_valid)
+		return false;
+	if (STELE_LIKELY(stele__trail_holds(p->trail, p->cursor)))
+		return true;
+	p->cursor = p->trail->begin;
+	return false;
+}
+
+/* Takes over the chain's frames up to its outermost, where the walk goes on. */
+static bool path_follow(struct path *p, struct walk *w)
+{
+	const struct stele_trail_frame *f = &p->trail->frames[p->cursor];
+	const struct stele_trail_frame *last = &p->trail->frames[STELE_TRAIL_END - 1];
+
+	p->join = p->cursor;
+	p->cursor = STELE_TRAIL_END;
+	for (; f < last; f++)
+		if (!path_add(p, f->at, f->sp, f->flags & STELE_TRAIL_HIDDEN))
+			return false;
+	w->pc = last->at + 1;
+	w->sp = last->sp;
+	w->fp = last->fp;
+	w->exact = false;
+	return true;
+}
+
+/* Notes the frame that the walk is at; a chain that is in the way gives way. */
+STELE_INLINE void path_note(struct path *p, const struct walk *w, uintptr_t at, bool hidden)
+{
+	struct stele_trail *trail = p->trail;
+
+	if (STELE_UNLIKELY(p->noted == trail->begin)) {
+		if (p->noted == STELE_TRAIL_END) {
+			p->trail = NULL;
+			return;
+		}
+		stele__trail_cut(trail, STELE_TRAIL_END);
+		p->cursor = STELE_TRAIL_END;
+	}
+	trail->frames[p->noted++] = (struct stele_trail_frame){
+		.at = at, .sp = w->sp, .fp = w->fp, .flags = hidden ? STELE_TRAIL_HIDDEN : 0};
+}
+
+static bool distance_fits(uintptr_t from, uintptr_t to, int32_t *ret_distance)
+{
+	intptr_t distance = (intptr_t)(to - from);
+
+	*ret_distance = (int32_t)distance;
+	return *ret_distance == distance;
+}
+
+/* The words that the step from the noted frame to w read; false: it cannot be told by words. */
+static bool frame_note_step(struct stele_trail_frame *f, const struct walk *w,
+			    const struct stele_row *row)
+{
+	bool fits = row->ra_kind == STELE_RA_AT_CFA &&
+		    distance_fits(f->sp, w->sp + (uintptr_t)(intptr_t)row->ra, &f->pc_at);
+
+	if (row->cfa_kind != STELE_CFA_SP)
+		f->flags |= STELE_TRAIL_USES_FP;
+	if (row->cfa_kind == STELE_CFA_AT_FP) {
+		f->flags |= STELE_TRAIL_READS_CFA;
+		fits &= distance_fits(f->sp, f->fp + (uintptr_t)(intptr_t)row->cfa, &f->cfa_at);
+	}
+	switch (row->fp_kind) {
+	case STELE_FP_SAME:
+		f->flags |= STELE_TRAIL_PASSES_FP;
+		break;
+	case STELE_FP_AT_CFA:
+		f->flags |= STELE_TRAIL_READS_FP;
+		fits &= distance_fits(f->sp, w->sp + (uintptr_t)(intptr_t)row->fp, &f->fp_at);
+		break;
+	case STELE_FP_AT_FP:
+		f->flags |= STELE_TRAIL_READS_FP | STELE_TRAIL_USES_FP;
+		fits &= distance_fits(f->sp, f->fp + (uintptr_t)(intptr_t)row->fp, &f->fp_at);
+		break;
+	case STELE_FP_LOST:
+		break;
+	}
+	return fits;
+}
+
+/* What is noted so far cannot be read again; what lies further out can. */
+static void path_restart(struct path *p)
+{
+	p->noted = 0;
+	p->partial = true;
+}
+
+STELE_INLINE void path_note_step(struct path *p, const struct walk *w, stele_row_bits bits)
+{
+	struct stele_row row = stele__row_unpack(bits);
+
+	if (!p->trail)
+		return;
+	if (row.cfa_kind == STELE_CFA_SIGNAL ||
+	    !frame_note_step(&p->trail->frames[p->noted - 1], w, &row))
+		path_restart(p);
+}
+
+static bool step_further(struct walk *w, stele_row_bits bits)
+{
+	struct stele_row row = stele__row_unpack(bits);
+
+	return row.cfa_kind == STELE_CFA_SIGNAL ? step_signal(w) : step_row(w, &row);
+}
+
+/* The walk is over, at its outermost frame or (not ended) somewhere else. */
+static void path_end(struct path *p, bool ended)
+{
+	if (!p->trail || p->r.frames == 0)
+		return;
+	stele__trail_join(p->trail, p->noted, p->join, ended);
+	p->r.kept = ended && !p->partial;
+	if (p->r.kept)
+		p->trail->frame = p->r.frame;
+}
+
+static void walk(struct walk *w, struct path *p, bool unwanted, uint32_t generation)
+{
+	bool readable = stack_choose(w);
+	bool ended = false;
+
+	while (w->pc) {
+		uintptr_t at = w->exact ? w->pc : w->pc - 1;
+		bool noting = p->trail && p->join == STELE_TRAIL_END;
+		stele_row_bits bits;
+
+		if (noting && path_meets(p, w, at)) {
+			if (!path_follow(p, w))
+				break;
+			noting = false;
+			at = w->pc - 1;
+		}
+		bits = stele__row_find(at, generation);
+		unwanted |= (bits & STELE_ROW_HIDDEN) != 0;
+		if (!path_add(p, at, w->sp, unwanted))
+			break;
+		if (noting)
+			path_note(p, w, at, unwanted);
+		unwanted = false;
+		if (STELE_LIKELY(readable && (step_common(w, bits) || step_further(w, bits)))) {
+			if (noting)
+				path_note_step(p, w, bits);
+			continue;
+		}
+		ended = (bits & STELE_ROW_CFA_KIND) == STELE_CFA_END;
+		p->r.broken = !ended;
+		break;
+	}
+	path_end(p, ended);
+}
+
 struct stele_unwind_result stele__unwind(const struct stele_unwind_start *start,
 					 const struct stele_stack_bounds *bounds, uint64_t *pcs,
-					 uint32_t max)
+					 uint32_t max, struct stele_trail *trail)
 {
-	struct stele_unwind_result r = {.frame = start->sp};
 	struct walk w = {.pc = start->pc,
 			 .sp = start->sp,
 			 .fp = start->fp,
 			 .own = *bounds,
 			 .exact = start->own};
-	bool readable = stack_choose(&w);
-	bool unwanted = start->own;
+	struct path p = {.r = {.frame = start->sp},
+			 .pcs = pcs,
+			 .max = max,
+			 .trail = trail,
+			 .join = STELE_TRAIL_END};
 	uint32_t generation = stele__module_generation();
 
-	while (w.pc) {
-		uintptr_t at = w.exact ? w.pc : w.pc - 1;
-		stele_row_bits bits = stele__row_find(at, generation);
-		struct stele_row row;
-
-		if (!unwanted && !(bits & STELE_ROW_HIDDEN)) {
-			if (r.frames == max) {
-				r.truncated = true;
-				break;
-			}
-			if (r.frames == 0)
-				r.frame = w.sp;
-			pcs[r.frames++] = at;
-		}
-		unwanted = false;
-		if (STELE_LIKELY(readable && step_common(&w, bits)))
-			continue;
-		row = stele__row_unpack(bits);
-		if (row.cfa_kind == STELE_CFA_END)
-			break;
-		if (!readable ||
-		    !(row.cfa_kind == STELE_CFA_SIGNAL ? step_signal(&w) : step_row(&w, &row))) {
-			r.broken = true;
-			break;
-		}
-	}
-	if (r.frames == 0 && start->caller && max > 0)
-		pcs[r.frames++] = start->caller - 1;
-	return r;
+	if (trail && path_is_same(trail, start, bounds->high, generation) &&
+	    stele__trail_holds(trail, trail->begin))
+		return (struct stele_unwind_result){.same = true, .frame = trail->frame};
+	if (trail)
+		path_begin(&p, &w, generation);
+	walk(&w, &p, start->own, generation);
+	if (p.r.frames == 0 && start->caller && max > 0)
+		pcs[p.r.frames++] = start->caller - 1;
+	return p.r;
 }

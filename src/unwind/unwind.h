@@ -9,6 +9,8 @@
 
 #include "base/compiler.h"
 
+struct stele_trail;
+
 /* The thread's own stack: [low, high). Both 0: unknown, only the caller is recorded. */
 struct stele_stack_bounds {
 	uintptr_t low;
@@ -28,6 +30,8 @@ struct stele_unwind_result {
 	uint32_t frames;
 	bool truncated;	 /* more frames than fit */
 	bool broken;	 /* the walk ended at missing or impossible data */
+	bool kept;	 /* the trail holds this very walk: its value may be set */
+	bool same;	 /* as the walk that the trail's value is of: no pcs are given */
 	uintptr_t frame; /* stack pointer of the innermost frame recorded, at its call */
 };
 
@@ -56,13 +60,25 @@ STELE_INLINE struct stele_unwind_start stele__unwind_start(void)
 }
 #endif
 
+/* A pointer signed for AArch64's pointer authentication has its signature in the top bits. */
+STELE_INLINE uintptr_t stele__pc_strip(uintptr_t pc)
+{
+#if defined(__aarch64__)
+	return pc & ((1ull << 48) - 1);
+#else
+	return pc;
+#endif
+}
+
 /*
  * Fills pcs, innermost first, with addresses that lie inside the calling instruction (return
  * address - 1); the pc that a signal interrupted stands as it is. Frames of hidden modules are
  * left out.
+ *
+ * trail: the calling thread's, taken for this walk; NULL: none. With it, max is the same each time.
  */
 struct stele_unwind_result stele__unwind(const struct stele_unwind_start *start,
 					 const struct stele_stack_bounds *bounds, uint64_t *pcs,
-					 uint32_t max);
+					 uint32_t max, struct stele_trail *trail);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "support/tap.h"
 #include "unwind/module.h"
+#include "unwind/trail.h"
 #include "unwind/unwind.h"
 
 #define FRAMES_MAX 128
@@ -19,8 +20,17 @@ struct reference {
 	uint32_t frames;
 };
 
-static uint64_t compared, differing;
+static uint64_t compared, differing, repeated;
 static struct stele_stack_bounds bounds;
+
+/* The trail, and the stacks that its values stand for, as the recorder's dictionary holds them. */
+#define STACKS_MAX 4096
+static struct stele_trail trail;
+static struct kept {
+	uint64_t pcs[FRAMES_MAX];
+	uint32_t frames;
+} stacks[STACKS_MAX];
+static uint32_t stack_count;
 
 /* The modules of the process, as the recorder learns them. */
 static int add_module(struct dl_phdr_info *info, size_t size, void *arg)
@@ -76,6 +86,31 @@ static _Unwind_Reason_Code reference_frame(struct _Unwind_Context *context, void
 	return _URC_NO_REASON;
 }
 
+/* The walk along the trail must give what the walk without one does. */
+static void compare_trail(const struct stele_unwind_start *start, const uint64_t *want,
+			  uint32_t frames)
+{
+	struct stele_unwind_result got;
+	struct kept *kept;
+	uint64_t pcs[FRAMES_MAX], *found = pcs;
+
+	if (!stele__trail_enter(&trail, start->sp))
+		return;
+	got = stele__unwind(start, &bounds, pcs, FRAMES_MAX, &trail);
+	if (got.same) {
+		repeated++;
+		got.frames = stacks[trail.value - 1].frames;
+		found = stacks[trail.value - 1].pcs;
+	} else if (got.kept) {
+		kept = &stacks[stack_count++ % STACKS_MAX];
+		kept->frames = got.frames;
+		memcpy(kept->pcs, pcs, got.frames * sizeof(pcs[0]));
+		trail.value = (uint64_t)(kept - stacks) + 1;
+	}
+	differing += got.frames != frames || memcmp(found, want, frames * sizeof(pcs[0])) != 0;
+	stele__trail_leave(&trail);
+}
+
 /*
  * Both walks from here. libgcc's begins in this function, at another pc; from the caller on they
  * must be equal. Returns the number of frames.
@@ -85,7 +120,7 @@ static __attribute__((noinline)) uint32_t compare_here(void)
 	struct stele_unwind_start start = stele__unwind_start();
 	struct reference want = {.frames = 0};
 	uint64_t pcs[FRAMES_MAX];
-	struct stele_unwind_result got = stele__unwind(&start, &bounds, pcs, FRAMES_MAX);
+	struct stele_unwind_result got = stele__unwind(&start, &bounds, pcs, FRAMES_MAX, NULL);
 
 	_Unwind_Backtrace(reference_frame, &want);
 	if (want.frames - 1 != got.frames || got.broken)
@@ -94,6 +129,7 @@ static __attribute__((noinline)) uint32_t compare_here(void)
 		compared++;
 		differing += pcs[i] != want.pcs[i + 1];
 	}
+	compare_trail(&start, pcs, got.frames);
 	return got.frames;
 }
 
@@ -232,9 +268,162 @@ static void walk_is_right_at_any_instruction(void)
 	CHECK(compared > 10000);
 	/* libgcc itself goes astray in a few instructions of libc's hand-written code. */
 	CHECK(differing * 1000 <= compared);
-	printf("# %lu frames compared, %lu differ\n", (unsigned long)compared,
-	       (unsigned long)differing);
+	printf("# %lu frames compared, %lu differ; %lu walks like the one before\n",
+	       (unsigned long)compared, (unsigned long)differing, (unsigned long)repeated);
 	compared = differing = 0;
+}
+
+static __attribute__((noinline)) void compare_often(uint32_t times)
+{
+	for (uint32_t i = 0; i < times; i++) {
+		compare_here();
+		__asm__ volatile("" : "+r"(i)::"memory");
+	}
+}
+
+/* The same inner frames, called from two places of a caller in turn. */
+static __attribute__((noinline)) void call_from_two_places(uint32_t times)
+{
+	for (uint32_t i = 0; i < times; i++) {
+		compare_often(2);
+		__asm__ volatile("" ::: "memory");
+		compare_often(3);
+		__asm__ volatile("" ::: "memory");
+	}
+}
+
+/* Only a caller further out differs: the states in between are those of the last walk. */
+static __attribute__((noinline)) uint32_t descend_from(uint32_t depth, uint32_t place)
+{
+	uint32_t n;
+
+	if (depth == 0)
+		return recurse(3, 5);
+	if (place & 1)
+		n = descend_from(depth - 1, place >> 1) + 1;
+	else
+		n = descend_from(depth - 1, place >> 1) * 2;
+	__asm__ volatile("" : "+r"(n));
+	return n;
+}
+
+/*
+ * Frames of changing sizes whose sum stays the same: the stack pointer and all return addresses of
+ * the inner ones are as before, and only the frame pointer tells where the outer ones are.
+ */
+static __attribute__((noinline)) uint32_t shifted(const uint32_t *sizes, uint32_t levels)
+{
+	char *space = __builtin_alloca(sizes[0]); /* not written: old return addresses stay */
+	uint32_t n;
+
+	__asm__ volatile("" ::"r"(space) : "memory");
+	n = levels > 1 ? shifted(sizes + 1, levels - 1) : compare_here();
+	return n + (uint32_t)(uintptr_t)space * 0;
+}
+
+static void trail_sees_frame_pointers_move(void)
+{
+	static const uint32_t sizes[][4] = {
+		{64, 128, 32, 32}, {128, 64, 32, 32}, {128, 32, 32, 64}};
+
+	for (uint32_t i = 0; i < 30; i++) {
+		shifted(sizes[i % 3], 4);
+		shifted(sizes[i % 3], 3);
+		shifted(sizes[i % 3], 2);
+	}
+	check_agreement();
+}
+
+static volatile bool kept_from_handler;
+
+static void on_keep(int number)
+{
+	struct stele_unwind_start start = stele__unwind_start();
+	uint64_t pcs[FRAMES_MAX];
+
+	(void)number;
+	kept_from_handler = stele__unwind(&start, &bounds, pcs, FRAMES_MAX, &trail).kept;
+}
+
+/* What lies inside a signal's frame cannot be read again: the trail begins further out. */
+static void trail_does_not_keep_walks_through_signals(void)
+{
+	NEED_KNOWN_RESTORER();
+	memset(&trail, 0, sizeof(trail));
+	kept_from_handler = true;
+	signal(SIGUSR1, on_keep);
+	raise(SIGUSR1);
+	CHECK(!kept_from_handler);
+	CHECK(trail.begin < STELE_TRAIL_END);
+}
+
+static void trail_gives_what_the_walk_gives(void)
+{
+	uint64_t before = repeated;
+
+	call_from_two_places(50);
+	for (uint32_t i = 0; i < 64; i++) {
+		descend_from(6, i);
+		variable(i % 5);
+		realigned(i % 3);
+		recurse(i % 11, i);
+	}
+	CHECK(repeated - before >= 100);
+	check_agreement();
+}
+
+/* Deeper than the trail is long, and then less so. */
+static void trail_is_shorter_than_the_stack(void)
+{
+	recurse(STELE_TRAIL_END + 20, 1);
+	compared = differing = 0; /* the reference has room for 128 frames only */
+	recurse(10, 1);
+	recurse(10, 1);
+	check_agreement();
+}
+
+/* A register that holds anything is no part of a state unless a frame further out needs it. */
+static void trail_ignores_the_frame_pointer_where_it_is_none(void)
+{
+	struct stele_unwind_start start = stele__unwind_start();
+	struct stele_unwind_result r;
+	uint64_t pcs[FRAMES_MAX];
+
+	memset(&trail, 0, sizeof(trail));
+	r = stele__unwind(&start, &bounds, pcs, FRAMES_MAX, &trail);
+	CHECK(r.kept);
+	trail.value = 7;
+	if (trail.frames[trail.begin].flags & STELE_TRAIL_NEEDS_FP)
+		SKIP("the callers of this test use their frame pointers");
+	start.fp = 12345;
+	CHECK(stele__unwind(&start, &bounds, pcs, FRAMES_MAX, &trail).same);
+}
+
+static void trail_is_void_when_a_module_goes(void)
+{
+	struct stele_unwind_start start = stele__unwind_start();
+	uint64_t pcs[FRAMES_MAX];
+
+	memset(&trail, 0, sizeof(trail));
+	CHECK(stele__unwind(&start, &bounds, pcs, FRAMES_MAX, &trail).kept);
+	trail.value = 7;
+	CHECK(stele__unwind(&start, &bounds, pcs, FRAMES_MAX, &trail).same);
+	stele__module_remove(1, 2);
+	CHECK(!stele__unwind(&start, &bounds, pcs, FRAMES_MAX, &trail).same);
+}
+
+static void trail_of_an_interrupted_walk_is_kept_from_its_handlers(void)
+{
+	struct stele_unwind_start start = stele__unwind_start();
+
+	memset(&trail, 0, sizeof(trail));
+	CHECK(stele__trail_enter(&trail, start.sp));
+	CHECK(!stele__trail_enter(&trail, start.sp - 4096));
+	/* From further out: whoever had it was left by a jump. */
+	CHECK(stele__trail_enter(&trail, start.sp + 64));
+	stele__trail_leave(&trail);
+	CHECK(stele__trail_enter(&trail, start.sp - 4096));
+	stele__trail_leave(&trail);
 }
 
 static void walk_leaves_the_alternate_stack(void)
@@ -277,7 +466,7 @@ walk_with(const struct stele_stack_bounds *within, uint64_t *pcs, uint32_t max)
 {
 	struct stele_unwind_start start = stele__unwind_start();
 
-	return stele__unwind(&start, within, pcs, max);
+	return stele__unwind(&start, within, pcs, max, NULL);
 }
 
 static void walk_of_an_unknown_stack_has_one_frame(void)
@@ -315,7 +504,7 @@ static void walk_survives_any_registers(void)
 		start.sp = bounds.high - (seed >> 20) % 20000;
 		start.fp = seed & 1 ? bounds.high - (seed >> 30) % 20000 : (uintptr_t)seed;
 		start.own = seed & 2;
-		stele__unwind(&start, &bounds, pcs, 32);
+		stele__unwind(&start, &bounds, pcs, 32, NULL);
 	}
 	CHECK(true);
 }
@@ -329,6 +518,13 @@ int main(int argc, char **argv)
 		TEST(walk_passes_libc),
 		TEST(walk_passes_a_signal_frame),
 		TEST(walk_is_right_at_any_instruction),
+		TEST(trail_gives_what_the_walk_gives),
+		TEST(trail_sees_frame_pointers_move),
+		TEST(trail_does_not_keep_walks_through_signals),
+		TEST(trail_is_shorter_than_the_stack),
+		TEST(trail_ignores_the_frame_pointer_where_it_is_none),
+		TEST(trail_is_void_when_a_module_goes),
+		TEST(trail_of_an_interrupted_walk_is_kept_from_its_handlers),
 		TEST(walk_leaves_the_alternate_stack),
 		TEST(walk_ends_where_a_thread_begins),
 		TEST(walk_of_an_unknown_stack_has_one_frame),

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* How many records a second the drain encodes, from full rings to a sink that forgets. */
+/*
+ * How long the drain takes for a record, from full rings to a sink that forgets.
+ *
+ *	bench_drain [object|log|wait|syscall]
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -130,11 +134,20 @@ static void bench_kind(const char *name, void (*fill)(struct bench *, unsigned))
 	stele__arena_unmap(b.arena);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	bench_kind("object", put_objects);
-	bench_kind("log", put_logs);
-	bench_kind("wait", put_waits);
-	bench_kind("syscall", put_calls);
+	static const struct {
+		const char *name;
+		void (*fill)(struct bench *, unsigned);
+	} kinds[] = {
+		{"object", put_objects},
+		{"log", put_logs},
+		{"wait", put_waits},
+		{"syscall", put_calls},
+	};
+
+	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (argc < 2 || strcmp(argv[1], kinds[i].name) == 0)
+			bench_kind(kinds[i].name, kinds[i].fill);
 	return 0;
 }

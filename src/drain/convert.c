@@ -253,16 +253,14 @@ static void convert_proc_stop(const struct convert_job *j)
 		j->d->stats.unexplained++;
 }
 
-bool stele__convert(struct stele_drain *d, struct stele_drain_thread *t,
-		    const struct stele_record *r, uint64_t ticks, uint64_t token, bool force)
+/* Records of scheduling; false: another thread's must come first. */
+static bool convert_state(struct stele_drain *d, struct stele_drain_thread *t,
+			  const struct stele_record *r, uint64_t time, uint64_t token, bool force)
 {
-	unsigned kind = stele__record_kind(r->header);
-	struct convert_job job = {d, t, r, stele__timeline_wire(&d->timeline, ticks), token, force};
+	struct convert_job job = {d, t, r, time, token, force};
 	bool taken = true;
 
-	if (job.time < d->floor)
-		job.time = d->floor;
-	switch (kind) {
+	switch (stele__record_kind(r->header)) {
 	case STELE_KIND_THREAD_BEGIN:
 		taken = convert_thread_begin(&job);
 		break;
@@ -304,12 +302,26 @@ bool stele__convert(struct stele_drain *d, struct stele_drain_thread *t,
 		convert_proc_stop(&job);
 		break;
 	default:
-		stele__payload_convert(d, t, r, job.time);
+		stele__payload_convert(d, t, r, time);
 		break;
 	}
-	if (taken)
-		d->stats.events_by_kind[kind < STELE__KIND_COUNT ? kind : 0]++;
 	return taken;
+}
+
+bool stele__convert(struct stele_drain *d, struct stele_drain_thread *t,
+		    const struct stele_record *r, uint64_t ticks, uint64_t token, bool force)
+{
+	uint64_t time = stele__timeline_wire(&d->timeline, ticks);
+	unsigned kind = stele__record_kind(r->header);
+
+	if (time < d->floor)
+		time = d->floor;
+	if (kind >= STELE_KIND_TASK_BEGIN)
+		stele__payload_convert(d, t, r, time);
+	else if (STELE_UNLIKELY(!convert_state(d, t, r, time, token, force)))
+		return false;
+	d->stats.events_by_kind[kind < STELE__KIND_COUNT ? kind : 0]++;
+	return true;
 }
 
 /* May this record be used at another place of its stream than its own? */

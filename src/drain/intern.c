@@ -256,7 +256,8 @@ uint32_t stele__intern_wait(struct stele_drain *d, unsigned wait)
 	return stele__intern_text(d, *text);
 }
 
-uint32_t stele__intern_type(struct stele_drain *d, uint64_t size, uint32_t stack)
+/* The site in this generation's table; NULL: no memory. */
+static struct stele_drain_type *intern_site(struct stele_drain *d, uint64_t size, uint32_t stack)
 {
 	struct stele_drain_tables *tables = &d->tables;
 	struct stele_drain_type *type = stele__lookup_get(&tables->sites, size, stack);
@@ -265,19 +266,36 @@ uint32_t stele__intern_type(struct stele_drain *d, uint64_t size, uint32_t stack
 		type = calloc(1, sizeof(*type));
 		if (!type || stele__lookup_put(&tables->sites, size, stack, type)) {
 			free(type);
-			return 0;
+			return NULL;
 		}
 		*type = (struct stele_drain_type){
 			.size = size, .stack = stack, .address = ++tables->type_next};
 	}
 	if (type->generation == d->generation)
-		return type->wire;
+		return type;
 	if (!stele__vector_grow(d, &tables->types, tables->type_count, &tables->type_max,
 				sizeof(struct stele_drain_type *)))
-		return 0;
+		return NULL;
 	tables->types[tables->type_count++] = type;
 	stele__intern_stack(d, stack);
 	type->generation = d->generation;
 	type->wire = tables->type_count;
+	return type;
+}
+
+/* Sites that were used a moment ago are found without a search; types live as long as the drain. */
+uint32_t stele__intern_type(struct stele_drain *d, uint64_t size, uint32_t stack)
+{
+	struct stele_drain_type **recent =
+		&d->tables.sites_recent[(size ^ stack * 0x9e3779b1u) % STELE_SITES_RECENT];
+	struct stele_drain_type *type = *recent;
+
+	if (STELE_LIKELY(type && type->size == size && type->stack == stack &&
+			 type->generation == d->generation))
+		return type->wire;
+	type = intern_site(d, size, stack);
+	if (!type)
+		return 0;
+	*recent = type;
 	return type->wire;
 }

@@ -173,6 +173,7 @@ struct stele_drain_type {
 	uint32_t stack;	  /* dictionary id */
 	uint32_t generation, wire;
 };
+#define STELE_SITES_RECENT 512
 struct stele_mark {
 	uint32_t generation;
 	uint32_t wire; /* bit 31: in the stack table */
@@ -212,6 +213,7 @@ struct stele_drain_tables {
 	struct stele_lookup pcs;     /* pc -> the symbol that has it as its address */
 	struct stele_lookup entries; /* (entry pc, epoch) -> struct stele_entry_mark */
 	struct stele_lookup sites;   /* (size, stack) -> struct stele_drain_type */
+	struct stele_drain_type *sites_recent[STELE_SITES_RECENT];
 	struct stele_drain_module **modules;
 	uint32_t module_count, module_max;
 	uint64_t pc_next; /* for frames that share a pc with another */

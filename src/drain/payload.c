@@ -166,9 +166,9 @@ static uint64_t payload_order(uint64_t bytes)
 	return bytes ? 65 - (uint64_t)__builtin_clzll(bytes) - ((bytes & (bytes - 1)) == 0) : 0;
 }
 
-static void payload_memory(struct stele_drain *d, struct stele_drain_thread *t, uint8_t type,
-			   uint64_t time, uint64_t id, unsigned args, uint64_t second,
-			   uint64_t third)
+STELE_INLINE void payload_memory(struct stele_drain *d, struct stele_drain_thread *t, uint8_t type,
+				 uint64_t time, uint64_t id, unsigned args, uint64_t second,
+				 uint64_t third)
 {
 	uint8_t *p = payload_arg(stele__lane_begin(d, &t->lane, type, time), id);
 
@@ -213,15 +213,17 @@ static void payload_span(struct stele_drain *d, struct stele_drain_thread *t, un
 		       (uint32_t)r->c);
 }
 
-static void payload_object(struct stele_drain *d, struct stele_drain_thread *t, unsigned kind,
-			   const struct stele_record *r, uint64_t time)
+STELE_INLINE void payload_object(struct stele_drain *d, struct stele_drain_thread *t, unsigned kind,
+				 const struct stele_record *r, uint64_t time)
 {
 	uint8_t type = (uint8_t)(STELE_EV_HEAP_OBJECT + (kind - STELE_KIND_OBJECT));
-	bool is_free = kind == STELE_KIND_OBJECT_FREE;
 
-	d->stats.object_bytes += is_free ? 0 : r->b;
-	payload_memory(d, t, type, time, r->a, is_free ? 1 : 2,
-		       is_free ? 0 : stele__intern_type(d, r->b, (uint32_t)r->c), 0);
+	if (kind == STELE_KIND_OBJECT_FREE) {
+		payload_memory(d, t, type, time, r->a, 1, 0, 0);
+		return;
+	}
+	d->stats.object_bytes += r->b;
+	payload_memory(d, t, type, time, r->a, 2, stele__intern_type(d, r->b, (uint32_t)r->c), 0);
 }
 
 static void payload_stack(struct stele_drain *d, struct stele_drain_thread *t, unsigned kind,
@@ -239,15 +241,16 @@ void stele__payload_convert(struct stele_drain *d, struct stele_drain_thread *t,
 {
 	unsigned kind = stele__record_kind(r->header);
 
+	if (STELE_LIKELY(kind >= STELE_KIND_OBJECT && kind <= STELE_KIND_OBJECT_FREE)) {
+		payload_object(d, t, kind, r, time);
+		return;
+	}
 	switch (kind) {
 	case STELE_KIND_TASK_BEGIN ... STELE_KIND_COUNTER:
 		payload_user(d, t, kind, r, time);
 		break;
 	case STELE_KIND_SPAN ... STELE_KIND_SPAN_FREE:
 		payload_span(d, t, kind, r, time);
-		break;
-	case STELE_KIND_OBJECT ... STELE_KIND_OBJECT_FREE:
-		payload_object(d, t, kind, r, time);
 		break;
 	case STELE_KIND_STACK ... STELE_KIND_STACK_FREE:
 		payload_stack(d, t, kind, r, time);

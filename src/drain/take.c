@@ -25,7 +25,7 @@ static bool ring_is_written(const struct stele_drain_ring *ring, uint64_t positi
 	return (header & 1) == stele__record_lap(position, ring->shift);
 }
 
-static struct stele_record ring_copy(const struct stele_drain_ring *ring, uint64_t position)
+STELE_INLINE struct stele_record ring_copy(const struct stele_drain_ring *ring, uint64_t position)
 {
 	const struct stele_record *r = &ring->records[position & ring->mask];
 
@@ -38,7 +38,7 @@ static struct stele_record ring_copy(const struct stele_drain_ring *ring, uint64
 }
 
 /* The full time of a record, which holds its lower 56 bits: the one nearest to now. */
-static uint64_t take_unwrap(const struct stele_drain *d, uint64_t header)
+STELE_INLINE uint64_t take_unwrap(const struct stele_drain *d, uint64_t header)
 {
 	unsigned spare = 64 - STELE_TIME_BITS;
 	int64_t ahead = (int64_t)((stele__record_time(header) - d->pair.ticks) << spare) >> spare;
@@ -126,39 +126,58 @@ static void stall_note(const struct stele_drain *d, struct stele_drain_thread *t
 	t->stalled_time = ticks;
 }
 
-/* One ring up to `end`. Stops early at a hole, at a stall, or behind `limit`. */
-static uint64_t ring_take(struct stele_drain *d, struct stele_drain_thread *t, uint64_t end,
-			  uint64_t limit)
+/* Records are written by another core: two lie in a line, and a few lines are on their way. */
+#define PREFETCH_RECORDS 16
+
+/* Up to `end`, on one lap. False: at a hole, at a stall, or behind `limit`. */
+static bool ring_take_lap(struct stele_drain *d, struct stele_drain_thread *t, uint64_t end,
+			  uint64_t limit, uint64_t *taken)
 {
 	struct stele_drain_ring *ring = t->current;
-	uint64_t publish_at = ring->next + (ring->mask >> 2) + 1;
-	uint64_t taken = 0;
+	const struct stele_record *records = ring->records;
+	const uint64_t mask = ring->mask, lap = stele__record_lap(ring->next, ring->shift);
 
 	for (; ring->next < end; ring->next++) {
 		struct stele_record r;
 		uint64_t ticks;
 
-		if (ring->next >= publish_at) {
-			ring_publish(t, ring);
-			publish_at = ring->next + (ring->mask >> 2) + 1;
-		}
-		if (STELE_UNLIKELY(!ring_is_written(ring, ring->next))) {
+		__builtin_prefetch(&records[(ring->next + PREFETCH_RECORDS) & mask]);
+		r.header = stele__load_acquire(&records[ring->next & mask].header);
+		if (STELE_UNLIKELY((r.header & 1) != lap)) {
 			if (!hole_pass(d, t))
-				break;
+				return false;
 			continue;
 		}
-		r = ring_copy(ring, ring->next);
 		if (stele__record_kind(r.header) == STELE_KIND_CONT)
 			continue; /* of the record before, or of a hole */
+		r = ring_copy(ring, ring->next);
 		ticks = take_unwrap(d, r.header);
 		if (STELE_UNLIKELY(ticks > limit))
-			break;
+			return false;
 		if (STELE_UNLIKELY(!stele__convert(
 			    d, t, &r, ticks, stele__token(ring->sequence, ring->next), false))) {
 			stall_note(d, t, ticks);
-			break;
+			return false;
 		}
-		taken++;
+		++*taken;
+	}
+	return true;
+}
+
+/* One ring up to `end`, published at each quarter. */
+static uint64_t ring_take(struct stele_drain *d, struct stele_drain_thread *t, uint64_t end,
+			  uint64_t limit)
+{
+	struct stele_drain_ring *ring = t->current;
+	uint64_t quarter = (ring->mask + 1) / 4;
+	uint64_t taken = 0;
+
+	while (ring->next < end) {
+		uint64_t stop = (ring->next / quarter + 1) * quarter;
+
+		if (!ring_take_lap(d, t, stop < end ? stop : end, limit, &taken))
+			break;
+		ring_publish(t, ring);
 	}
 	return taken;
 }

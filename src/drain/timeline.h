@@ -38,10 +38,12 @@ void stele__timeline_measure(struct stele_timeline *l, const struct stele_clock_
 STELE_INLINE uint64_t stele__timeline_ns(const struct stele_timeline *l, uint64_t ticks)
 {
 	const struct stele_timeline_piece *p = ticks >= l->now.ticks ? &l->now : &l->before;
-	__int128 delta = (int64_t)(ticks - p->ticks);
-	__int128 ns = (__int128)p->ns + ((delta * (__int128)p->rate) >> 32);
+	uint64_t delta = ticks - p->ticks, before = p->ticks - ticks, ns;
 
-	return ns < 0 ? 0 : (uint64_t)ns;
+	if (STELE_LIKELY((int64_t)delta >= 0))
+		return p->ns + (uint64_t)(((unsigned __int128)delta * p->rate) >> 32);
+	ns = (uint64_t)(((unsigned __int128)before * p->rate + UINT32_MAX) >> 32);
+	return ns < p->ns ? p->ns - ns : 0;
 }
 
 STELE_INLINE uint64_t stele__timeline_wire(const struct stele_timeline *l, uint64_t ticks)

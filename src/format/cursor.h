@@ -9,6 +9,8 @@
 #ifndef STELE_FORMAT_CURSOR_H
 #define STELE_FORMAT_CURSOR_H
 
+#include <string.h>
+
 #include "base/compiler.h"
 #include "base/error.h"
 #include "format/spec.h"
@@ -72,21 +74,43 @@ STELE_INLINE const uint8_t *stele__cursor_bytes(struct stele_cursor *c, uint64_t
 	return p;
 }
 
-/* Writes v as LEB128 to out (room for STELE_VARINT_BYTES_MAX); returns the byte behind. */
-STELE_INLINE uint8_t *stele__varint_put(uint8_t *out, uint64_t v)
-{
-	while (v >= 0x80) {
-		*out++ = (uint8_t)(v | 0x80);
-		v >>= 7;
-	}
-	*out++ = (uint8_t)v;
-	return out;
-}
-
 /* How many bytes stele__varint_put writes. */
 STELE_INLINE unsigned stele__varint_width(uint64_t v)
 {
 	return (unsigned)(63 - __builtin_clzll(v | 1)) / 7 + 1;
+}
+
+/* The lower 56 bits of v, seven to a byte. */
+STELE_INLINE uint64_t stele__varint_spread(uint64_t v)
+{
+	v = (v & 0x00fffffff0000000) << 4 | (v & 0x000000000fffffff);
+	v = (v & 0x0fffc0000fffc000) << 2 | (v & 0x00003fff00003fff);
+	return (v & 0x3f803f803f803f80) << 1 | (v & 0x007f007f007f007f);
+}
+
+/*
+ * Writes v as LEB128 to out, which has room for STELE_VARINT_BYTES_MAX whatever v is; returns the
+ * byte behind. Addresses have seven bytes: those are not written one by one.
+ */
+STELE_INLINE uint8_t *stele__varint_put(uint8_t *out, uint64_t v)
+{
+	unsigned bytes;
+	uint64_t word;
+
+	if (v < 0x80) {
+		*out = (uint8_t)v;
+		return out + 1;
+	}
+	if (STELE_UNLIKELY(v >> 56)) {
+		for (; v >= 0x80; v >>= 7)
+			*out++ = (uint8_t)(v | 0x80);
+		*out++ = (uint8_t)v;
+		return out;
+	}
+	bytes = stele__varint_width(v);
+	word = stele__varint_spread(v) | (0x0080808080808080 & ((1ull << (8 * bytes - 8)) - 1));
+	memcpy(out, &word, sizeof(word)); /* little-endian, as all machines that Stele runs on */
+	return out + bytes;
 }
 
 #endif

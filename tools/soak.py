@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Record two threads that do nothing but allocate, for as long as wanted, with a small buffer.
+
+usage: soak.py BUILD SECONDS [BUFFER]
+
+The trace goes through a pipe into 'stele check', so that all of it is validated and none kept. The
+memory of recorder, program and reader is sampled; it must not grow, and what is lost must be
+counted: exit status 1 if not. BUFFER is 4M unless given.
+"""
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+GROWTH_MAX_KIB = 4096  # between the second quarter of the time and the last
+
+
+def resident_kib(pid):
+    try:
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return None
+    found = re.search(r"^VmRSS:\s+(\d+)", status, re.M)
+    return int(found.group(1)) if found else None
+
+
+def child_of(pid):
+    try:
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return None
+    return int(children[0]) if children else None
+
+
+def growth(samples):
+    """Difference of the medians of the last and of the second quarter."""
+    quarter = len(samples) // 4
+    if not quarter:
+        return 0
+    return (statistics.median(samples[-quarter:]) -
+            statistics.median(samples[quarter:2 * quarter]))
+
+
+def watch(recorder, reader, seconds):
+    samples = {"recorder": [], "program": [], "reader": []}
+    pause = min(10, max(0.2, seconds / 40))
+    program = None
+    while recorder.poll() is None:
+        time.sleep(pause)
+        program = program or child_of(recorder.pid)
+        now = {"recorder": recorder.pid, "program": program, "reader": reader.pid}
+        values = {name: resident_kib(pid) for name, pid in now.items()}
+        if all(values.values()):
+            for name, value in values.items():
+                samples[name].append(value)
+    return samples
+
+
+def main(build, seconds, buffer="4M"):
+    build = pathlib.Path(build).resolve()
+    with tempfile.TemporaryDirectory(prefix="stele-soak-") as folder:
+        pipe = pathlib.Path(folder, "trace")
+        os.mkfifo(pipe)
+        # Both ends: so that neither program finds the pipe without its other one.
+        with open(os.open(pipe, os.O_RDWR), "rb", buffering=0):
+            with open(pipe, "rb", buffering=0) as end:
+                reader = subprocess.Popen([build / "stele", "check", "-"], stdin=end, text=True,
+                                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            recorder = subprocess.Popen(
+                [build / "stele", "record", "--heap", f"--buffer-size={buffer}", "-o", pipe, "--",
+                 build / "tests" / "stress" / "churn", str(seconds)],
+                text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            samples = watch(recorder, reader, int(seconds))
+            out, told = recorder.communicate()
+        verdict = reader.communicate()[0]
+    print(out.strip())
+    print("\n".join(line for line in told.splitlines() if not re.match(r"next| {5}", line)))
+    print(verdict.strip())
+    ok = recorder.returncode == 0 and reader.returncode == 0 and verdict.startswith("ok ")
+    for name, values in samples.items():
+        if not values:
+            continue
+        grown = growth(values)
+        ok = ok and grown <= GROWTH_MAX_KIB
+        print(f"{name:9} {min(values):8} to {max(values):8} KiB resident in {len(values)} samples, "
+              f"{grown:+.0f} KiB from the second quarter of the time to the last")
+    print("flat, valid, every loss counted" if ok else "FAILED")
+    return 0 if ok else 1
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    sys.exit(main(*sys.argv[1:]))

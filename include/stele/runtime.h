@@ -62,6 +62,17 @@ int stele_attach(const char *path);
  * stacks. Call before stele_attach; at most four. Signals: not safe. */
 void stele_hide_module(const void *code);
 
+/**
+ * For who sees each dlopen, and attaches before the first: no module that is loaded at stele_attach
+ * will ever be unloaded, which saves system calls where code is met for the first time.
+ *
+ * @param find_object  the dynamic linker's _dl_find_object (glibc 2.35), which tells in signal
+ *                     handlers, too, what code there is; NULL: it has none.
+ *
+ * Call before stele_attach. Signals: not safe.
+ */
+void stele_modules_watched(int (*find_object)(void *pc, void *ret_object));
+
 /** The calling thread is new and runs goroutine g, or 0 if nobody announced it. Threads that never
  * call this are introduced by their first event. */
 void stele_thread_begin(stele_goroutine_id g, const void *entry);
@@ -126,6 +137,11 @@ void stele_stack_free(const void *low, size_t bytes);
 
 /** Modules were loaded or unloaded. Signals: not safe (it asks the dynamic linker). */
 void stele_modules_changed(bool unloaded);
+
+/** Around a call of dlclose and the stele_modules_changed that follows it: meanwhile nothing that
+ * is known of code is relied on. Nests. Signals: not safe. */
+void stele_unloading_begin(void);
+void stele_unloading_end(void);
 
 /**
  * Around fork(): prepare before it, then exactly one of the others. Blocks signals between the two.

@@ -41,6 +41,8 @@ static void init_attach(const char *path)
 	int error;
 
 	stele_hide_module((const void *)&stele__preload_start);
+	/* loader.c: no dlopen came before us. */
+	stele_modules_watched(stele__resolve_find_object());
 	error = stele_attach(path);
 	if (error <= STELE_E_TRUNCATED)
 		init_complain(stele_strerror(error));

@@ -95,10 +95,16 @@ void *stele__loader_dlsym(void)
 
 STELE_EXPORT int dlclose(void *handle)
 {
-	int result = STELE_REAL(dlclose)(handle);
+	bool recording = stele__recording();
+	int result;
 
-	if (result == 0 && stele__recording())
+	if (recording)
+		stele_unloading_begin();
+	result = STELE_REAL(dlclose)(handle);
+	if (recording) {
 		stele__loader_catch_up_slow();
+		stele_unloading_end();
+	}
 	return result;
 }
 

@@ -175,3 +175,8 @@ void stele__resolve_all(void)
 			stele__real(i);
 	dlerror(); /* our misses are not the program's */
 }
+
+stele__find_object_fn *stele__resolve_find_object(void)
+{
+	return (stele__find_object_fn *)dlvsym(RTLD_DEFAULT, "_dl_find_object", "GLIBC_2.35");
+}

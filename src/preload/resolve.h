@@ -51,4 +51,8 @@ STELE_INLINE void *stele__real(enum stele_real which)
 /* The real function of this name, with its type. */
 #define STELE_REAL(name) ((__typeof__(&name))stele__real(STELE_REAL_##name))
 
+/* The dynamic linker's _dl_find_object (glibc 2.35); NULL: it has none. */
+typedef int stele__find_object_fn(void *pc, void *ret_object);
+stele__find_object_fn *stele__resolve_find_object(void);
+
 #endif

@@ -33,6 +33,24 @@ static uint32_t passes;
 static uintptr_t hidden_pcs[HIDDEN_MAX];
 static uint32_t hidden_count;
 
+static bool first_ones_stay;
+
+STELE_EXPORT void stele_modules_watched(int (*find_object)(void *pc, void *ret_object))
+{
+	first_ones_stay = true;
+	stele__module_ask(find_object);
+}
+
+STELE_EXPORT void stele_unloading_begin(void)
+{
+	stele__module_unloading_begin();
+}
+
+STELE_EXPORT void stele_unloading_end(void)
+{
+	stele__module_unloading_end();
+}
+
 STELE_EXPORT void stele_hide_module(const void *code)
 {
 	uint32_t place = stele__load_relaxed(&hidden_count);
@@ -114,9 +132,10 @@ static void image_find_unwind_data(const struct dl_phdr_info *info, struct stele
 		range->eh_frame_hdr = 0;
 }
 
-static void image_add_ranges(const struct dl_phdr_info *info, bool hidden)
+static void image_add_ranges(const struct dl_phdr_info *info, bool hidden, bool stays)
 {
-	struct stele_code_range range = {.code = hidden ? STELE_CODE_OWN : STELE_CODE_PROGRAM};
+	struct stele_code_range range = {.code = hidden ? STELE_CODE_OWN : STELE_CODE_PROGRAM,
+					 .stays = stays};
 
 	image_find_unwind_data(info, &range);
 	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
@@ -176,7 +195,8 @@ static void image_load(const struct dl_phdr_info *info, struct stele_module *mod
 					       stele__load_relaxed(&stele__arena->module_epoch),
 					       (uint32_t)(sizeof(*module) + path_bytes), module,
 					       sizeof(*module), path, path_bytes);
-	image_add_ranges(info, range_is_hidden(module->start, module->end));
+	image_add_ranges(info, range_is_hidden(module->start, module->end),
+			 first_ones_stay && pass == 1);
 	stele__emit(STELE_KIND_MODULE_LOAD, cell->entry, 0, 0);
 }
 

@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #ifndef MADV_POPULATE_WRITE
@@ -127,6 +128,17 @@ int stele__sys_small_pages(void *at, uint64_t bytes)
 int stele__sys_wipe_on_fork(void *at, uint64_t bytes)
 {
 	return (int)call3(SYS_madvise, (long)at, (long)bytes, MADV_WIPEONFORK);
+}
+
+int stele__sys_read_memory(void *to, const void *from, uint64_t bytes)
+{
+	struct iovec local = {to, bytes}, remote = {(void *)(uintptr_t)from, bytes};
+	long done = call6(SYS_process_vm_readv, (long)stele__sys_pid(), (long)&local, 1,
+			  (long)&remote, 1, 0);
+
+	if (done < 0)
+		return (int)done;
+	return (uint64_t)done == bytes ? 0 : -EFAULT;
 }
 
 int stele__sys_memfd(const char *name)

@@ -27,6 +27,9 @@ int stele__sys_populate(void *at, uint64_t bytes);
 /* Child processes find zeros there (MADV_WIPEONFORK). */
 int stele__sys_wipe_on_fork(void *at, uint64_t bytes);
 
+/* Copies memory of this process that may not be there: -EFAULT instead of a SIGSEGV. */
+int stele__sys_read_memory(void *to, const void *from, uint64_t bytes);
+
 /* Files. */
 int stele__sys_memfd(const char *name);
 int stele__sys_open_rw(const char *path);

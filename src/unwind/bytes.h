@@ -2,6 +2,9 @@
 /*
  * Bounded reading of unwind data: every read is inside [at, end), or sets `bad` and yields 0.
  * (The cursor of the trace format belongs to another layer and reports other errors.)
+ *
+ * Data of a module that may be unloaded at any moment are *guarded*: read by the kernel, which
+ * reports what is no longer mapped. That is some 50 system calls a row, once for each pc.
  */
 #ifndef STELE_UNWIND_BYTES_H
 #define STELE_UNWIND_BYTES_H
@@ -9,10 +12,12 @@
 #include <string.h>
 
 #include "base/compiler.h"
+#include "sys/sys.h"
 
 struct stele_bytes {
 	const uint8_t *at;
 	const uint8_t *end;
+	bool guarded;
 	bool bad;
 };
 
@@ -21,16 +26,24 @@ STELE_INLINE size_t stele__bytes_left(const struct stele_bytes *b)
 	return b->bad ? 0 : (size_t)(b->end - b->at);
 }
 
+STELE_INLINE void stele__bytes_get(struct stele_bytes *b, void *to, size_t bytes)
+{
+	if (stele__bytes_left(b) < bytes ||
+	    (b->guarded && stele__sys_read_memory(to, b->at, bytes) < 0)) {
+		b->bad = true;
+		memset(to, 0, bytes);
+		return;
+	}
+	if (!b->guarded)
+		memcpy(to, b->at, bytes);
+	b->at += bytes;
+}
+
 STELE_INLINE uint64_t stele__bytes_fixed(struct stele_bytes *b, size_t bytes)
 {
 	uint64_t v = 0;
 
-	if (stele__bytes_left(b) < bytes) {
-		b->bad = true;
-		return 0;
-	}
-	memcpy(&v, b->at, bytes); /* little-endian, as both machines are */
-	b->at += bytes;
+	stele__bytes_get(b, &v, bytes); /* little-endian, as both machines are */
 	return v;
 }
 

@@ -15,7 +15,9 @@ enum { REG_FP = 6, REG_SP = 7, REG_PC = 16 };
 enum { REG_FP = 29, REG_SP = 31, REG_PC = -1 };
 #endif
 
-#define REMEMBER_MAX 8
+#define REMEMBER_MAX	 8
+#define AUGMENTATION_MAX 8  /* letters */
+#define EXPRESSION_MAX	 11 /* bytes of those that are understood */
 
 /* DW_EH_PE_*: how a pointer is stored, and what it is relative to. */
 enum {
@@ -153,8 +155,10 @@ static struct stele_bytes bytes_at(uintptr_t at, const struct stele_code_range *
 {
 	bool inside = at >= range->data_start && at < range->data_end;
 
-	return (struct stele_bytes){
-		.at = (const uint8_t *)at, .end = (const uint8_t *)range->data_end, .bad = !inside};
+	return (struct stele_bytes){.at = (const uint8_t *)at,
+				    .end = (const uint8_t *)range->data_end,
+				    .guarded = !range->stays,
+				    .bad = !inside};
 }
 
 /* A length-prefixed entry of .eh_frame; the result spans what follows the length. */
@@ -210,16 +214,16 @@ static bool cie_read(uintptr_t at, const struct stele_code_range *range, struct 
 {
 	struct stele_bytes b = entry_at(at, range);
 	struct cie cie = {.pointer_encoding = PE_ABS};
-	const char *letters;
-	size_t count;
+	char letters[AUGMENTATION_MAX];
+	size_t count = 0;
 	uint8_t version;
 
 	if (stele__bytes_u32(&b) != 0) /* a CIE has no CIE */
 		return false;
 	version = stele__bytes_u8(&b);
-	letters = (const char *)b.at;
-	count = strnlen(letters, stele__bytes_left(&b));
-	stele__bytes_skip(&b, count + 1);
+	while ((letters[count] = (char)stele__bytes_u8(&b)) != 0)
+		if (++count == AUGMENTATION_MAX)
+			return false;
 	cie.code_align = stele__bytes_uleb(&b);
 	cie.data_align = stele__bytes_sleb(&b);
 	cie.ra_reg = version == 1 ? stele__bytes_u8(&b) : stele__bytes_uleb(&b);
@@ -234,6 +238,13 @@ static bool cie_read(uintptr_t at, const struct stele_code_range *range, struct 
 	return !b.bad;
 }
 
+/* First address of a function, and address of its FDE, both as distances from the header. */
+static void table_entry(struct stele_bytes table, uint64_t index, int32_t ret_entry[2])
+{
+	stele__bytes_skip(&table, index * 8);
+	stele__bytes_get(&table, ret_entry, 8);
+}
+
 /* Address of the FDE that the header's sorted table names for pc; 0: none. */
 static uintptr_t fde_find(uintptr_t pc, const struct stele_code_range *range)
 {
@@ -243,28 +254,24 @@ static uintptr_t fde_find(uintptr_t pc, const struct stele_code_range *range)
 	uint8_t count_encoding = stele__bytes_u8(&b);
 	uint8_t table_encoding = stele__bytes_u8(&b);
 	uint64_t count, low = 0, high;
-	const uint8_t *table;
+	int32_t entry[2];
 
 	encoded(&b, frame_encoding, range->eh_frame_hdr);
 	count = encoded(&b, count_encoding, range->eh_frame_hdr);
 	if (b.bad || version != 1 || table_encoding != HDR_TABLE_ENCODING || count == 0 ||
 	    count > stele__bytes_left(&b) / 8)
 		return 0;
-	table = b.at;
 	for (high = count; high - low > 1;) {
 		uint64_t middle = low + (high - low) / 2;
-		int32_t first;
 
-		memcpy(&first, table + middle * 8, 4);
-		if (range->eh_frame_hdr + (uintptr_t)(intptr_t)first <= pc)
+		table_entry(b, middle, entry);
+		if (range->eh_frame_hdr + (uintptr_t)(intptr_t)entry[0] <= pc)
 			low = middle;
 		else
 			high = middle;
 	}
-	int32_t offset;
-
-	memcpy(&offset, table + low * 8 + 4, 4);
-	return range->eh_frame_hdr + (uintptr_t)(intptr_t)offset;
+	table_entry(b, low, entry);
+	return range->eh_frame_hdr + (uintptr_t)(intptr_t)entry[1];
 }
 
 /* DW_CFA_def_cfa_expression: the two forms that occur in C and C++ code on Linux. */
@@ -272,18 +279,20 @@ static void cfa_expression(struct machine *m, struct stele_bytes e)
 {
 	static const uint8_t plt[] = {0x77, 0x08, 0x80, 0x00, 0x3f, 0x1a};
 	size_t bytes = stele__bytes_left(&e);
+	struct stele_bytes rest = e;
+	uint8_t op[EXPRESSION_MAX] = {0};
 
 	m->now.cfa_reg = CFA_UNUSABLE;
+	stele__bytes_get(&rest, op, bytes < sizeof(op) ? bytes : sizeof(op));
 	/* PLT entries: sp + 8 + ((pc & 15) >= N) * 8. The pc is known here. */
-	if (REG_SP == 7 && bytes == 11 && memcmp(e.at, plt, sizeof(plt)) == 0 && e.at[6] >= 0x30 &&
-	    e.at[6] <= 0x4f && e.at[7] == 0x2a && e.at[8] == 0x33 && e.at[9] == 0x24 &&
-	    e.at[10] == 0x22) {
+	if (REG_SP == 7 && bytes == 11 && memcmp(op, plt, sizeof(plt)) == 0 && op[6] >= 0x30 &&
+	    op[6] <= 0x4f && op[7] == 0x2a && op[8] == 0x33 && op[9] == 0x24 && op[10] == 0x22) {
 		m->now.cfa_reg = REG_SP;
-		m->now.cfa_offset = 8 + ((m->pc & 15) >= (uintptr_t)(e.at[6] - 0x30) ? 8 : 0);
+		m->now.cfa_offset = 8 + ((m->pc & 15) >= (uintptr_t)(op[6] - 0x30) ? 8 : 0);
 		return;
 	}
 	/* Functions that realign the stack: the word at fp + n. */
-	if (bytes >= 3 && e.at[0] == 0x70 + REG_FP) {
+	if (bytes >= 3 && op[0] == 0x70 + REG_FP) {
 		int64_t offset;
 
 		stele__bytes_u8(&e);
@@ -293,6 +302,14 @@ static void cfa_expression(struct machine *m, struct stele_bytes e)
 			m->now.cfa_offset = offset;
 		}
 	}
+}
+
+/* Offsets are bytes of any value: what overflows fits no row. */
+static int64_t scaled(int64_t n, int64_t align)
+{
+	int64_t product;
+
+	return __builtin_mul_overflow(n, align, &product) ? INT64_MAX : product;
 }
 
 static struct rule *rule_of(struct machine *m, uint64_t reg)
@@ -324,8 +341,7 @@ static void rule_expression(struct machine *m, uint64_t reg, struct stele_bytes 
 	enum rule_kind kind = RULE_OTHER;
 	int64_t offset = 0;
 
-	if (stele__bytes_left(&e) >= 2 && e.at[0] == 0x70 + REG_FP) {
-		stele__bytes_u8(&e);
+	if (stele__bytes_left(&e) >= 2 && stele__bytes_u8(&e) == 0x70 + REG_FP) {
 		offset = stele__bytes_sleb(&e);
 		if (!e.bad && stele__bytes_left(&e) == 0)
 			kind = RULE_AT_FP;
@@ -355,7 +371,7 @@ static bool machine_cfa(struct machine *m, struct stele_bytes *b, uint8_t op)
 		break;
 	case 0x12: /* def_cfa_sf */
 		m->now.cfa_reg = (int64_t)stele__bytes_uleb(b);
-		m->now.cfa_offset = stele__bytes_sleb(b) * m->cie->data_align;
+		m->now.cfa_offset = scaled(stele__bytes_sleb(b), m->cie->data_align);
 		break;
 	case 0x0d: /* def_cfa_register */
 		m->now.cfa_reg = (int64_t)stele__bytes_uleb(b);
@@ -364,7 +380,7 @@ static bool machine_cfa(struct machine *m, struct stele_bytes *b, uint8_t op)
 		m->now.cfa_offset = (int64_t)stele__bytes_uleb(b);
 		break;
 	case 0x13: /* def_cfa_offset_sf */
-		m->now.cfa_offset = stele__bytes_sleb(b) * m->cie->data_align;
+		m->now.cfa_offset = scaled(stele__bytes_sleb(b), m->cie->data_align);
 		break;
 	case 0x0f: /* def_cfa_expression */
 		cfa_expression(m, block(b));
@@ -386,11 +402,11 @@ static void machine_rule(struct machine *m, struct stele_bytes *b, uint8_t op)
 		break;
 	case 0x05: /* offset_extended */
 		reg = stele__bytes_uleb(b);
-		rule_set(m, reg, RULE_AT_CFA, (int64_t)stele__bytes_uleb(b) * align);
+		rule_set(m, reg, RULE_AT_CFA, scaled((int64_t)stele__bytes_uleb(b), align));
 		break;
 	case 0x11: /* offset_extended_sf */
 		reg = stele__bytes_uleb(b);
-		rule_set(m, reg, RULE_AT_CFA, stele__bytes_sleb(b) * align);
+		rule_set(m, reg, RULE_AT_CFA, scaled(stele__bytes_sleb(b), align));
 		break;
 	case 0x06: /* restore_extended */
 		rule_restore(m, stele__bytes_uleb(b));
@@ -477,7 +493,8 @@ static bool machine_run(struct machine *m, struct stele_bytes b)
 		} else if (op >> 6 == 2) {
 			uint64_t offset = stele__bytes_uleb(&b);
 
-			rule_set(m, op & 0x3f, RULE_AT_CFA, (int64_t)offset * m->cie->data_align);
+			rule_set(m, op & 0x3f, RULE_AT_CFA,
+				 scaled((int64_t)offset, m->cie->data_align));
 		} else if (op >> 6 == 3) {
 			rule_restore(m, op & 0x3f);
 		} else if (!machine_cfa(m, &b, op)) {
@@ -573,11 +590,15 @@ stele_row_bits stele__cfi_row_in(uintptr_t pc, const struct stele_code_range *ra
 
 stele_row_bits stele__cfi_row(uintptr_t pc)
 {
-	struct stele_code_range range;
+	struct stele_code_range range, after;
 	stele_row_bits bits;
 
 	if (!stele__module_find(pc, &range))
 		return 0;
 	bits = stele__cfi_row_in(pc, &range);
+	/* A module that can go may have gone meanwhile, and another one come to its place. */
+	if (!range.stays && (!stele__module_find(pc, &after) ||
+			     after.eh_frame_hdr != range.eh_frame_hdr || after.id != range.id))
+		return 0;
 	return bits && range.code == STELE_CODE_OWN ? bits | STELE_ROW_HIDDEN : bits;
 }

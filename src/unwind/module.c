@@ -4,6 +4,20 @@
 #include "base/atomic.h"
 
 /*
+ * The head of struct dl_find_object, which older headers do not declare. eh_frame is what
+ * PT_GNU_EH_FRAME says: .eh_frame_hdr.
+ */
+struct module_object {
+	unsigned long long flags;
+	void *map_start, *map_end;
+	void *link_map;
+	void *eh_frame;
+	unsigned long long reserved[7];
+};
+
+static stele_find_object_fn *find_object;
+
+/*
  * Cells are never moved. A cell is a seqlock of its own: `version` is odd while it is being
  * written, so a reader that interrupts the writer, or runs beside it, takes the cell for unused.
  */
@@ -16,10 +30,29 @@ struct module_cell {
 static struct module_cell cells[STELE_MODULES_MAX];
 static uint32_t cell_count;
 static uint32_t generation = 1;
+static uint32_t unloading; /* calls in progress that may unload */
 
 uint32_t stele__module_generation(void)
 {
 	return stele__load_acquire(&generation);
+}
+
+bool stele__module_is_settled(uint32_t since)
+{
+	/* Pairs with unloading_begin, which counts before the generation grows. */
+	return stele__load_acquire(&generation) == since && !stele__load_acquire(&unloading);
+}
+
+void stele__module_unloading_begin(void)
+{
+	stele__add_acq_rel(&unloading, 1);
+	stele__add_acq_rel(&generation, 1);
+}
+
+void stele__module_unloading_end(void)
+{
+	stele__add_acq_rel(&generation, 1);
+	stele__add_acq_rel(&unloading, (uint32_t)-1);
 }
 
 static struct module_cell *cell_unused(void)
@@ -41,6 +74,8 @@ static void range_copy(struct stele_code_range *to, const struct stele_code_rang
 	stele__store_relaxed(&to->start, stele__load_relaxed(&from->start));
 	stele__store_relaxed(&to->end, stele__load_relaxed(&from->end));
 	stele__store_relaxed(&to->code, stele__load_relaxed(&from->code));
+	stele__store_relaxed(&to->stays, stele__load_relaxed(&from->stays));
+	stele__store_relaxed(&to->id, stele__load_relaxed(&from->id));
 	stele__store_relaxed(&to->eh_frame_hdr, stele__load_relaxed(&from->eh_frame_hdr));
 	stele__store_relaxed(&to->data_start, stele__load_relaxed(&from->data_start));
 	stele__store_relaxed(&to->data_end, stele__load_relaxed(&from->data_end));
@@ -92,7 +127,7 @@ static bool cell_read(struct module_cell *cell, uintptr_t pc, struct stele_code_
 	return true;
 }
 
-bool stele__module_find(uintptr_t pc, struct stele_code_range *ret_range)
+static bool table_find(uintptr_t pc, struct stele_code_range *ret_range)
 {
 	uint32_t count = stele__load_acquire(&cell_count);
 
@@ -100,4 +135,48 @@ bool stele__module_find(uintptr_t pc, struct stele_code_range *ret_range)
 		if (cell_read(&cells[i], pc, ret_range))
 			return true;
 	return false;
+}
+
+void stele__module_ask(stele_find_object_fn *find)
+{
+	find_object = find;
+}
+
+/* 1: the linker knows the code; 0: it says that there is none; -1: it cannot be asked. */
+static int linker_find(uintptr_t pc, struct stele_code_range *ret_range)
+{
+	struct module_object object;
+
+	if (!find_object)
+		return -1;
+	if (find_object((void *)pc, &object) != 0)
+		return 0;
+	*ret_range = (struct stele_code_range){
+		.start = (uintptr_t)object.map_start,
+		.end = (uintptr_t)object.map_end,
+		.code = STELE_CODE_PROGRAM,
+		.id = object.link_map,
+		.eh_frame_hdr = (uintptr_t)object.eh_frame,
+		.data_start = (uintptr_t)object.map_start,
+		.data_end = (uintptr_t)object.map_end,
+	};
+	return 1;
+}
+
+bool stele__module_find(uintptr_t pc, struct stele_code_range *ret_range)
+{
+	struct stele_code_range range;
+	bool known = table_find(pc, &range);
+	int asked;
+
+	if (known && range.stays) {
+		*ret_range = range;
+		return true;
+	}
+	asked = linker_find(pc, ret_range);
+	if (asked >= 0)
+		return asked > 0;
+	if (known)
+		*ret_range = range;
+	return known;
 }

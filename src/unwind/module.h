@@ -20,6 +20,8 @@ enum stele_code { STELE_CODE_UNKNOWN, STELE_CODE_PROGRAM, STELE_CODE_OWN };
 struct stele_code_range {
 	uintptr_t start, end;
 	enum stele_code code;
+	bool stays;	/* it is never unloaded: its data may be read as they are */
+	const void *id; /* the dynamic linker's name for it, if that was asked; NULL */
 	/* .eh_frame_hdr, and the readable segment that must hold it and .eh_frame; 0: none. */
 	uintptr_t eh_frame_hdr;
 	uintptr_t data_start, data_end;
@@ -31,10 +33,25 @@ bool stele__module_add(const struct stele_code_range *range);
 /* Removes the ranges inside [start, end), and forgets what was derived from them. */
 void stele__module_remove(uintptr_t start, uintptr_t end);
 
-/* The range of a pc in *ret_range; false, and code UNKNOWN, if nobody knows it. */
+/*
+ * Around whatever may unload modules, from before the first byte is unmapped until the table knows
+ * of it. In between, code is what the dynamic linker says at each moment, and nothing derived from
+ * it may be kept.
+ */
+void stele__module_unloading_begin(void);
+void stele__module_unloading_end(void);
+
+/* Who answers for modules that may have come or gone unseen: _dl_find_object; NULL: nobody. */
+typedef int stele_find_object_fn(void *pc, void *ret_object);
+void stele__module_ask(stele_find_object_fn *find_object);
+
+/* The range of a pc in *ret_range. False: code of nobody, or not known. */
 bool stele__module_find(uintptr_t pc, struct stele_code_range *ret_range);
 
-/* Grows whenever a range is removed: what was derived under an older value is void. */
+/* Grows whenever a range may have been removed: what was derived under an older value is void. */
 uint32_t stele__module_generation(void);
+
+/* May what was derived since the table had this generation be kept? */
+bool stele__module_is_settled(uint32_t generation);
 
 #endif

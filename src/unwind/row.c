@@ -22,7 +22,7 @@ stele_row_bits stele__row_pack(const struct stele_row *row)
 }
 
 stele_row_bits stele__row_find_further(struct stele_row_set *set, unsigned first, uint64_t key,
-				       uintptr_t pc)
+				       uintptr_t pc, uint32_t generation)
 {
 	struct stele_row_cell *cell = &set->cells[first];
 	stele_row_bits bits;
@@ -31,6 +31,9 @@ stele_row_bits stele__row_find_further(struct stele_row_set *set, unsigned first
 		if (stele__row_read(&set->cells[first ^ i], key, &bits))
 			return bits;
 	bits = stele__cfi_row(pc);
+	STELE_POINT("row.computed");
+	if (!stele__module_is_settled(generation))
+		return bits;
 	if (stele__load_relaxed(&cell->check)) {
 		uint32_t victim = stele__load_relaxed(&row_victim) + 1;
 

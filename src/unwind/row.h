@@ -93,7 +93,15 @@ STELE_INLINE bool stele__row_read(const struct stele_row_cell *cell, uint64_t ke
 
 /* Not in the cell where it is looked for first: from the others, or computed. */
 stele_row_bits stele__row_find_further(struct stele_row_set *set, unsigned first, uint64_t key,
-				       uintptr_t pc) STELE_COLD;
+				       uintptr_t pc, uint32_t generation) STELE_COLD;
+
+#define STELE_ROW_MULTIPLIER 0x9e3779b97f4a7c15ull
+
+/* One number for each pc; each generation numbers them anew. That of an unused cell is 0. */
+STELE_INLINE uint64_t stele__row_key(uintptr_t pc, uint32_t generation)
+{
+	return pc * STELE_ROW_MULTIPLIER ^ (generation + 1ull) * 0xff51afd7ed558ccdull;
+}
 
 /*
  * The row that applies at pc, from the cache or computed from .eh_frame. `generation` is
@@ -102,16 +110,15 @@ stele_row_bits stele__row_find_further(struct stele_row_set *set, unsigned first
  */
 STELE_INLINE stele_row_bits stele__row_find(uintptr_t pc, uint32_t generation)
 {
-	/* User addresses end below bit 55; the generation's low bits fill the rest. */
-	uint64_t key = pc ^ (uint64_t)generation << 56 ^ 1ull << 55;
-	uint64_t hash = pc * 0x9e3779b97f4a7c15ull;
+	uint64_t key = stele__row_key(pc, generation);
+	uint64_t hash = pc * STELE_ROW_MULTIPLIER;
 	struct stele_row_set *set = &stele__row_sets[hash >> (64 - STELE_ROW_SETS_LOG2)];
 	unsigned first = (hash >> (62 - STELE_ROW_SETS_LOG2)) % STELE_ROW_WAYS;
 	stele_row_bits bits;
 
 	if (STELE_LIKELY(stele__row_read(&set->cells[first], key, &bits)))
 		return bits;
-	return stele__row_find_further(set, first, key, pc);
+	return stele__row_find_further(set, first, key, pc, generation);
 }
 
 #endif

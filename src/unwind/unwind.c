@@ -422,6 +422,8 @@ struct stele_unwind_result stele__unwind(const struct stele_unwind_start *start,
 			 .join = STELE_TRAIL_END};
 	uint32_t generation = stele__module_generation();
 
+	if (trail && !stele__module_is_settled(generation))
+		p.trail = trail = NULL;
 	if (trail && path_is_same(trail, start, bounds->high, generation) &&
 	    stele__trail_holds(trail, trail->begin))
 		return (struct stele_unwind_result){.same = true, .frame = trail->frame};

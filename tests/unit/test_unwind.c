@@ -4,11 +4,13 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 #include <unistd.h>
 #include <unwind.h>
 
 #include "support/tap.h"
+#include "unwind/cfi.h"
 #include "unwind/module.h"
 #include "unwind/trail.h"
 #include "unwind/unwind.h"
@@ -35,7 +37,7 @@ static uint32_t stack_count;
 /* The modules of the process, as the recorder learns them. */
 static int add_module(struct dl_phdr_info *info, size_t size, void *arg)
 {
-	struct stele_code_range range = {.code = STELE_CODE_PROGRAM};
+	struct stele_code_range range = {.code = STELE_CODE_PROGRAM, .stays = true};
 
 	(void)size;
 	(void)arg;
@@ -412,6 +414,110 @@ static void trail_is_void_when_a_module_goes(void)
 	CHECK(!stele__unwind(&start, &bounds, pcs, FRAMES_MAX, &trail).same);
 }
 
+/* Unwind data that are no longer mapped end the walk; they do not end the process. */
+static void row_of_a_module_that_has_gone_is_none(void)
+{
+	size_t bytes = 64 << 10;
+	char *gone = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct stele_code_range range = {.start = (uintptr_t)gone,
+					 .end = (uintptr_t)gone + bytes,
+					 .code = STELE_CODE_PROGRAM,
+					 .eh_frame_hdr = (uintptr_t)gone + 16,
+					 .data_start = (uintptr_t)gone,
+					 .data_end = (uintptr_t)gone + bytes};
+
+	CHECK(gone != MAP_FAILED);
+	munmap(gone, bytes);
+	stele__module_add(&range);
+	CHECK_EQ(stele__row_find((uintptr_t)gone + 100, stele__module_generation()), 0);
+	stele__module_remove(range.start, range.end);
+}
+
+/* What is read by the kernel's hand is what is read directly. */
+static void guarded_rows_equal_direct_ones(void)
+{
+	uintptr_t begin = (uintptr_t)&compare_here & ~(uintptr_t)4095;
+	struct stele_code_range range;
+	unsigned rows = 0;
+
+	CHECK(stele__module_find((uintptr_t)&compare_here, &range));
+	for (uintptr_t pc = begin; pc < begin + 4096; pc++) {
+		struct stele_code_range guarded = range;
+		stele_row_bits direct = stele__cfi_row_in(pc, &range);
+
+		guarded.stays = false;
+		CHECK_EQ(stele__cfi_row_in(pc, &guarded), direct);
+		rows += direct != 0;
+	}
+	CHECK(rows > 1000);
+}
+
+/* The linker's answer of a moment: what it says of a pc changes while the row is computed. */
+static unsigned asked;
+static struct stele_code_range told;
+
+static int answer_once(void *pc, void *ret_object)
+{
+	struct {
+		unsigned long long flags;
+		void *start, *end, *map, *eh_frame;
+	} *object = ret_object;
+
+	(void)pc;
+	object->start = (void *)told.data_start;
+	object->end = (void *)told.data_end;
+	object->map = (void *)(uintptr_t)(1 + asked++); /* another module each time */
+	object->eh_frame = (void *)told.eh_frame_hdr;
+	return 0;
+}
+
+static void row_of_a_module_replaced_meanwhile_is_none(void)
+{
+	uintptr_t pc = (uintptr_t)&compare_here + 8;
+	uint32_t generation;
+
+	CHECK(stele__module_find(pc, &told));
+	CHECK(stele__cfi_row(pc) != 0);
+	stele__module_remove(told.start, told.end);
+	stele__module_ask(answer_once);
+	CHECK_EQ(stele__cfi_row(pc), 0);
+	CHECK(asked >= 2);
+	stele__module_ask(NULL);
+	CHECK(stele__module_add(&told));
+
+	/* While something is being unloaded, rows are right but not kept. */
+	stele__module_unloading_begin();
+	generation = stele__module_generation();
+	CHECK(stele__row_find(pc, generation) != 0);
+	told.eh_frame_hdr = 0; /* the same address, with nothing known of it */
+	stele__module_remove(told.start, told.end);
+	CHECK(stele__module_add(&told));
+	CHECK_EQ(stele__row_find(pc, generation), 0);
+	stele__module_unloading_end();
+	CHECK(!stele__module_is_settled(generation));
+	stele__module_remove(told.start, told.end);
+	dl_iterate_phdr(add_module, NULL);
+}
+
+/* A generation's rows must not come back when its number has grown by a power of two. */
+static void rows_of_old_generations_stay_old(void)
+{
+	struct stele_row_set *set = stele__row_sets;
+	uintptr_t pc = (uintptr_t)&compare_here + 8;
+	uint32_t generation = stele__module_generation();
+	stele_row_bits bits = stele__row_find(pc, generation);
+	unsigned found = 0;
+
+	for (unsigned shift = 1; shift < 32; shift++) {
+		uint64_t key = stele__row_key(pc, generation + (1u << shift));
+
+		for (unsigned i = 0; i < sizeof(stele__row_sets) / sizeof(*set); i++)
+			for (unsigned way = 0; way < STELE_ROW_WAYS; way++)
+				found += stele__row_read(&set[i].cells[way], key, &bits) && bits;
+	}
+	CHECK_EQ(found, 0);
+}
+
 static void trail_of_an_interrupted_walk_is_kept_from_its_handlers(void)
 {
 	struct stele_unwind_start start = stele__unwind_start();
@@ -524,6 +630,10 @@ int main(int argc, char **argv)
 		TEST(trail_is_shorter_than_the_stack),
 		TEST(trail_ignores_the_frame_pointer_where_it_is_none),
 		TEST(trail_is_void_when_a_module_goes),
+		TEST(row_of_a_module_that_has_gone_is_none),
+		TEST(guarded_rows_equal_direct_ones),
+		TEST(row_of_a_module_replaced_meanwhile_is_none),
+		TEST(rows_of_old_generations_stay_old),
 		TEST(trail_of_an_interrupted_walk_is_kept_from_its_handlers),
 		TEST(walk_leaves_the_alternate_stack),
 		TEST(walk_ends_where_a_thread_begins),

@@ -21,8 +21,10 @@ fuzz: ## run each fuzz target for T seconds (T=60)
 	@tools/setup-debian.sh build test && python3 tools/fuzz.py $(T)
 soak: ## record two allocating threads for T seconds (T=3600 is the claim) with a small buffer
 	@tools/setup-debian.sh build test && $(MAKE) --no-print-directory all && python3 tools/soak.py $(BUILD) $(T)
-real: ## record the whole list of real programs, with and without Stele
-	@tools/setup-debian.sh && $(MAKE) --no-print-directory all && python3 tests/real/real.py $(BUILD) all
+real: ## the whole list of real programs: recorded, with --heap, and their stacks beside libunwind's
+	@tools/setup-debian.sh && $(MAKE) --no-print-directory all && status=0; \
+	for mode in record heap unwind; do \
+		python3 tests/real/real.py $(BUILD) $$mode all || status=1; done; exit $$status
 bench: ## peers and Stele side by side
 	@tools/setup-debian.sh build test bench && python3 tools/bench.py
 format: ## let clang-format-14 lay out the sources

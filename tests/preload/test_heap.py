@@ -4,7 +4,6 @@
 
 usage: test_heap.py STELE ALLOCATE ALLOCATE_CC
 """
-import collections
 import os
 import pathlib
 import re
@@ -15,11 +14,11 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
+from pairs import Pairs  # noqa: E402
 from tap import Skip, case, check, equal, run  # noqa: E402
 
 STELE, ALLOCATE, ALLOCATE_CC = (str(pathlib.Path(a).resolve()) for a in sys.argv[1:4])
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith(("STELE_", "LD_"))}
-EVENT = re.compile(rb"Experimental (Span|HeapObject|GoroutineStack)(Alloc|Free|) id=(\d+)")
 LIBRARIES = pathlib.Path("/usr/lib/x86_64-linux-gnu")
 
 
@@ -33,35 +32,20 @@ class Trace:
     """A recorded run: its status and output, what it said, and its memory events."""
 
     def __init__(self, command, environment=None, stdin=b"", options=("--heap",)):
-        self.counts = collections.Counter()
         with tempfile.TemporaryDirectory(prefix="stele-memory-") as folder:
             trace = os.path.join(folder, "trace")
             self.status, self.out, self.err = execute(
                 [STELE, "record", "-o", trace, *options, "--", *command], environment, stdin)
             status, text, complaint = execute([STELE, "check", trace])
             equal(status, 0, f"stele check: {text}{complaint}")
-            self.read(execute([STELE, "events", trace])[1])
-
-    def read(self, text):
-        """Each alloc of an address must be followed by a free before the next alloc."""
-        alive = set()
-        for match in EVENT.finditer(text):
-            family, what, address = match.groups()
-            key = (family, address)
-            self.counts[(family + what).decode()] += 1
-            if what == b"Free":
-                self.counts["broken free"] += key not in alive
-                alive.discard(key)
-            else:
-                self.counts["broken alloc"] += key in alive
-                alive.add(key)
+            self.pairs = Pairs(execute([STELE, "events", trace])[1].splitlines())
 
     def whole(self):
-        equal((self["broken alloc"], self["broken free"]), (0, 0), "broken pairs")
+        equal(self.pairs.broken(), (0, 0), "broken pairs")
         check(re.search(rb"^lost +nothing", self.err, re.M), f"lost: {self.err}")
 
     def __getitem__(self, name):
-        return self.counts[name]
+        return self.pairs.counts[name]
 
 
 def same(command, environment=None, stdin=b""):

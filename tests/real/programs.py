@@ -121,6 +121,70 @@ def cxx(job):
     return job.run([str(job.build / "tests" / "real" / "threads"), "64"])
 
 
+def throws(job):
+    return job.run([str(job.build / "tests" / "real" / "throws")])
+
+
+def gcc(job):
+    """The compiler proper: gcc itself only starts it."""
+    source, out = job.shared / "large.c", job.directory / "large.s"
+    if not source.exists():
+        functions = 300 if job.megabytes > 8 else 40
+        source.write_text("\n".join(
+            f"""struct s{i} {{ int a[{i % 7 + 1}]; struct s{i} *next; }};
+int f{i}(struct s{i} *p, int n) {{
+    int sum = {i};
+    for (int k = 0; k < n; k++)
+        for (struct s{i} *q = p; q; q = q->next)
+            switch ((q->a[0] + k) % 5) {{
+            case 0: sum += q->a[{i % 7}] * {i + 3}; break;
+            case 1: sum ^= q->a[0] << 3; break;
+            case 2: if (sum > n) sum = f{max(i - 1, 0)}((void *)q, k); break;
+            default: sum--; }}
+    return sum;
+}}""" for i in range(functions)))
+    compiler = subprocess.check_output(["gcc", "-print-prog-name=cc1"], text=True).strip()
+    job.run([compiler, "-quiet", "-w", "-O2", "-dumpbase", "large.c", str(source), "-o", str(out)])
+    return out.read_bytes()
+
+
+def perl(job):
+    return job.run(["perl", "-e", """
+my %words; my $text = 'the quick brown fox jumps over the lazy dog ' x 2000;
+for my $round (1 .. 20) { $words{"$_$round"}++ for split / /, $text; }
+print join(',', map { "$_=$words{$_}" } sort keys %words), "\n"; exit 3;
+"""])
+
+
+def lua(job):
+    return job.run(["lua5.4", "-e", """
+local all = {}
+for i = 1, 300000 do
+    local item = { name = "item" .. i, tags = { i % 7, i % 11, tostring(i) } }
+    all[i % 5000 + 1] = item
+end
+local sum = 0
+for i, item in ipairs(all) do sum = sum + #item.name * item.tags[1] end
+print(sum) os.exit(4, true)
+"""])
+
+
+def initdb(job):
+    """Started as root, PostgreSQL refuses; what it does itself is recorded, not its servers."""
+    directory = job.directory / "cluster"
+    shutil.rmtree(directory, ignore_errors=True)
+    for path in (*job.directory.parents[:2], job.shared):
+        path.chmod(0o755)
+    job.directory.chmod(0o777)
+    programs = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not programs:
+        raise FileNotFoundError("PostgreSQL's initdb")
+    job.run([str(programs[-1]), "-D", str(directory), "-U", "real", "-A", "trust", "-N",
+             "--no-locale", "-E", "UTF8"], user="nobody" if os.geteuid() == 0 else None)
+    return "\n".join(sorted(str(p.relative_to(directory))
+                            for p in directory.rglob("*"))).encode()
+
+
 def git(job):
     tree = job.shared / "tree"
     if not tree.exists():
@@ -198,7 +262,9 @@ def nginx(job):
 
 
 SMALL = [xz, python3, sort, cxx]
-ALL = [xz, zstd, python3, sqlite3, sort, redis, nginx, git, cxx]
+SMALL_HEAP = [python3, cxx, throws, gcc, perl, lua]
+SMALL_UNWIND = [xz, python3, sort, throws, gcc, perl, lua]
+ALL = [xz, zstd, python3, sqlite3, sort, redis, nginx, git, cxx, throws, gcc, perl, lua, initdb]
 
 if __name__ == "__main__":
     sys.exit("this is a table for real.py")

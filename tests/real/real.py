@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Real programs, each run with and without Stele: same results, same exit status, a trace that
-stele check and Go's reader accept, and in it at least as many goroutines as threads were started.
+"""Real programs, each run with and without Stele: same results, same exit status.
 
-usage: real.py BUILD small|all|NAME…
+usage: real.py BUILD record|heap|unwind small|all|NAME…
+
+record  the trace is accepted by stele check and Go's reader, and holds at least as many goroutines
+        as threads were started
+heap    the same with --heap, and no pair of alloc and free is broken
+unwind  stacks sampled at any instruction are those that libunwind finds, 99.9 % of the frames
 """
 import json
 import os
@@ -17,19 +21,23 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / part) for part in ("support", "oracle", "real")]
 import oracle  # noqa: E402
 import programs  # noqa: E402
-from tap import case, check, equal, run  # noqa: E402
+from pairs import Pairs  # noqa: E402
+from tap import Skip, case, check, equal, run  # noqa: E402
 
 BUILD = pathlib.Path(sys.argv[1]).resolve()
 STELE = BUILD / "stele"
 COUNTER = BUILD / "tests" / "real" / "libcount_threads.so"
+SAMPLER = BUILD / "tests" / "real" / "libsampler.so"
 TIMEOUT_S = 900
 
 
 class Job:
-    """One run of one program, bare (trace is None) or recorded."""
+    """One run of one program: bare, recorded into a trace with options, or with its stacks
+    sampled into a file."""
 
-    def __init__(self, name, top, small, trace=None):
+    def __init__(self, name, top, small, trace=None, options=(), samples=None):
         self.build, self.trace, self.status = BUILD, trace, None
+        self.options, self.samples = options, samples
         self.megabytes, self.requests = (8, 2000) if small else (100, 100000)
         self.shared = top / "shared"
         self.directory = top / name
@@ -42,13 +50,15 @@ class Job:
     def command(self, command):
         if not self.trace:
             return command
-        return [str(STELE), "record", "-f", "-o", str(self.trace), "--", *command]
+        return [str(STELE), "record", "-f", "-o", str(self.trace), *self.options, "--", *command]
 
     def environment(self, extra):
         env = {**os.environ, **(extra or {})}
         if self.trace:
             # In the same run, since some programs start more or fewer threads as it happens.
             env.update(LD_PRELOAD=str(COUNTER), COUNT_THREADS=str(self.counts))
+        if self.samples:
+            env.update(LD_PRELOAD=str(SAMPLER), UNWIND_SAMPLES=str(self.samples))
         return env
 
     def start(self, command, env=None, **options):
@@ -68,9 +78,10 @@ class Job:
         self.status = process.returncode
         return out or b""
 
-    def run(self, command, stdin=None, stdout=None, env=None):
+    def run(self, command, stdin=None, stdout=None, env=None, **options):
         """Runs to the end; returns what it printed, unless stdout names a file for that."""
-        options = {"stdin": subprocess.PIPE} if stdin is not None else {}
+        if stdin is not None:
+            options["stdin"] = subprocess.PIPE
         if stdout:
             with open(stdout, "wb") as out:
                 return self.finish(self.start(command, env, stdout=out, **options), stdin)
@@ -114,57 +125,111 @@ def accepted(trace):
 
 
 ROWS = []
+HEADS = {
+    "record": ("threads", "events", "lost", "bytes/event", "alone", "wall ratio"),
+    "heap": ("threads", "events", "objects", "lost", "broken", "bytes/event", "alone",
+             "wall ratio"),
+    "unwind": ("frames", "equal", "walks", "%"),
+}
 
 
-def define(program, top, small):
-    name = program.__name__
-
-    def test():
-        bare = Job(name, top, small)
+def bare_and(program, job, top, small):
+    """Runs it bare and as `job` says; the two must not differ. Returns both times."""
+    bare = Job(program.__name__, top, small)
+    try:
         want, bare_s = timed(program, bare)
-        trace = top / f"{name}.trace"
-        recorded = Job(name, top, small, trace)
-        got, recorded_s = timed(program, recorded)
-        check(want, "no result to compare")
-        equal(recorded.status, bare.status, "exit status")
-        check(got == want, f"the result differs: {want[:200]!r} alone, {got[:200]!r} recorded")
-        check(trace.exists(), f"no trace; it said: {recorded.messages.read_text()[-2000:]}")
-        counts, threads = accepted(trace), recorded.threads()
-        # One more: the main thread.
-        check(counts["goroutines"] >= threads + 1,
-              f"{counts['goroutines']} goroutines for {threads} threads and the main thread")
-        events = counts["events"]
-        ROWS.append((name, threads, events, counts["lost"],
-                     f"{trace.stat().st_size / max(events, 1):.1f}",
-                     f"{bare_s:.2f} s", f"{recorded_s / max(bare_s, 1e-3):.2f}"))
-        trace.unlink()
+    except FileNotFoundError as missing:
+        raise Skip(f"not installed: {missing}") from missing
+    got, job_s = timed(program, job)
+    check(want, "no result to compare")
+    equal(job.status, bare.status, "exit status")
+    check(got == want, f"the result differs: {want[:200]!r} alone, {got[:200]!r} with Stele")
+    return bare_s, job_s
 
-    test.__name__ = f"{name}_gives_the_same_under_stele_and_a_valid_trace"
+
+def recorded(program, top, small, heap):
+    name = program.__name__
+    trace = top / name / "trace"
+    job = Job(name, top, small, trace, ["--heap"] if heap else [])
+    bare_s, job_s = bare_and(program, job, top, small)
+    check(trace.exists(), f"no trace; it said: {job.messages.read_text()[-2000:]}")
+    counts, threads = accepted(trace), job.threads()
+    # One more: the main thread.
+    check(counts["goroutines"] >= threads + 1,
+          f"{counts['goroutines']} goroutines for {threads} threads and the main thread")
+    events = counts["events"]
+    row = [name, threads, events]
+    if heap:
+        with subprocess.Popen([STELE, "events", trace], stdout=subprocess.PIPE) as printer:
+            pairs = Pairs(printer.stdout)
+        check(pairs.counts["HeapObjectAlloc"] > 0, "no objects")
+        row += [pairs.counts["HeapObjectAlloc"], counts["lost"], sum(pairs.broken())]
+        equal(pairs.broken(), (0, 0), "broken pairs")
+    else:
+        row.append(counts["lost"])
+    ROWS.append((*row, f"{trace.stat().st_size / max(events, 1):.1f}", f"{bare_s:.2f} s",
+                 f"{job_s / max(bare_s, 1e-3):.2f}"))
+    trace.unlink()
+
+
+def unwound(program, top, small):
+    if not SAMPLER.exists():
+        raise Skip("libunwind-dev is not installed")
+    samples = top / f"{program.__name__}.samples"
+    bare_and(program, Job(program.__name__, top, small, samples=samples), top, small)
+    lines = [line.split() for line in samples.read_text().splitlines()]
+    totals = [sum(int(line[i]) for line in lines if line[0] == "frames") for i in (1, 2, 5)]
+    equal_frames, frames, walks = totals
+    check(frames > 0, "no stack was sampled")
+    share = 100 * equal_frames / frames
+    ROWS.append((program.__name__, frames, equal_frames, walks, f"{share:.2f}"))
+    for line in sorted({" ".join(line[1:]) for line in lines if line[0] == "differ"})[:8]:
+        print(f"# {program.__name__} differs: {line}")
+    # Of a few frames, one that differs is more than it says.
+    check(frames - equal_frames <= max(frames / 1000, 20),
+          f"{equal_frames} of {frames} frames are those of libunwind")
+
+
+def define(program, mode, top, small):
+    def test():
+        if mode == "unwind":
+            unwound(program, top, small)
+        else:
+            recorded(program, top, small, mode == "heap")
+
+    said = {"record": "gives_the_same_under_stele_and_a_valid_trace",
+            "heap": "gives_the_same_with_every_object_recorded",
+            "unwind": "has_the_stacks_that_libunwind_finds"}[mode]
+    test.__name__ = f"{program.__name__}_{said}"
     case(test)
 
 
-def table():
-    head = ("program", "threads", "events", "lost", "bytes/event", "alone", "wall ratio")
+def table(mode):
     print("#")
-    for row in [head, *ROWS]:
+    for row in [("program", *HEADS[mode]), *ROWS]:
         print("# " + f"{row[0]:<10}" + "".join(f"{str(cell):>12}" for cell in row[1:]))
+    if mode == "unwind" and ROWS:
+        frames, same = (sum(row[i] for row in ROWS) for i in (1, 2))
+        print(f"# {same} of {frames} frames are equal: {100 * same / frames:.3f} %")
 
 
 def main(args):
-    if not args:
+    if len(args) < 2 or args[0] not in HEADS:
         sys.exit(__doc__.strip())
-    small = args == ["small"]
-    chosen = {"small": programs.SMALL, "all": programs.ALL}.get(args[0]) or [
-        p for p in programs.ALL if p.__name__ in args]
+    mode, small = args[0], args[1] == "small"
+    least = {"record": programs.SMALL, "heap": programs.SMALL_HEAP,
+             "unwind": programs.SMALL_UNWIND}[mode]
+    chosen = {"small": least, "all": programs.ALL}.get(args[1]) or [
+        p for p in programs.ALL if p.__name__ in args[1:]]
     # Beside the build, not in /tmp, which may be small or in memory.
     scratch = BUILD / "tests" / "real"
     with tempfile.TemporaryDirectory(prefix="scratch-", dir=scratch) as top:
         for program in chosen:
-            define(program, pathlib.Path(top), small)
+            define(program, mode, pathlib.Path(top), small)
         try:
             run()
         finally:
-            table()
+            table(mode)
 
 
 if __name__ == "__main__":

@@ -171,7 +171,7 @@ STELE_INLINE bool step_common(struct walk *w, stele_row_bits bits)
 			       STELE_FP_AT_CFA == 1 && STELE_RA_AT_CFA == 0,
 		       "kinds are tested as bits");
 	/* SP or FP, same or saved: 1, 2, 9, 10. */
-	if (!(0x606u >> kinds & 1) || kinds > 10)
+	if (kinds > 10 || !(0x606u >> kinds & 1))
 		return false;
 	/* Both words lie between the frame's bottom and its top. */
 	if (cfa <= w->sp || cfa > w->high || cfa % sizeof(cfa) || ra >= 0 || fp > 0 ||

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "supervise/binary.h"
 
+#include <dlfcn.h>
 #include <elfutils/libdwfl.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -51,11 +52,63 @@ static int binary_try(const char *path, const struct stele_module *module)
 	return -1;
 }
 
-/*
- * Where the file may be: at its path as the process sees it, at its path as we see it; if it was
- * deleted, as the process's mapping or its program.
- */
-static int binary_search(int pid, const struct stele_module *module, const char *path)
+/* ".build-id/ab/cdef….debug": how separate debugging information is filed. */
+static bool binary_debug_name(const struct stele_module *module, char *name, size_t bytes)
+{
+	size_t at;
+
+	if (module->build_id_bytes < 2 || module->build_id_bytes > STELE_BUILD_ID_MAX)
+		return false;
+	at = (size_t)snprintf(name, bytes, ".build-id/%02x/", module->build_id[0]);
+	for (uint32_t i = 1; i < module->build_id_bytes && at + 8 < bytes; i++)
+		at += (size_t)snprintf(name + at, bytes - at, "%02x", module->build_id[i]);
+	snprintf(name + at, bytes - at, ".debug");
+	return true;
+}
+
+static int binary_search_directories(const struct stele_binary_places *places,
+				     const struct stele_module *module, const char *path)
+{
+	char name[16 + 2 * STELE_BUILD_ID_MAX + 8], other[PATH_MAX * 2];
+	bool has_id = binary_debug_name(module, name, sizeof(name));
+	int fd = -1;
+
+	for (size_t i = 0; i < places->directory_count && fd < 0; i++) {
+		snprintf(other, sizeof(other), "%s/%s", places->directories[i], name);
+		if (has_id)
+			fd = binary_try(other, module);
+		snprintf(other, sizeof(other), "%s/%s", places->directories[i], path);
+		if (fd < 0)
+			fd = binary_try(other, module);
+	}
+	return fd;
+}
+
+/* libdebuginfod is asked by name, as libdwfl does: most machines have none. */
+static int binary_ask_servers(const struct stele_module *module)
+{
+	void *library = dlopen("libdebuginfod.so.1", RTLD_LAZY | RTLD_LOCAL);
+	void *(*begin)(void) = NULL;
+	int (*find)(void *client, const unsigned char *id, int id_bytes, char **path) = NULL;
+	void (*end)(void *client) = NULL;
+	void *client;
+	int fd = -1;
+
+	if (!library || !module->build_id_bytes)
+		return -1;
+	*(void **)&begin = dlsym(library, "debuginfod_begin");
+	*(void **)&find = dlsym(library, "debuginfod_find_debuginfo");
+	*(void **)&end = dlsym(library, "debuginfod_end");
+	client = begin && find && end ? begin() : NULL;
+	if (!client)
+		return -1;
+	fd = find(client, module->build_id, (int)module->build_id_bytes, NULL);
+	end(client);
+	return fd < 0 ? -1 : fd;
+}
+
+/* What was loaded, at its path as the process sees it or saw it, or as we see it. */
+static int binary_search_process(int pid, const struct stele_module *module, const char *path)
 {
 	char other[PATH_MAX + 64];
 	int fd = -1;
@@ -79,8 +132,26 @@ static int binary_search(int pid, const struct stele_module *module, const char 
 	return fd;
 }
 
-struct stele_binary *stele__binary_open(int pid, const struct stele_module *module,
-					const char *path)
+/*
+ * Debugging information alone will do as well as the file, and better than a stripped one: what
+ * the user names comes first. libdwfl itself looks beside the file and in /usr/lib/debug.
+ */
+static int binary_search(const struct stele_binary_places *places,
+			 const struct stele_module *module, const char *path)
+{
+	static const char *const usual[] = {"/usr/lib/debug"};
+	const struct stele_binary_places debug = {.directories = usual, .directory_count = 1};
+	int fd = binary_search_directories(places, module, path);
+
+	if (fd < 0)
+		fd = binary_search_process(places->pid, module, path);
+	if (fd < 0)
+		fd = binary_search_directories(&debug, module, path);
+	return fd < 0 && places->servers ? binary_ask_servers(module) : fd;
+}
+
+struct stele_binary *stele__binary_open(const struct stele_binary_places *places,
+					const struct stele_module *module, const char *path)
 {
 	struct stele_binary *binary = calloc(1, sizeof(*binary) + module->path_bytes + 1);
 
@@ -90,7 +161,7 @@ struct stele_binary *stele__binary_open(int pid, const struct stele_module *modu
 	binary->build_id_bytes =
 		module->build_id_bytes <= STELE_BUILD_ID_MAX ? module->build_id_bytes : 0;
 	memcpy(binary->build_id, module->build_id, binary->build_id_bytes);
-	binary->fd = binary_search(pid, module, binary->path);
+	binary->fd = binary_search(places, module, binary->path);
 	return binary;
 }
 

@@ -8,13 +8,20 @@
 
 struct stele_binary;
 
+/* Where files and their debugging information are looked for, beside their own paths. */
+struct stele_binary_places {
+	int pid;			/* as this process sees them; 0: unknown */
+	const char *const *directories; /* below them: .build-id/…, and the paths themselves */
+	size_t directory_count;
+	bool servers; /* ask debuginfod, which DEBUGINFOD_URLS names */
+};
+
 /*
  * Opens the file of a module entry, whose path (path_bytes long) is `path`. If the file that was
- * loaded cannot be found any more, the binary has no names. `pid`: the process, 0: unknown. NULL:
- * no memory.
+ * loaded cannot be found any more, the binary has no names. NULL: no memory.
  */
-struct stele_binary *stele__binary_open(int pid, const struct stele_module *module,
-					const char *path);
+struct stele_binary *stele__binary_open(const struct stele_binary_places *places,
+					const struct stele_module *module, const char *path);
 
 /* Is this the file of that module entry? */
 bool stele__binary_is(const struct stele_binary *binary, const struct stele_module *module,

@@ -41,7 +41,7 @@ struct symbols_entry {
 typedef char *symbols_demangle_fn(const char *mangled, char *buffer, size_t *length, int *status);
 
 struct stele_symbols {
-	int pid;
+	struct stele_binary_places places;
 	struct symbols_map *maps;
 	size_t map_count, map_capacity;
 	struct stele_binary **binaries; /* owned; maps point to them */
@@ -70,7 +70,13 @@ struct stele_symbols *stele__symbols_new(void)
 
 void stele__symbols_set_process(struct stele_symbols *symbols, int pid)
 {
-	symbols->pid = pid;
+	symbols->places.pid = pid;
+}
+
+void stele__symbols_set_places(struct stele_symbols *symbols,
+			       const struct stele_binary_places *places)
+{
+	symbols->places = *places;
 }
 
 /* Makes room for one more of an array of pointers or maps. */
@@ -102,7 +108,7 @@ static struct stele_binary *symbols_binary(struct stele_symbols *symbols,
 	if (!symbols_grow((void **)&symbols->binaries, &symbols->binary_capacity,
 			  symbols->binary_count, sizeof(*symbols->binaries)))
 		return NULL;
-	binary = stele__binary_open(symbols->pid, module, path);
+	binary = stele__binary_open(&symbols->places, module, path);
 	if (binary)
 		symbols->binaries[symbols->binary_count++] = binary;
 	return binary;

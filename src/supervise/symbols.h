@@ -5,13 +5,14 @@
  *
  * Modules are opened when they are loaded, so that a file deleted later is still read; what lies
  * at a module's path is only used if its build-id is the loaded one's. Nothing is read before the
- * first address of a module is asked for, each address is looked up once, and no server is ever
- * asked (the caller removes DEBUGINFOD_URLS from its environment).
+ * first address of a module is asked for, and each address is looked up once. Who does not want
+ * servers to be asked removes DEBUGINFOD_URLS from the environment, too: libdwfl looks at it.
  */
 #ifndef STELE_SUPERVISE_SYMBOLS_H
 #define STELE_SUPERVISE_SYMBOLS_H
 
 #include "drain/drain.h"
+#include "supervise/binary.h"
 
 struct stele_symbols;
 
@@ -27,6 +28,10 @@ struct stele_symbols *stele__symbols_new(void);
 
 /* The process whose files are looked at (its root directory, its deleted program); 0: unknown. */
 void stele__symbols_set_process(struct stele_symbols *symbols, int pid);
+
+/* For all files opened from now on; the directories must live as long. */
+void stele__symbols_set_places(struct stele_symbols *symbols,
+			       const struct stele_binary_places *places);
 
 /*
  * Reads a file that will be needed, before the program runs: the first look at debugging

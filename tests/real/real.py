@@ -45,7 +45,11 @@ class Job:
         self.messages = top / f"{name}.stderr"
         for path in (self.shared, self.directory):
             path.mkdir(exist_ok=True)
-        self.counts.write_text("")
+        # A program may be run as another user.
+        for path in (self.counts, samples):
+            if path:
+                path.write_text("")
+                path.chmod(0o666)
 
     def command(self, command):
         if not self.trace:

@@ -74,6 +74,32 @@ STELE_INLINE const uint8_t *stele__cursor_bytes(struct stele_cursor *c, uint64_t
 	return p;
 }
 
+/*
+ * Unsigned LEB128 where eight bytes can be read, and the integer has eight or fewer; returns the
+ * byte behind it, NULL if it is longer. Several bytes are put together at once.
+ */
+STELE_INLINE const uint8_t *stele__varint_get8(const uint8_t *p, uint64_t *ret_value)
+{
+	uint64_t word, last;
+	unsigned bits;
+
+	if (STELE_LIKELY(*p < 0x80)) {
+		*ret_value = *p;
+		return p + 1;
+	}
+	memcpy(&word, p, sizeof(word)); /* little-endian, as all machines that Stele runs on */
+	last = ~word & 0x8080808080808080;
+	if (STELE_UNLIKELY(!last))
+		return NULL;
+	bits = (unsigned)__builtin_ctzll(last); /* of the last byte's top bit */
+	word &= last ^ (last - 1);
+	word &= 0x7f7f7f7f7f7f7f7f;
+	word = (word & 0x007f007f007f007f) | (word & 0x7f007f007f007f00) >> 1;
+	word = (word & 0x00003fff00003fff) | (word & 0x3fff00003fff0000) >> 2;
+	*ret_value = (word & 0x000000000fffffff) | (word & 0x0fffffff00000000) >> 4;
+	return p + bits / 8 + 1;
+}
+
 /* How many bytes stele__varint_put writes. */
 STELE_INLINE unsigned stele__varint_width(uint64_t v)
 {

@@ -42,7 +42,7 @@ STELE__RULE(task_begin)
 {
 	const uint64_t *args = turn->stream->args;
 	struct stele_event *event;
-	uint32_t name, stack;
+	uint32_t name = 0, stack;
 	int r;
 
 	if (stele__world_find_task(&order->world, args[0]) != STELE__NOTHING)
@@ -182,18 +182,28 @@ STELE__RULE(log)
 	return 1;
 }
 
+/* The names with their lengths. */
+static const struct stele_string experiment_names[256] = {
+#define NAME_STRUCTURAL(number, text)
+#define NAME_TIMED(number, text)
+#define NAME_EXPERIMENTAL(number, text)			  [number] = {text, sizeof(text) - 1},
+#define X(number, name, text, since, shape, closes, args) NAME_##shape(number, text)
+#include "format/events.def"
+#undef X
+};
+
 STELE__RULE(experimental)
 {
-	const struct stele_spec *spec = stele__spec(turn->stream->type);
+	const struct stele__stream *stream = turn->stream;
+	unsigned count = stele__spec(stream->type)->arg_count;
 	struct stele_event *event;
 	int r = stele__order_need(order, turn, 0);
 
 	if (r < 0)
 		return r;
 	event = stele__order_emit(order, turn, STELE_EVENT_EXPERIMENTAL);
-	event->name = (struct stele_string){spec->name, strlen(spec->name)};
-	event->value_count = spec->arg_count;
-	for (unsigned i = 0; i < spec->arg_count; i++)
-		event->value[i] = turn->stream->args[i];
+	event->name = experiment_names[stream->type];
+	event->value_count = (uint8_t)count;
+	memcpy(event->value, stream->args, sizeof(event->value)); /* count of them mean something */
 	return 1;
 }

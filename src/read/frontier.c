@@ -6,11 +6,6 @@
 
 #include "read/vector.h"
 
-static bool heap_less(const struct stele__heap_entry *a, const struct stele__heap_entry *b)
-{
-	return a->time != b->time ? a->time < b->time : a->stream < b->stream;
-}
-
 static void heap_set(struct stele__heap *heap, struct stele__stream *streams, uint32_t slot,
 		     struct stele__heap_entry entry)
 {
@@ -24,7 +19,7 @@ static void heap_up(struct stele__heap *heap, struct stele__stream *streams, uin
 	while (slot) {
 		uint32_t parent = (slot - 1) / 2;
 
-		if (!heap_less(&entry, &heap->entries[parent]))
+		if (!stele__heap_less(&entry, &heap->entries[parent]))
 			break;
 		heap_set(heap, streams, slot, heap->entries[parent]);
 		slot = parent;
@@ -41,9 +36,9 @@ static void heap_down(struct stele__heap *heap, struct stele__stream *streams, u
 		if (child >= heap->count)
 			break;
 		if (child + 1 < heap->count &&
-		    heap_less(&heap->entries[child + 1], &heap->entries[child]))
+		    stele__heap_less(&heap->entries[child + 1], &heap->entries[child]))
 			child++;
-		if (!heap_less(&heap->entries[child], &entry))
+		if (!stele__heap_less(&heap->entries[child], &entry))
 			break;
 		heap_set(heap, streams, slot, heap->entries[child]);
 		slot = (uint32_t)child;
@@ -63,7 +58,7 @@ static void heap_remove(struct stele__heap *heap, struct stele__stream *streams,
 
 	if (slot == heap->count)
 		return;
-	if (slot && heap_less(&last, &heap->entries[(slot - 1) / 2]))
+	if (slot && stele__heap_less(&last, &heap->entries[(slot - 1) / 2]))
 		heap_up(heap, streams, slot, last);
 	else
 		heap_down(heap, streams, slot, last);
@@ -125,16 +120,16 @@ int64_t stele__frontier_time(const struct stele__frontier *frontier)
 	return time;
 }
 
-void stele__frontier_advance(struct stele__frontier *frontier, uint32_t stream, bool more)
+void stele__frontier_advance_far(struct stele__frontier *frontier, uint32_t stream, bool more)
 {
 	struct stele__heap *heap = &frontier->ready;
 	uint32_t slot = frontier->streams[stream].heap_slot;
 	struct stele__heap_entry entry = {frontier->streams[stream].time, stream};
 
-	/* Usually the stream stays in front. A new batch may begin earlier than the last ended. */
+	/* A new batch may begin earlier than the last ended. */
 	if (!more)
 		heap_remove(heap, frontier->streams, slot);
-	else if (slot && heap_less(&entry, &heap->entries[(slot - 1) / 2]))
+	else if (slot && stele__heap_less(&entry, &heap->entries[(slot - 1) / 2]))
 		heap_up(heap, frontier->streams, slot, entry);
 	else
 		heap_down(heap, frontier->streams, slot, entry);

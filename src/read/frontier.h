@@ -55,11 +55,32 @@ STELE_INLINE struct stele__stream *stele__frontier_first(const struct stele__fro
 /* Smallest time of all streams' events, parked ones too; INT64_MAX if there are none. */
 int64_t stele__frontier_time(const struct stele__frontier *frontier);
 
+void stele__frontier_advance_far(struct stele__frontier *frontier, uint32_t stream, bool more);
+
+STELE_INLINE bool stele__heap_less(const struct stele__heap_entry *a,
+				   const struct stele__heap_entry *b)
+{
+	return a->time != b->time ? a->time < b->time : a->stream < b->stream;
+}
+
 /*
  * A ready stream has a new event, or (false) none any more. It may not be the first any longer:
- * its last event may have woken others.
+ * its last event may have woken others. Usually it is, and stays in front.
  */
-void stele__frontier_advance(struct stele__frontier *frontier, uint32_t stream, bool more);
+STELE_INLINE void stele__frontier_advance(struct stele__frontier *frontier, uint32_t stream,
+					  bool more)
+{
+	const struct stele__heap *heap = &frontier->ready;
+	const struct stele__stream *s = &frontier->streams[stream];
+	struct stele__heap_entry entry = {s->time, stream};
+
+	if (STELE_LIKELY(more && s->heap_slot == 0) &&
+	    (heap->count < 2 || stele__heap_less(&entry, &heap->entries[1])) &&
+	    (heap->count < 3 || stele__heap_less(&entry, &heap->entries[2])))
+		heap->entries[0] = entry;
+	else
+		stele__frontier_advance_far(frontier, stream, more);
+}
 
 /* The first stream must wait. */
 int stele__frontier_park(struct stele__frontier *frontier, enum stele__wait wait, uint64_t id);

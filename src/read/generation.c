@@ -17,7 +17,8 @@
 #include "read/vector.h"
 
 /* The longest batch header: type, experiment, four numbers. */
-#define GENERATION_HEADER_BYTES (2 + 4 * STELE_VARINT_BYTES_MAX)
+#define GENERATION_RELEASE_BYTES ((uint64_t)4 << 20) /* of what was looked through */
+#define GENERATION_HEADER_BYTES	 (2 + 4 * STELE_VARINT_BYTES_MAX)
 
 struct batch_header {
 	uint8_t type;
@@ -27,16 +28,6 @@ struct batch_header {
 	uint64_t offset; /* of the payload */
 	bool cut;	 /* the input ends within the payload; bytes says how much there is */
 };
-
-int64_t stele__ticks_ns(uint64_t ticks, double ns_per_tick)
-{
-	double ns = (double)ticks * ns_per_tick;
-
-	/* What does not fit becomes what x86-64 makes of it: Go's reader relies on that, too. */
-	if (!(ns > -9223372036854775808.0 && ns < 9223372036854775808.0))
-		return INT64_MIN;
-	return (int64_t)ns;
-}
 
 int stele__generation_init(struct stele__generation *generation)
 {
@@ -480,6 +471,8 @@ static int generation_take_cut(struct stele__generation *g, struct stele__loader
 /* Takes batch after batch. 1: there is something; 0: the trace ends; or an error of memory. */
 static int generation_scan(struct stele__generation *g, struct stele__loader *l)
 {
+	uint64_t scanned = l->at;
+
 	for (;;) {
 		struct batch_header h = {0};
 		bool damaged = g->damaged;
@@ -517,6 +510,10 @@ static int generation_scan(struct stele__generation *g, struct stele__loader *l)
 		if (r < 0)
 			return r;
 		l->at = h.offset + h.bytes;
+		if (l->at - scanned >= GENERATION_RELEASE_BYTES) {
+			stele__window_release(l->window, scanned, l->at);
+			scanned = l->at;
+		}
 	}
 }
 

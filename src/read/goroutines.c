@@ -347,7 +347,7 @@ STELE__RULE(go_syscall_begin)
 	const uint64_t *args = turn->stream->args;
 	struct stele__proc *proc;
 	struct stele_event *event;
-	uint32_t index, stack;
+	uint32_t index = 0, stack;
 	int r = stele__order_need(order, turn, STELE__NEED_USER);
 
 	if (r >= 0)
@@ -380,7 +380,7 @@ STELE__RULE(go_syscall_begin)
 STELE__RULE(go_syscall_end)
 {
 	struct stele__proc *proc;
-	uint32_t index;
+	uint32_t index = 0;
 	int r = stele__order_need(order, turn, STELE__NEED_USER);
 
 	if (r >= 0)
@@ -403,7 +403,7 @@ STELE__RULE(go_syscall_end)
 STELE__RULE(go_syscall_end_blocked)
 {
 	struct stele__thread *thread = stele__order_thread(order, turn);
-	uint32_t index;
+	uint32_t index = 0;
 	int r;
 
 	/* The proc that was held at the begin must have been taken away. */

@@ -137,54 +137,6 @@ int stele__order_need(struct stele__order *order, const struct stele__turn *turn
 }
 
 /*
- * All fields but value[], which value_count guards, and the context. One by one: as an aggregate
- * the compiler clears the whole event first, which took a third of the reader's time.
- */
-STELE_INLINE void order_blank(struct stele_event *event, enum stele_event_kind kind, uint8_t type,
-			      int64_t time)
-{
-	event->kind = (uint8_t)kind;
-	event->type = type;
-	event->resource = STELE_RESOURCE_NONE;
-	event->from = event->to = STELE_STATE_UNDETERMINED;
-	event->value_count = 0;
-	event->time = time;
-	event->stack = event->transition_stack = 0;
-	event->resource_id = STELE_NONE_ID;
-	event->task = event->parent_task = STELE_NONE_ID;
-	event->name = event->text = (struct stele_string){NULL, 0};
-}
-
-struct stele_event *stele__order_emit(struct stele__order *order, const struct stele__turn *turn,
-				      enum stele_event_kind kind)
-{
-	const struct stele__thread *thread = stele__order_thread(order, turn);
-	struct stele_event *event = &order->queue[order->queue_count++];
-
-	order_blank(event, kind, turn->stream->type, turn->stream->time);
-	event->thread = thread->id;
-	event->proc = thread->proc == STELE__NOTHING ? STELE_NONE_ID
-						     : order->world.procs[thread->proc].id;
-	event->goroutine = thread->goroutine;
-	return event;
-}
-
-struct stele_event *stele__order_emit_transition(struct stele__order *order,
-						 const struct stele__turn *turn,
-						 enum stele_resource_kind resource, uint64_t id,
-						 enum stele_resource_state from,
-						 enum stele_resource_state to)
-{
-	struct stele_event *event = stele__order_emit(order, turn, STELE_EVENT_TRANSITION);
-
-	event->resource = (uint8_t)resource;
-	event->resource_id = id;
-	event->from = (uint8_t)from;
-	event->to = (uint8_t)to;
-	return event;
-}
-
-/*
  * An id that the table does not have. Where the input ended before there was any table, that is
  * the defect, and the generation can do without names.
  */
@@ -259,20 +211,24 @@ int stele__order_keep(struct stele__order *order, const struct stele__turn *turn
 	return r < 0 ? stele__order_fail_code(order, turn, r) : 0;
 }
 
+static STELE_COLD int order_misread(struct stele__order *order, const struct stele__stream *stream,
+				    const struct stele__fault *fault)
+{
+	if (order->generation->damaged && !order->generation->deferred)
+		return 0; /* the thread ends here; what is wrong with the generation is known */
+	return stele__diag_set(&order->diag, fault->code,
+			       (struct stele__place){fault->at, order->generation->number,
+						     order->world.threads[stream->thread].id},
+			       "%s", fault->text);
+}
+
 /* Decodes the stream's next event. 1, 0 at its end, or a failure. */
-static int order_read(struct stele__order *order, struct stele__stream *stream)
+STELE_INLINE int order_read(struct stele__order *order, struct stele__stream *stream)
 {
 	struct stele__fault fault;
 	int r = stele__stream_next(stream, order->generation, order->window, &fault);
 
-	if (STELE_LIKELY(r >= 0))
-		return r;
-	if (order->generation->damaged && !order->generation->deferred)
-		return 0; /* the thread ends here; what is wrong with the generation is known */
-	return stele__diag_set(&order->diag, fault.code,
-			       (struct stele__place){fault.at, order->generation->number,
-						     order->world.threads[stream->thread].id},
-			       "%s", fault.text);
+	return STELE_LIKELY(r >= 0) ? r : order_misread(order, stream, &fault);
 }
 
 int stele__order_begin(struct stele__order *order)
@@ -313,7 +269,7 @@ static bool order_sample(struct stele__order *order)
 		return false;
 	g->sample_next++;
 	event = &order->queue[order->queue_count++];
-	order_blank(event, STELE_EVENT_STACK_SAMPLE, STELE_EV_CPU_SAMPLE, sample->time);
+	stele__order_blank(event, STELE_EVENT_STACK_SAMPLE, STELE_EV_CPU_SAMPLE, sample->time);
 	event->thread = sample->thread;
 	event->proc = sample->proc;
 	event->goroutine = sample->goroutine;

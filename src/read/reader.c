@@ -125,8 +125,8 @@ static void reader_stamp(struct stele_reader *reader)
 		reader->notes.list[reader->notes_seen++].event = reader->events;
 }
 
-static int reader_deliver(struct stele_reader *reader, struct stele_event *event,
-			  const struct stele_event **ret_event)
+STELE_INLINE int reader_deliver(struct stele_reader *reader, struct stele_event *event,
+				const struct stele_event **ret_event)
 {
 	if (event->time <= reader->last_time)
 		event->time = (int64_t)((uint64_t)reader->last_time + 1);
@@ -282,52 +282,61 @@ static int reader_leave(struct stele_reader *reader, int result,
 	return reader_close(reader, &g->damage, g->soft, ret_event);
 }
 
+/* The next event where there is more to do than to put one in order; `r`: what the order said. */
+static STELE_NOINLINE int reader_next_far(struct stele_reader *reader, int r,
+					  const struct stele_event **ret_event)
+{
+	if (reader->state == READER_EVENTS) {
+		if (STELE_UNLIKELY(reader->notes_seen != reader->notes.count))
+			reader_stamp(reader);
+		if (r > 0)
+			return reader_deliver(reader, &reader->order.queue[reader->queue_at++],
+					      ret_event);
+		reader->order.queue_count = 0;
+		r = reader_leave(reader, r, ret_event);
+		if (r != 0)
+			return r;
+	}
+	switch (reader->state) {
+	case READER_HEADER:
+		r = reader_header(reader);
+		return r < 0 ? r : reader_load(reader, ret_event);
+	case READER_LOAD:
+		return reader_load(reader, ret_event);
+	case READER_CLOSE:
+		if (reader->broken)
+			return reader_fail(reader, &reader->diag);
+		reader->state = READER_ENDED;
+		return 0;
+	case READER_FAILED:
+		return reader->diag.code;
+	default:
+		return 0;
+	}
+}
+
 STELE_EXPORT int stele_reader_next(struct stele_reader *reader,
 				   const struct stele_event **ret_event)
 {
-	struct stele__order *order = &reader->order;
-	int r;
+	int r = 0;
 
 	if (STELE_UNLIKELY(!reader || !ret_event))
 		return -EINVAL;
-	for (;;) {
-		if (STELE_LIKELY(reader->state == READER_EVENTS)) {
-			if (reader->queue_at < order->queue_count)
-				return reader_deliver(reader, &order->queue[reader->queue_at++],
-						      ret_event);
-			reader->queue_at = 0;
-			if (STELE_UNLIKELY(reader->generation.unordered))
-				return reader_fail(reader, &reader->generation.damage);
-			r = stele__order_step(order);
-			if (STELE_UNLIKELY(reader->notes_seen != reader->notes.count))
-				reader_stamp(reader);
-			if (STELE_LIKELY(r > 0))
-				continue;
-			order->queue_count = 0;
-			r = reader_leave(reader, r, ret_event);
-			if (r != 0)
-				return r;
-			continue;
-		}
-		switch (reader->state) {
-		case READER_HEADER:
-			r = reader_header(reader);
-			if (r < 0)
-				return r;
-			break;
-		case READER_LOAD:
-			return reader_load(reader, ret_event);
-		case READER_CLOSE:
-			if (reader->broken)
-				return reader_fail(reader, &reader->diag);
-			reader->state = READER_ENDED;
-			return 0;
-		case READER_FAILED:
-			return reader->diag.code;
-		default:
-			return 0;
+	if (STELE_LIKELY(reader->state == READER_EVENTS)) {
+		struct stele__order *order = &reader->order;
+
+		if (STELE_UNLIKELY(reader->queue_at < order->queue_count))
+			return reader_deliver(reader, &order->queue[reader->queue_at++], ret_event);
+		if (STELE_UNLIKELY(reader->generation.unordered))
+			return reader_fail(reader, &reader->generation.damage);
+		reader->queue_at = 0;
+		r = stele__order_step(order);
+		if (STELE_LIKELY(r > 0 && reader->notes_seen == reader->notes.count)) {
+			reader->queue_at = 1;
+			return reader_deliver(reader, &order->queue[0], ret_event);
 		}
 	}
+	return reader_next_far(reader, r, ret_event);
 }
 
 STELE_EXPORT const struct stele_diag *stele_reader_diag(const struct stele_reader *reader)

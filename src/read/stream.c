@@ -30,10 +30,14 @@ static bool stream_turn(struct stele__stream *stream, const struct stele__genera
 	while (stream->batch) {
 		const struct stele__batch *batch = &g->batches[stream->batch - 1];
 
+		if (stream->end)
+			stele__window_release(
+				window, window->base + (uint64_t)(stream->begin - window->data),
+				window->base + (uint64_t)(stream->end - window->data));
 		stream->batch = batch->next;
 		if (!batch->bytes)
 			continue;
-		stream->at = stele__window_at(window, batch->offset);
+		stream->begin = stream->at = stele__window_at(window, batch->offset);
 		stream->end = stream->at + batch->bytes;
 		stream->time = stele__ticks_ns(batch->time, g->ns_per_tick);
 		return true;
@@ -57,27 +61,53 @@ static STELE_COLD int stream_fault(struct stele__stream *stream, const struct st
 	return stele__fault_set(fault, STELE_E_CORRUPT, at, "the batch ends within %s", name);
 }
 
+/* dt and arguments with every byte looked at; false: they are not all there, or too long. */
+static STELE_NOINLINE bool stream_decode_checked(struct stele__stream *stream, unsigned numbers,
+						 struct stele_cursor *c, uint64_t *ret_dt)
+{
+	*ret_dt = stele__cursor_varint(c);
+	for (unsigned i = 0; i + 1 < numbers; i++)
+		stream->args[i] = stele__cursor_varint(c);
+	stream->at = c->at;
+	return !c->error;
+}
+
+/* The same where no number can reach the end of the batch; NULL: one has more than eight bytes. */
+STELE_INLINE const uint8_t *stream_decode_inside(struct stele__stream *stream, unsigned numbers,
+						 const uint8_t *p, uint64_t *ret_dt)
+{
+	p = stele__varint_get8(p, ret_dt);
+	for (unsigned i = 0; i + 1 < numbers && p; i++)
+		p = stele__varint_get8(p, &stream->args[i]);
+	return p;
+}
+
+/* Numbers of one event, eight bytes each. */
+#define STREAM_EVENT_BYTES (1 + (STELE__STREAM_ARGS_MAX + 1) * 8)
+
 int stele__stream_next(struct stele__stream *stream, const struct stele__generation *g,
 		       const struct stele__window *window, struct stele__fault *fault)
 {
-	struct stele_cursor c;
-	unsigned arity;
+	const uint8_t *p = NULL;
+	unsigned numbers;
 	uint64_t dt;
 
-	if (stream->at == stream->end && !stream_turn(stream, g, window))
+	if (STELE_UNLIKELY(stream->at == stream->end) && !stream_turn(stream, g, window))
 		return 0;
 	stream->event = stream->at;
 	stream->type = *stream->at;
-	arity = stream_arity[stream->type];
-	c = (struct stele_cursor){.at = stream->at + 1, .end = stream->end, .start = stream->at};
-	if (STELE_UNLIKELY(!arity))
-		return stream_fault(stream, window, fault, &c);
-	dt = stele__cursor_varint(&c);
-	for (unsigned i = 0; i + 1 < arity; i++)
-		stream->args[i] = stele__cursor_varint(&c);
-	if (STELE_UNLIKELY(c.error))
-		return stream_fault(stream, window, fault, &c);
-	stream->at = c.at;
+	numbers = stream_arity[stream->type];
+	if (STELE_LIKELY(numbers && stream->end - stream->at >= STREAM_EVENT_BYTES))
+		p = stream_decode_inside(stream, numbers, stream->at + 1, &dt);
+	if (STELE_LIKELY(p != NULL)) {
+		stream->at = p;
+	} else {
+		struct stele_cursor c = {
+			.at = stream->at + 1, .end = stream->end, .start = stream->at};
+
+		if (!numbers || !stream_decode_checked(stream, numbers, &c, &dt))
+			return stream_fault(stream, window, fault, &c);
+	}
 	stream->time =
 		(int64_t)((uint64_t)stream->time + (uint64_t)stele__ticks_ns(dt, g->ns_per_tick));
 	return 1;

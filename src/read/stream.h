@@ -23,6 +23,7 @@ struct stele__stream {
 	uint32_t heap_slot;
 	uint32_t wait_next; /* stream index + 1 */
 	uint64_t wait_id;
+	const uint8_t *begin; /* of the batch */
 	const uint8_t *event; /* first byte of the decoded event */
 	const uint8_t *at;    /* behind it */
 	const uint8_t *end;   /* of the batch */

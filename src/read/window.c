@@ -11,6 +11,7 @@
 
 #define WINDOW_FILL_BYTES    ((size_t)1 << 18)
 #define WINDOW_RELEASE_BYTES ((uint64_t)1 << 20)
+#define WINDOW_PAGE_BYTES    4096u
 
 static int64_t window_read_fd(void *arg, void *buffer, size_t bytes)
 {
@@ -149,4 +150,13 @@ void stele__window_drop(struct stele__window *window, uint64_t offset)
 	memmove(window->buffer, window->buffer + (offset - window->base),
 		(size_t)(window->end - offset));
 	window->base = offset;
+}
+
+void stele__window_release(const struct stele__window *window, uint64_t offset, uint64_t end)
+{
+	uint64_t first = (offset + WINDOW_PAGE_BYTES - 1) & ~(uint64_t)(WINDOW_PAGE_BYTES - 1);
+	uint64_t last = end & ~(uint64_t)(WINDOW_PAGE_BYTES - 1);
+
+	if (window->map && last > first)
+		madvise((char *)window->map + first, (size_t)(last - first), MADV_DONTNEED);
 }

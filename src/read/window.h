@@ -49,4 +49,10 @@ STELE_INLINE const uint8_t *stele__window_at(const struct stele__window *window,
 /* Bytes in front of this offset will not be asked for again. */
 void stele__window_drop(struct stele__window *window, uint64_t offset);
 
+/*
+ * A mapping's pages inside [offset, end) need not stay in our memory: if they are asked for again,
+ * the page cache has them. Keeps the size flat where a generation is large.
+ */
+void stele__window_release(const struct stele__window *window, uint64_t offset, uint64_t end);
+
 #endif

@@ -91,7 +91,7 @@ static int check_file(const char *path, const struct check_options *options)
 	if (exit)
 		return exit;
 	r = stele_counter_new(&counter);
-	while (r >= 0 && stele_reader_next(reader, &event) > 0) {
+	while (r >= 0 && stele__source_next(source, &event) > 0) {
 		if (event->kind == STELE_EVENT_SYNC)
 			stele_recording_add(&recording, reader);
 		r = stele_counter_add(counter, reader, event);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/listing.h"
@@ -18,7 +19,7 @@ struct events_options {
 	int64_t from, to;	    /* ns from the first event */
 	uint64_t thread, goroutine; /* STELE_NO_ID: any */
 	unsigned kind;		    /* 0: any */
-	bool strict;
+	bool strict, follow;
 	const char *path;
 };
 
@@ -37,6 +38,11 @@ static void events_help(void)
 	      "  --thread=ID         only what happened on this thread\n"
 	      "  --goroutine=ID      only what happened in, or to, this goroutine\n"
 	      "  --kind=NAME         only this kind: StateTransition, Log, …\n"
+	      "  --follow            wait for more of a file that is still being recorded, until "
+	      "the\n"
+	      "                      recording ends, or ^C. What is printed is a second or two "
+	      "late:\n"
+	      "                      events are put in order a generation at a time\n"
 	      "  --strict            exit status 3 also for what Go's reader wrongly lets pass\n\n"
 	      "exit status: 0 sound, 2 usage, 3 not a trace, corrupt or truncated (after the\n"
 	      "events in front of the defect; the message is on stderr), 5 cannot be read\n",
@@ -116,6 +122,8 @@ static bool events_option(const char *arg, struct events_options *o)
 	}
 	if (strcmp(arg, "--strict") == 0)
 		return o->strict = true;
+	if (strcmp(arg, "--follow") == 0)
+		return o->follow = true;
 	if ((v = events_value(arg, "--format")) != NULL) {
 		o->format = STELE__LISTING_REFERENCE;
 		return strcmp(v, "reference") == 0;
@@ -146,14 +154,14 @@ static bool events_wanted(const struct events_options *o, const struct stele_eve
 	       (event->resource == STELE_RESOURCE_GOROUTINE && event->resource_id == o->goroutine);
 }
 
-static void events_print_all(struct stele_reader *reader, const struct events_options *o,
-			     struct stele__printer *printer)
+static void events_print_all(struct stele__source *source, struct stele_reader *reader,
+			     const struct events_options *o, struct stele__printer *printer)
 {
 	struct stele__listing listing = {o->format, o->frames_max, 0, reader, printer};
 	const struct stele_event *event;
 	bool first = true;
 
-	while (!printer->error && stele_reader_next(reader, &event) > 0) {
+	while (!printer->error && stele__source_next(source, &event) > 0) {
 		int64_t since;
 
 		if (first) {
@@ -168,6 +176,9 @@ static void events_print_all(struct stele_reader *reader, const struct events_op
 		since = (int64_t)((uint64_t)event->time - (uint64_t)listing.origin);
 		if (since > o->to)
 			break;
+		if (o->follow && event->kind == STELE_EVENT_SYNC)
+			stele__printer_flush(
+				printer); /* the next generation may be long in coming */
 		if (events_wanted(o, event, since))
 			stele__listing_event(&listing, event);
 	}
@@ -182,13 +193,18 @@ static int events_run(const struct events_options *o)
 	int exit, r;
 
 	reader_options.whole_generations = o->format == STELE__LISTING_REFERENCE;
-	exit = stele__source_open(o->path, &reader_options, &source, &reader);
+	exit = o->follow ? stele__source_follow(o->path, &reader_options, &source, &reader)
+			 : stele__source_open(o->path, &reader_options, &source, &reader);
 	if (exit)
 		return exit;
-	events_print_all(reader, o, &printer);
+	if (isatty(STDOUT_FILENO))
+		stele__source_hide_progress(source);
+	events_print_all(source, reader, o, &printer);
 	r = stele__printer_flush(&printer);
-	exit = stele__verdict_exit(reader, NULL, o->strict);
-	stele__verdict_complain(o->path, stele_reader_diag(reader));
+	if (!stele__source_interrupted(source)) {
+		exit = stele__verdict_exit(reader, NULL, o->strict);
+		stele__verdict_complain(o->path, stele_reader_diag(reader));
+	}
 	stele__source_close(source);
 	if (r < 0 && r != -EPIPE) {
 		stele__complain("standard output: %s", stele_strerror(r));

@@ -49,12 +49,13 @@ static void export_help(void)
 	      stdout);
 }
 
-static int export_all(struct stele__export *e, struct stele_reader *reader)
+static int export_all(struct stele__export *e, struct stele__source *source,
+		      struct stele_reader *reader)
 {
 	const struct stele_event *event;
 	int r = stele__export_start(e);
 
-	while (r >= 0 && stele_reader_next(reader, &event) > 0)
+	while (r >= 0 && stele__source_next(source, &event) > 0)
 		r = e->format->event(e, reader, event);
 	return r < 0 ? r : e->format->finish(e);
 }
@@ -98,7 +99,7 @@ static int export_run(const struct export_options *options, const struct stele__
 	exit = export_open(options, format, &output);
 	if (exit)
 		goto out;
-	r = export_all(&e, reader);
+	r = export_all(&e, source, reader);
 	stele__export_free(&e);
 	closed = stele__outfile_close(&output);
 	if (r < 0 && !closed) {

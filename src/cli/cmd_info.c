@@ -280,7 +280,7 @@ static int info_run(const char *path, bool json, bool strict)
 	if (exit)
 		return exit;
 	r = stele_counter_new(&counter);
-	while (r >= 0 && stele_reader_next(reader, &event) > 0) {
+	while (r >= 0 && stele__source_next(source, &event) > 0) {
 		if (event->kind == STELE_EVENT_SYNC)
 			info_add_sync(&info, reader);
 		r = stele_counter_add(counter, reader, event);

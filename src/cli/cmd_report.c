@@ -56,12 +56,13 @@ static void report_help(void)
 }
 
 /* Reads the trace to its end or to its first defect; 0 or an error of ours. */
-static int report_read(struct stele_reader *reader, struct stele_analysis *analysis)
+static int report_read(struct stele__source *source, struct stele_reader *reader,
+		       struct stele_analysis *analysis)
 {
 	const struct stele_event *event;
 	int r = 0;
 
-	while (r >= 0 && stele_reader_next(reader, &event) > 0)
+	while (r >= 0 && stele__source_next(source, &event) > 0)
 		r = stele_analysis_add(analysis, reader, event);
 	return r < 0 ? r : stele_analysis_finish(analysis);
 }
@@ -103,7 +104,7 @@ static int report_run(const struct report_options *options)
 		return exit;
 	r = stele_analysis_new(&analysis);
 	if (r == 0)
-		r = report_read(reader, analysis);
+		r = report_read(source, reader, analysis);
 	if (r < 0) {
 		stele__complain("%s: %s", options->path, stele_strerror(r));
 		exit = STELE_EXIT_IO;

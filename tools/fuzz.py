@@ -27,7 +27,8 @@ def fuzz(program, seconds):
     name = program.name.removeprefix("fuzz_")
     grown = BUILD / "corpus" / name
     grown.mkdir(parents=True, exist_ok=True)
-    seeds = [str(CORPUS / name)] if (CORPUS / name).is_dir() else []
+    folder = CORPUS / ("reader" if name == "surgery" else name)
+    seeds = [str(folder)] if folder.is_dir() else []
     print(f"== {name}, {seconds} s", flush=True)
     command = [str(program), f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048",
                "-print_final_stats=1", f"-artifact_prefix={BUILD}/{name}-", str(grown), *seeds]

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/duration.h"
 #include "cli/listing.h"
 #include "cli/source.h"
 #include "cli/verdict.h"
@@ -47,27 +48,6 @@ static void events_help(void)
 	      "exit status: 0 sound, 2 usage, 3 not a trace, corrupt or truncated (after the\n"
 	      "events in front of the defect; the message is on stderr), 5 cannot be read\n",
 	      stdout);
-}
-
-/* A number with a unit as nanoseconds. */
-static bool events_parse_time(const char *text, int64_t *ret_ns)
-{
-	static const struct {
-		const char *name;
-		double ns;
-	} unit[] = {{"s", 1e9}, {"ms", 1e6}, {"us", 1e3}, {"ns", 1}, {"", 1e9}};
-	char *end;
-	double v = strtod(text, &end);
-
-	if (end == text || !(v >= 0 && v < 9e9))
-		return false;
-	for (size_t i = 0; i < STELE_ARRAY_LENGTH(unit); i++) {
-		if (strcmp(end, unit[i].name) == 0) {
-			*ret_ns = (int64_t)(v * unit[i].ns + 0.5);
-			return true;
-		}
-	}
-	return false;
 }
 
 static bool events_parse_id(const char *text, uint64_t *ret_id)
@@ -131,9 +111,9 @@ static bool events_option(const char *arg, struct events_options *o)
 	if ((v = events_value(arg, "--frames")) != NULL)
 		return events_parse_frames(v, &o->frames_max);
 	if ((v = events_value(arg, "--from")) != NULL)
-		return events_parse_time(v, &o->from);
+		return stele__duration_parse(v, &o->from);
 	if ((v = events_value(arg, "--to")) != NULL)
-		return events_parse_time(v, &o->to);
+		return stele__duration_parse(v, &o->to);
 	if ((v = events_value(arg, "--thread")) != NULL)
 		return events_parse_id(v, &o->thread);
 	if ((v = events_value(arg, "--goroutine")) != NULL)

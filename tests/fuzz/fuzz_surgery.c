@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Any bytes as a trace to be cut and renamed: no crash, and if the trace was sound, with nothing in
+ * it that Go's reader wrongly lets pass, what comes out is sound. The last two bytes choose the
+ * window.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "stele/read.h"
+#include "surgery/excerpt.h"
+#include "surgery/rename.h"
+
+#define OUT_BYTES_MAX (1u << 20)
+
+struct out {
+	uint8_t *data;
+	size_t bytes;
+};
+
+static int out_write(void *arg, const void *data, size_t bytes)
+{
+	struct out *out = arg;
+
+	if (bytes > OUT_BYTES_MAX - out->bytes)
+		return -1;
+	if (bytes)
+		memcpy(out->data + out->bytes, data, bytes);
+	out->bytes += bytes;
+	return 0;
+}
+
+static void out_module(void *arg, const struct stele_data_item *item)
+{
+	(void)arg;
+	if (item->text[1].bytes && item->text[1].data[0] == 'x')
+		return;
+}
+
+/* Names for every other frame, several for some. */
+static size_t out_rename(void *arg, const struct stele_old_frame *frame,
+			 struct stele_new_frame *frames, size_t max)
+{
+	static const char *const names[] = {"one", "", "another"};
+	size_t count = frame->function.bytes % 4;
+
+	(void)arg;
+	for (size_t i = 0; i < count && i < max; i++)
+		frames[i] = (struct stele_new_frame){names[i % 3], names[(i + 1) % 3],
+						     (uint32_t)(frame->line + i)};
+	return count < max ? count : max;
+}
+
+static bool is_sound(const uint8_t *data, size_t bytes, bool strict)
+{
+	const struct stele_event *event;
+	struct stele_reader *reader;
+	int got;
+
+	if (stele_reader_open_memory(data, bytes, NULL, &reader) < 0)
+		return false;
+	while ((got = stele_reader_next(reader, &event)) > 0)
+		;
+	if (strict && stele_reader_warning_count(reader))
+		got = -1;
+	stele_reader_close(reader);
+	return got == 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct out out = {malloc(OUT_BYTES_MAX), 0};
+	const struct stele_renamer renamer = {out_module, out_rename, out_write, &out};
+	struct stele_rename_stats stats;
+	struct stele_excerpt_result result;
+	struct stele_excerpt cut = {0, INT64_MAX, out_write, &out};
+	bool sound = is_sound(data, size, true);
+
+	if (size > 2) {
+		cut.from = data[size - 1] * (int64_t)data[size - 1] * 100000;
+		cut.to = cut.from + data[size - 2] * (int64_t)data[size - 2] * 100000;
+	}
+	if (out.data && stele__excerpt(data, size, &cut, &result) == 0 && sound && result.kept &&
+	    !is_sound(out.data, out.bytes, false))
+		__builtin_trap();
+	out.bytes = 0;
+	if (out.data && stele__rename(data, size, &renamer, &stats) == 0 && sound &&
+	    !is_sound(out.data, out.bytes, false))
+		__builtin_trap();
+	free(out.data);
+	return 0;
+}

@@ -124,7 +124,9 @@ def bad_windows_and_bad_input_are_told():
             (folder / "short").write_bytes(data[:at])
             done = subprocess.run([STELE, "cut", "-f", "-o", out, folder / "short"],
                                   capture_output=True, check=False)
-            check(done.returncode in (1, 3), f"cut at {at}: {done.returncode}")
+            # Between two batches there is nothing that a cut could miss.
+            check(done.returncode in ((0, 1, 3) if at == len(data) // 2 else (1, 3)),
+                  f"cut at {at}: {done.returncode}")
 
 
 run()

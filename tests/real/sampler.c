@@ -39,6 +39,7 @@ static struct {
 static unsigned difference_count;
 static unsigned long frames_equal, frames_compared, walks_equal, walks;
 static timer_t timer;
+static char path[4096]; /* as it was at the start: nginx clears its environment */
 static int busy; /* one sample at a time: libunwind's first walk through a module takes locks */
 
 static __thread struct stele_stack_bounds bounds __attribute__((tls_model("initial-exec")));
@@ -175,6 +176,8 @@ __attribute__((constructor)) static void sampler_begin(void)
 	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGNAL};
 	struct itimerspec rate = {{0, INTERVAL_NS}, {0, INTERVAL_NS}};
 
+	snprintf(path, sizeof(path), "%s",
+		 getenv("UNWIND_SAMPLES") ? getenv("UNWIND_SAMPLES") : "");
 	dl_iterate_phdr(add_module, NULL);
 	stele__module_ask((stele_find_object_fn *)dlsym(RTLD_DEFAULT, "_dl_find_object"));
 	set_bounds();
@@ -186,8 +189,7 @@ __attribute__((constructor)) static void sampler_begin(void)
 __attribute__((destructor)) static void sampler_end(void)
 {
 	static const char *const kinds[] = {"we-end", "they-end", "another-pc"};
-	const char *path = getenv("UNWIND_SAMPLES");
-	int fd = path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600) : -1;
+	int fd = path[0] ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600) : -1;
 
 	signal(SIGNAL, SIG_IGN);
 	dprintf(fd, "frames %lu %lu walks %lu %lu\n", frames_equal, frames_compared, walks_equal,

@@ -26,6 +26,12 @@ void stele__capture_prepare(uint32_t slots)
 	trail_count = slots;
 }
 
+void stele__capture_new_owner(uint32_t slot)
+{
+	if (slot < trail_count)
+		stele__trail_leave(&trails[slot]);
+}
+
 static uint32_t capture_intern(const struct stele_unwind_result *walk, uint32_t epoch,
 			       const uint64_t *pcs)
 {

@@ -14,6 +14,9 @@ struct stele_capture {
 /* Before the first capture: makes repeated ones cheap for threads in this many slots. */
 void stele__capture_prepare(uint32_t slots) STELE_HIDDEN;
 
+/* A new thread has the slot: its predecessor may have died in the middle of a capture. */
+void stele__capture_new_owner(uint32_t slot) STELE_HIDDEN;
+
 struct stele_capture stele__capture(struct stele_unwind_start start) STELE_HIDDEN;
 
 /* To be used in the public entry point itself: its caller is where the walk begins. */

@@ -7,6 +7,7 @@
 #include "record/thread.h"
 
 #include "arena/arena.h"
+#include "record/capture.h"
 #include "stele/trace.h"
 #include "sys/sys.h"
 
@@ -62,6 +63,7 @@ bool stele__thread_enter(uint64_t g, uint64_t flags, uint64_t entry_pc)
 		thread_give_up(slot, NULL);
 		return false;
 	}
+	stele__capture_new_owner(ring->slot);
 	stele__store_relaxed(&ring->head, 1);
 	stele__emit_write(ring, 0, stele__emit_clock(STELE_KIND_THREAD_BEGIN),
 			  STELE_KIND_THREAD_BEGIN, g, flags, entry_pc);

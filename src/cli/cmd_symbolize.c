@@ -29,7 +29,8 @@ static const char symbolize_help[] =
 	"if it is at its path and the same; its debugging information in /usr/lib/debug or in the\n"
 	"directories that are given; and, if DEBUGINFOD_URLS is set, from those servers. Nothing "
 	"is\n"
-	"needed of the machine where the trace was recorded.\n"
+	"needed of the machine where the trace was recorded. Files without a build-id are not\n"
+	"used: nothing tells whether they are the ones that were loaded.\n"
 	"\n"
 	"options:\n"
 	"  -o OUT           the file to write, created for its owner alone; without it, or\n"
@@ -162,7 +163,8 @@ static int symbolize_run(struct symbolize *s, const struct stele_input *input)
 					      s};
 	const struct stele_binary_places places = {.directories = s->directories,
 						   .directory_count = s->directory_count,
-						   .servers = getenv("DEBUGINFOD_URLS") != NULL};
+						   .servers = getenv("DEBUGINFOD_URLS") != NULL,
+						   .elsewhere = true};
 	struct stele_rename_stats stats;
 	struct stele_output output;
 	int result = stele__outfile_open(s->out, s->force, input, &output), closed, error;

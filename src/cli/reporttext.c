@@ -97,14 +97,18 @@ static void report_lost(FILE *out, const struct stele_recording *rec)
 	}
 }
 
-static void report_stacks(FILE *out, const struct stele_trust *trust)
+/* Of more than this without a name, it is worth a word how to get them. */
+#define UNNAMED_MANY_PERCENT 10
+
+/* As it is now: what the recorder counted was before stele symbolize. */
+static void report_stacks(FILE *out, const struct stele_trust *trust, const char *path)
 {
 	const uint64_t *total = trust->recording.total;
-	uint64_t frames = total[STELE_TOTAL_FRAMES], unnamed = total[STELE_TOTAL_FRAMES_UNNAMED];
+	uint64_t frames = trust->frames, unnamed = trust->frames_unnamed;
 
 	if (!frames) {
-		frames = trust->frames;
-		unnamed = trust->frames_unnamed;
+		frames = total[STELE_TOTAL_FRAMES];
+		unnamed = total[STELE_TOTAL_FRAMES_UNNAMED];
 	}
 	fputs("  stacks    ", out);
 	if (!frames) {
@@ -116,6 +120,8 @@ static void report_stacks(FILE *out, const struct stele_trust *trust)
 			report_percent(total[STELE_TOTAL_STACKS_CUT], total[STELE_TOTAL_STACKS]));
 	fprintf(out, "%.1f %% of the code addresses without a name\n",
 		report_percent(unnamed, frames));
+	if (trust->recording.present && report_percent(unnamed, frames) > UNNAMED_MANY_PERCENT)
+		fprintf(out, "            to name them: stele symbolize -o named.trace %s\n", path);
 	if (trust->stackless)
 		fprintf(out, "            %" PRIu64 " waits and system calls have no stack\n",
 			trust->stackless);
@@ -172,7 +178,7 @@ static void report_trust(FILE *out, const struct stele_report *r)
 	}
 	if (rec->present)
 		report_recording(out, rec);
-	report_stacks(out, trust);
+	report_stacks(out, trust, r->path);
 	if (diag)
 		fprintf(out, "  BROKEN    %s: only what came before is in this report\n",
 			stele__verdict_word(diag));

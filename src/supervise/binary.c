@@ -141,8 +141,11 @@ static int binary_search(const struct stele_binary_places *places,
 {
 	static const char *const usual[] = {"/usr/lib/debug"};
 	const struct stele_binary_places debug = {.directories = usual, .directory_count = 1};
-	int fd = binary_search_directories(places, module, path);
+	int fd;
 
+	if (places->elsewhere && !module->build_id_bytes)
+		return -1;
+	fd = binary_search_directories(places, module, path);
 	if (fd < 0)
 		fd = binary_search_process(places->pid, module, path);
 	if (fd < 0)

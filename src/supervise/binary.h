@@ -13,7 +13,9 @@ struct stele_binary_places {
 	int pid;			/* as this process sees them; 0: unknown */
 	const char *const *directories; /* below them: .build-id/…, and the paths themselves */
 	size_t directory_count;
-	bool servers; /* ask debuginfod, which DEBUGINFOD_URLS names */
+	bool servers;	/* ask debuginfod, which DEBUGINFOD_URLS names */
+	bool elsewhere; /* the process ran at another time or place: without a build-id, nothing
+			 * tells whether a file is the one that was loaded */
 };
 
 /*

@@ -135,6 +135,20 @@ def information_of_another_build_is_refused():
 
 
 @case
+def a_file_without_build_id_is_not_believed():
+    prepare()
+    command("g++", "-O2", "-g", "-std=c++17", "-pthread", "-Wl,--build-id=none", "-o", "bare",
+            SOURCE)
+    (TOP / "bare").rename(TOP / "bare.whole")
+    command("strip", "-o", "bare", "bare.whole")
+    command(STELE, "record", "-f", "-o", "bare.trace", "--", "./bare")
+    (TOP / "bare.whole").rename(TOP / "bare")
+    out, told = symbolized("--debug-dir", ".", source="bare.trace")
+    check(not ours(frames(out)), "names from a file that may be any")
+    check("no debugging information" in told, told)
+
+
+@case
 def servers_are_asked_only_if_they_are_named():
     prepare()
     if not pathlib.Path("/usr/lib/x86_64-linux-gnu/libdebuginfod.so.1").exists():

@@ -163,9 +163,10 @@ static bool tail_is_end(const uint8_t *at, const uint8_t *end)
 	return at == end;
 }
 
-/* The recorder's last words are the file's last bytes. */
+/* The recorder's last words are the file's last bytes, but for header 26's EndOfGeneration. */
 static bool follow_has_ended(int fd)
 {
+	enum { END_OF_GENERATION = 52 };
 	uint8_t tail[FOLLOW_TAIL_BYTES];
 	struct stat st;
 	ssize_t got;
@@ -176,7 +177,8 @@ static bool follow_has_ended(int fd)
 	from = st.st_size - (off_t)sizeof(tail);
 	got = pread(fd, tail, sizeof(tail), from);
 	for (ssize_t i = 0; i < got; i++)
-		if (tail_is_end(tail + i, tail + got))
+		if (tail_is_end(tail + i, tail + got) ||
+		    (tail[got - 1] == END_OF_GENERATION && tail_is_end(tail + i, tail + got - 1)))
 			return true;
 	return false;
 }

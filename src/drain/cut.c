@@ -76,8 +76,10 @@ void stele__generation_end(struct stele_drain *d, uint64_t time, const struct st
 	if (d->generation == 1)
 		cut_memory_info(d);
 	stele__census_losses(d);
-	stele__own_write(d, ending);
+	/* In this order: what has no name is known only then, and the last words are the last
+	 * bytes. */
 	stele__tables_write(d, time);
+	stele__own_write(d, ending);
 	if (d->options.version >= 26)
 		stele__outlet_write(&d->outlet, &(uint8_t){STELE_EV_END_OF_GENERATION}, 1);
 	stele__outlet_flush(&d->outlet);

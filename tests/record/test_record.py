@@ -5,6 +5,7 @@
 usage: test_record.py STELE BUSY
 """
 import glob
+import json
 import os
 import pathlib
 import pty
@@ -575,6 +576,35 @@ def every_version_can_be_written():
             with open(p.path("x.trace"), "rb") as file:
                 equal(file.read(16), f"go {version} trace\0\0\0".encode(), "header")
             p.valid("x.trace")
+
+
+@case
+def a_recording_is_followed_to_its_last_words():
+    """The end mark was not the last thing in the file: tables came behind it."""
+    with Place() as p:
+        for version in ("1.23", "1.26"):
+            trace = p.path(f"{version}.trace")
+            recorder = subprocess.Popen(
+                [STELE, "record", "-q", f"--go={version}", "-o", trace, "--",
+                 "sh", "-c", "sleep 0.2; sleep 0.8"])
+            wait_for(lambda: os.path.exists(trace), "the trace")
+            followed = subprocess.run([STELE, "events", "--follow", trace], timeout=60,
+                                      capture_output=True, text=True, check=False)
+            equal(recorder.wait(), 0, "recorder")
+            equal(followed.returncode, 0, followed.stderr)
+            whole = subprocess.run([STELE, "events", trace], capture_output=True, text=True,
+                                   check=False)
+            equal(followed.stdout, whole.stdout, "events")
+
+
+@case
+def totals_of_names_are_there_for_one_generation():
+    """They were told before the names of the last generation were looked up."""
+    with Place() as p:
+        p.record("-f", "-o", "x.trace", "--", "sh", "-c", "sleep 0.1")
+        info = subprocess.run([STELE, "info", "--json", p.path("x.trace")], capture_output=True,
+                              text=True, check=False)
+        check(json.loads(info.stdout)["lost"]["totals"]["code addresses"] > 0, info.stdout)
 
 
 run()

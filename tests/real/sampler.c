@@ -9,7 +9,6 @@
  */
 #include <dlfcn.h>
 #include <fcntl.h>
-#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,7 +21,7 @@
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
 
-#include "unwind/module.h"
+#include "support/modules.h"
 #include "unwind/unwind.h"
 
 #define FRAMES_MAX	128
@@ -43,36 +42,6 @@ static char path[4096]; /* as it was at the start: nginx clears its environment 
 static int busy; /* one sample at a time: libunwind's first walk through a module takes locks */
 
 static __thread struct stele_stack_bounds bounds __attribute__((tls_model("initial-exec")));
-
-static int add_module(struct dl_phdr_info *info, size_t size, void *arg)
-{
-	struct stele_code_range range = {.code = STELE_CODE_PROGRAM, .stays = true};
-
-	(void)size;
-	(void)arg;
-	for (unsigned i = 0; i < info->dlpi_phnum; i++)
-		if (info->dlpi_phdr[i].p_type == PT_GNU_EH_FRAME)
-			range.eh_frame_hdr = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
-	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-		uintptr_t start = info->dlpi_addr + p->p_vaddr;
-
-		if (p->p_type == PT_LOAD && range.eh_frame_hdr - start < p->p_filesz) {
-			range.data_start = start;
-			range.data_end = start + p->p_filesz;
-		}
-	}
-	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-
-		if (p->p_type == PT_LOAD && (p->p_flags & PF_X)) {
-			range.start = info->dlpi_addr + p->p_vaddr;
-			range.end = range.start + p->p_memsz;
-			stele__module_add(&range);
-		}
-	}
-	return 0;
-}
 
 static void set_bounds(void)
 {
@@ -178,7 +147,7 @@ __attribute__((constructor)) static void sampler_begin(void)
 
 	snprintf(path, sizeof(path), "%s",
 		 getenv("UNWIND_SAMPLES") ? getenv("UNWIND_SAMPLES") : "");
-	dl_iterate_phdr(add_module, NULL);
+	modules_add();
 	stele__module_ask((stele_find_object_fn *)dlsym(RTLD_DEFAULT, "_dl_find_object"));
 	set_bounds();
 	sigaction(SIGNAL, &action, NULL);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The walk, frame by frame against libgcc's. Built without frame pointers (meson.build). */
-#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 #include <unwind.h>
 
+#include "support/modules.h"
 #include "support/tap.h"
 #include "unwind/cfi.h"
 #include "unwind/module.h"
@@ -33,37 +33,6 @@ static struct kept {
 	uint32_t frames;
 } stacks[STACKS_MAX];
 static uint32_t stack_count;
-
-/* The modules of the process, as the recorder learns them. */
-static int add_module(struct dl_phdr_info *info, size_t size, void *arg)
-{
-	struct stele_code_range range = {.code = STELE_CODE_PROGRAM, .stays = true};
-
-	(void)size;
-	(void)arg;
-	for (unsigned i = 0; i < info->dlpi_phnum; i++)
-		if (info->dlpi_phdr[i].p_type == PT_GNU_EH_FRAME)
-			range.eh_frame_hdr = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
-	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-		uintptr_t start = info->dlpi_addr + p->p_vaddr;
-
-		if (p->p_type == PT_LOAD && range.eh_frame_hdr - start < p->p_filesz) {
-			range.data_start = start;
-			range.data_end = start + p->p_filesz;
-		}
-	}
-	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-
-		if (p->p_type == PT_LOAD && (p->p_flags & PF_X)) {
-			range.start = info->dlpi_addr + p->p_vaddr;
-			range.end = range.start + p->p_memsz;
-			stele__module_add(&range);
-		}
-	}
-	return 0;
-}
 
 static void set_bounds(void)
 {
@@ -496,7 +465,7 @@ static void row_of_a_module_replaced_meanwhile_is_none(void)
 	stele__module_unloading_end();
 	CHECK(!stele__module_is_settled(generation));
 	stele__module_remove(told.start, told.end);
-	dl_iterate_phdr(add_module, NULL);
+	modules_add();
 }
 
 /* A generation's rows must not come back when its number has grown by a power of two. */
@@ -642,7 +611,7 @@ int main(int argc, char **argv)
 		TEST(walk_survives_any_registers),
 	};
 
-	dl_iterate_phdr(add_module, NULL);
+	modules_add();
 	set_bounds();
 	return tap_run(tests, sizeof(tests) / sizeof(tests[0]), argc > 1 ? argv[1] : NULL);
 }

@@ -182,7 +182,7 @@ def samples_are_whole_pairs():
 @case
 def without_the_option_nothing_is_recorded():
     r = Trace([ALLOCATE, "count", "10"], options=())
-    equal(sum(r.counts.values()), 0, "memory events")
+    equal(sum(r.pairs.counts.values()), 0, "memory events")
     check(b"heap" not in r.err, "a summary of the heap")
 
 

@@ -29,7 +29,7 @@ static const char symbolize_help[] =
 	"if it is at its path and the same; its debugging information in /usr/lib/debug or in the\n"
 	"directories that are given; and, if DEBUGINFOD_URLS is set, from those servers.\n"
 	"Nothing is needed of the machine where the trace was recorded. Files without a build-id\n"
-	"are left alone: nothing tells whether they are the ones that were loaded.\n"
+	"are left alone, since nothing tells whether they are the ones that were loaded.\n"
 	"\n"
 	"options:\n"
 	"  -o OUT           the file to write, created for its owner alone; without it, or\n"

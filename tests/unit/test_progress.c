@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -13,7 +14,7 @@ static size_t shown(int target, uint64_t total, uint64_t done, uint64_t age_ns, 
 {
 	int saved = dup(STDERR_FILENO);
 	struct stele_progress progress;
-	ssize_t got;
+	size_t got = 0;
 
 	dup2(target, STDERR_FILENO);
 	stele__progress_begin(&progress, total);
@@ -24,9 +25,16 @@ static size_t shown(int target, uint64_t total, uint64_t done, uint64_t age_ns, 
 	fflush(stderr);
 	dup2(saved, STDERR_FILENO);
 	close(saved);
-	got = read(reading, text, bytes - 1);
-	text[got > 0 ? got : 0] = 0;
-	return got > 0 ? (size_t)got : 0;
+	/* A terminal hands on what was written a little later. */
+	for (struct pollfd input = {.fd = reading, .events = POLLIN}; poll(&input, 1, 200) > 0;) {
+		ssize_t more = read(reading, text + got, bytes - 1 - got);
+
+		if (more <= 0)
+			break;
+		got += (size_t)more;
+	}
+	text[got] = 0;
+	return got;
 }
 
 static int terminal_open(int *ret_slave)

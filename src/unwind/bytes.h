@@ -9,10 +9,12 @@
 #ifndef STELE_UNWIND_BYTES_H
 #define STELE_UNWIND_BYTES_H
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/compiler.h"
 #include "sys/sys.h"
+#include "unwind/module.h"
 
 struct stele_bytes {
 	const uint8_t *at;
@@ -26,10 +28,24 @@ STELE_INLINE size_t stele__bytes_left(const struct stele_bytes *b)
 	return b->bad ? 0 : (size_t)(b->end - b->at);
 }
 
+/* Where the kernel does not do it (old emulators, sandboxes), memory of a module that may go is
+ * read as it is, unless one is being unloaded right now. */
+STELE_INLINE bool stele__bytes_get_guarded(const void *from, void *to, size_t bytes)
+{
+	int r = stele__sys_read_memory(to, from, bytes);
+
+	if (STELE_LIKELY(r == 0))
+		return true;
+	if ((r != -ENOSYS && r != -EPERM) || stele__module_is_unloading())
+		return false;
+	memcpy(to, from, bytes);
+	return true;
+}
+
 STELE_INLINE void stele__bytes_get(struct stele_bytes *b, void *to, size_t bytes)
 {
 	if (stele__bytes_left(b) < bytes ||
-	    (b->guarded && stele__sys_read_memory(to, b->at, bytes) < 0)) {
+	    (b->guarded && !stele__bytes_get_guarded(b->at, to, bytes))) {
 		b->bad = true;
 		memset(to, 0, bytes);
 		return;

@@ -43,6 +43,11 @@ bool stele__module_is_settled(uint32_t since)
 	return stele__load_acquire(&generation) == since && !stele__load_acquire(&unloading);
 }
 
+bool stele__module_is_unloading(void)
+{
+	return stele__load_acquire(&unloading) != 0;
+}
+
 void stele__module_unloading_begin(void)
 {
 	stele__add_acq_rel(&unloading, 1);

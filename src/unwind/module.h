@@ -51,6 +51,9 @@ bool stele__module_find(uintptr_t pc, struct stele_code_range *ret_range);
 /* Grows whenever a range may have been removed: what was derived under an older value is void. */
 uint32_t stele__module_generation(void);
 
+/* Is a call under way that may unload? */
+bool stele__module_is_unloading(void);
+
 /* May what was derived since the table had this generation be kept? */
 bool stele__module_is_settled(uint32_t generation);
 

@@ -74,6 +74,15 @@ STELE_INLINE const uint8_t *stele__cursor_bytes(struct stele_cursor *c, uint64_t
 	return p;
 }
 
+/* Eight bytes as a number; little-endian, as all machines that Stele runs on. */
+STELE_INLINE uint64_t stele__varint_load(const uint8_t *p)
+{
+	uint64_t word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
 /*
  * Unsigned LEB128 where eight bytes can be read, and the integer has eight or fewer; returns the
  * byte behind it, NULL if it is longer. Several bytes are put together at once.
@@ -87,7 +96,7 @@ STELE_INLINE const uint8_t *stele__varint_get8(const uint8_t *p, uint64_t *ret_v
 		*ret_value = *p;
 		return p + 1;
 	}
-	memcpy(&word, p, sizeof(word)); /* little-endian, as all machines that Stele runs on */
+	word = stele__varint_load(p);
 	last = ~word & 0x8080808080808080;
 	if (STELE_UNLIKELY(!last))
 		return NULL;

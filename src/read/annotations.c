@@ -13,11 +13,10 @@ STELE__RULE(heap_metric)
 	if (r < 0)
 		return r;
 	event = stele__order_emit(order, turn, STELE_EVENT_METRIC);
-	event->name = turn->stream->type == STELE_EV_HEAP_ALLOC
+	event->name = turn->event->type == STELE_EV_HEAP_ALLOC
 			      ? STELE__TEXT("/memory/classes/heap/objects:bytes")
 			      : STELE__TEXT("/gc/heap/goal:bytes");
 	event->value_count = 1;
-	event->value[0] = turn->stream->args[0];
 	return 1;
 }
 
@@ -28,7 +27,7 @@ STELE__RULE(label)
 	int r = stele__order_need(order, turn, STELE__NEED_USER);
 
 	if (r >= 0)
-		r = stele__order_string(order, turn, turn->stream->args[0], &text);
+		r = stele__order_string(order, turn, turn->event->value[0], &text);
 	if (r < 0)
 		return r;
 	event = stele__order_emit(order, turn, STELE_EVENT_LABEL);
@@ -40,7 +39,7 @@ STELE__RULE(label)
 
 STELE__RULE(task_begin)
 {
-	const uint64_t *args = turn->stream->args;
+	const uint64_t *args = turn->event->value;
 	struct stele_event *event;
 	uint32_t name = 0, stack;
 	int r;
@@ -68,7 +67,7 @@ STELE__RULE(task_begin)
 
 STELE__RULE(task_end)
 {
-	const uint64_t *args = turn->stream->args;
+	const uint64_t *args = turn->event->value;
 	uint32_t index = stele__world_find_task(&order->world, args[0]);
 	struct stele_event *event;
 	uint32_t stack;
@@ -87,6 +86,7 @@ STELE__RULE(task_end)
 	event->parent_task = order->world.tasks[index].parent;
 	order->parting_text = order->world.tasks[index].name;
 	stele__kept_hold(&order->world.kept, order->parting_text);
+	order->due = INT64_MIN;
 	event->name = stele__kept_text(&order->world.kept, order->parting_text);
 	stele__world_drop_task(&order->world, index);
 	return 1;
@@ -99,9 +99,9 @@ static int annotation_region(struct stele__order *order, const struct stele__tur
 	int r = stele__order_need(order, turn, STELE__NEED_USER);
 
 	if (r >= 0)
-		r = stele__order_keep(order, turn, turn->stream->args[1], ret_name);
+		r = stele__order_keep(order, turn, turn->event->value[1], ret_name);
 	if (r >= 0)
-		r = stele__order_stack(order, turn, turn->stream->args[2], ret_stack);
+		r = stele__order_stack(order, turn, turn->event->value[2], ret_stack);
 	if (r < 0)
 		return r;
 	*ret_go = stele__order_goroutine(order, turn);
@@ -116,7 +116,7 @@ static int annotation_emit_region(struct stele__order *order, const struct stele
 {
 	struct stele_event *event = stele__order_emit(order, turn, kind);
 
-	event->task = turn->stream->args[0];
+	event->task = turn->event->value[0];
 	event->name = stele__kept_text(&order->world.kept, name);
 	event->stack = stack;
 	return 1;
@@ -125,12 +125,12 @@ static int annotation_emit_region(struct stele__order *order, const struct stele
 STELE__RULE(region_begin)
 {
 	struct stele__goroutine *go;
-	uint32_t name, stack;
+	uint32_t name = 0, stack;
 	int r = annotation_region(order, turn, &go, &name, &stack);
 
 	if (r < 0)
 		return r;
-	r = stele__world_push_open(&order->world, &go->regions, turn->stream->args[0], name);
+	r = stele__world_push_open(&order->world, &go->regions, turn->event->value[0], name);
 	if (r < 0)
 		return stele__order_fail_code(order, turn, r);
 	return annotation_emit_region(order, turn, STELE_EVENT_REGION_BEGIN, name, stack);
@@ -139,7 +139,7 @@ STELE__RULE(region_begin)
 STELE__RULE(region_end)
 {
 	struct stele__goroutine *go;
-	uint32_t name, stack;
+	uint32_t name = 0, stack;
 	int r = annotation_region(order, turn, &go, &name, &stack);
 
 	if (r < 0)
@@ -147,7 +147,7 @@ STELE__RULE(region_end)
 	if (go->regions) { /* else it began before the trace */
 		const struct stele__open *open = &order->world.opens[go->regions - 1];
 
-		if (open->id != turn->stream->args[0] ||
+		if (open->id != turn->event->value[0] ||
 		    !stele__kept_equal(&order->world.kept, open->text, name))
 			return stele__order_fail(order, turn,
 						 "the innermost region of goroutine %" PRIu64
@@ -160,7 +160,7 @@ STELE__RULE(region_end)
 
 STELE__RULE(log)
 {
-	const uint64_t *args = turn->stream->args;
+	const uint64_t *args = turn->event->value;
 	struct stele_string category, message;
 	struct stele_event *event;
 	uint32_t stack;
@@ -194,16 +194,13 @@ static const struct stele_string experiment_names[256] = {
 
 STELE__RULE(experimental)
 {
-	const struct stele__stream *stream = turn->stream;
-	unsigned count = stele__spec(stream->type)->arg_count;
 	struct stele_event *event;
 	int r = stele__order_need(order, turn, 0);
 
 	if (r < 0)
 		return r;
 	event = stele__order_emit(order, turn, STELE_EVENT_EXPERIMENTAL);
-	event->name = experiment_names[stream->type];
-	event->value_count = (uint8_t)count;
-	memcpy(event->value, stream->args, sizeof(event->value)); /* count of them mean something */
+	event->name = experiment_names[event->type];
+	event->value_count = stele__timed_numbers[event->type] - 1;
 	return 1;
 }

@@ -6,6 +6,10 @@
 
 #include "read/vector.h"
 
+/* Events that are decoded ahead: of all streams together, and of one at most. */
+#define FRONTIER_AHEAD	   8192
+#define FRONTIER_BLOCK_MAX 32
+
 static void heap_set(struct stele__heap *heap, struct stele__stream *streams, uint32_t slot,
 		     struct stele__heap_entry entry)
 {
@@ -49,7 +53,7 @@ static void heap_down(struct stele__heap *heap, struct stele__stream *streams, u
 static void heap_push(struct stele__heap *heap, struct stele__stream *streams, uint32_t stream)
 {
 	heap_up(heap, streams, heap->count++,
-		(struct stele__heap_entry){streams[stream].time, stream});
+		(struct stele__heap_entry){streams[stream].event->time, stream});
 }
 
 static void heap_remove(struct stele__heap *heap, struct stele__stream *streams, uint32_t slot)
@@ -74,6 +78,7 @@ void stele__frontier_init(struct stele__frontier *frontier)
 void stele__frontier_done(struct stele__frontier *frontier)
 {
 	free(frontier->streams);
+	free(frontier->blocks);
 	free(frontier->ready.entries);
 	free(frontier->parked.entries);
 	stele__idmap_done(&frontier->goroutine_waiters);
@@ -93,10 +98,20 @@ int stele__frontier_begin(struct stele__frontier *frontier, uint32_t streams)
 	if (r >= 0)
 		r = stele__vector_reserve(&frontier->parked.entries, &parked, streams,
 					  sizeof(*frontier->parked.entries));
+	if (r >= 0) {
+		frontier->capacity = capacity;
+		frontier->block_size = FRONTIER_BLOCK_MAX;
+		while (frontier->block_size > 1 &&
+		       (uint64_t)streams * frontier->block_size > FRONTIER_AHEAD)
+			frontier->block_size /= 2;
+		r = stele__vector_reserve(&frontier->blocks, &frontier->block_capacity,
+					  (uint64_t)streams * frontier->block_size,
+					  sizeof(*frontier->blocks));
+	}
 	if (r < 0)
 		return r;
-	frontier->capacity = capacity;
 	frontier->stream_count = streams;
+	frontier->front.stream = STELE__NO_STREAM;
 	frontier->ready.count = frontier->parked.count = 0;
 	stele__idmap_clear(&frontier->goroutine_waiters);
 	stele__idmap_clear(&frontier->proc_waiters);
@@ -109,35 +124,37 @@ void stele__frontier_add(struct stele__frontier *frontier, uint32_t stream)
 	heap_push(&frontier->ready, frontier->streams, stream);
 }
 
+void stele__frontier_pull(struct stele__frontier *frontier)
+{
+	frontier->front.stream = STELE__NO_STREAM;
+	if (!frontier->ready.count)
+		return;
+	frontier->front = frontier->ready.entries[0];
+	heap_remove(&frontier->ready, frontier->streams, 0);
+}
+
+void stele__frontier_swap(struct stele__frontier *frontier)
+{
+	struct stele__heap_entry front = frontier->ready.entries[0];
+
+	heap_down(&frontier->ready, frontier->streams, 0, frontier->front);
+	frontier->front = front;
+}
+
 int64_t stele__frontier_time(const struct stele__frontier *frontier)
 {
 	int64_t time = INT64_MAX;
 
-	if (frontier->ready.count)
-		time = frontier->ready.entries[0].time;
+	if (frontier->front.stream != STELE__NO_STREAM)
+		time = frontier->front.time;
 	if (frontier->parked.count && frontier->parked.entries[0].time < time)
 		time = frontier->parked.entries[0].time;
 	return time;
 }
 
-void stele__frontier_advance_far(struct stele__frontier *frontier, uint32_t stream, bool more)
-{
-	struct stele__heap *heap = &frontier->ready;
-	uint32_t slot = frontier->streams[stream].heap_slot;
-	struct stele__heap_entry entry = {frontier->streams[stream].time, stream};
-
-	/* A new batch may begin earlier than the last ended. */
-	if (!more)
-		heap_remove(heap, frontier->streams, slot);
-	else if (slot && stele__heap_less(&entry, &heap->entries[(slot - 1) / 2]))
-		heap_up(heap, frontier->streams, slot, entry);
-	else
-		heap_down(heap, frontier->streams, slot, entry);
-}
-
 int stele__frontier_park(struct stele__frontier *frontier, enum stele__wait wait, uint64_t id)
 {
-	uint32_t index = frontier->ready.entries[0].stream;
+	uint32_t index = frontier->front.stream;
 	struct stele__stream *stream = &frontier->streams[index];
 	int r;
 
@@ -155,8 +172,8 @@ int stele__frontier_park(struct stele__frontier *frontier, enum stele__wait wait
 	}
 	stream->wait = (uint8_t)wait;
 	stream->wait_id = id;
-	heap_remove(&frontier->ready, frontier->streams, 0);
 	heap_push(&frontier->parked, frontier->streams, index);
+	stele__frontier_pull(frontier);
 	return 0;
 }
 

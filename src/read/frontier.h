@@ -7,7 +7,7 @@
  * garbage collector) and comes back when that changes. So nothing is tried twice in vain, and an
  * event costs O(log streams) whatever the file holds.
  *
- * Invariant: each stream that has an event is in exactly one of the two heaps.
+ * Invariant: each stream that has an event is the front, or in exactly one of the two heaps.
  */
 #ifndef STELE_READ_FRONTIER_H
 #define STELE_READ_FRONTIER_H
@@ -20,16 +20,23 @@ struct stele__heap_entry {
 	uint32_t stream;
 };
 
-/* A binary heap by (time, stream); each stream knows its slot. */
+/* A binary heap by (time, stream); each stream in it knows its slot. */
 struct stele__heap {
 	struct stele__heap_entry *entries;
 	uint32_t count;
 };
 
+#define STELE__NO_STREAM UINT32_MAX
+
 struct stele__frontier {
 	struct stele__stream *streams;
 	uint32_t stream_count;
 	uint32_t capacity; /* of streams and of both heaps */
+	struct stele_event *blocks;
+	uint32_t block_capacity; /* events in all of them */
+	uint32_t block_size;	 /* events in each */
+	struct stele__heap_entry
+		front; /* of all that are ready the first; the stream may be none */
 	struct stele__heap ready, parked;
 	struct stele__idmap goroutine_waiters, proc_waiters; /* id -> stream index + 1 */
 	uint32_t gc_waiters;				     /* stream index + 1 */
@@ -41,21 +48,38 @@ void stele__frontier_done(struct stele__frontier *frontier);
 /* Makes room for a generation's streams and forgets those of the last. */
 int stele__frontier_begin(struct stele__frontier *frontier, uint32_t streams);
 
-/* The stream has an event. */
+/* Room for the events of one stream, block_size of them. */
+STELE_INLINE struct stele_event *stele__frontier_block(const struct stele__frontier *frontier,
+						       uint32_t stream)
+{
+	return frontier->blocks + (size_t)stream * frontier->block_size;
+}
+
+/* The stream has an event. Once all were added, stele__frontier_pull(). */
 void stele__frontier_add(struct stele__frontier *frontier, uint32_t stream);
+
+/* The front has no event any more, or there was none: the next one takes its place. */
+void stele__frontier_pull(struct stele__frontier *frontier);
 
 /* The ready stream to try, or NULL. */
 STELE_INLINE struct stele__stream *stele__frontier_first(const struct stele__frontier *frontier)
 {
-	if (!frontier->ready.count)
+	if (STELE_UNLIKELY(frontier->front.stream == STELE__NO_STREAM))
 		return NULL;
-	return &frontier->streams[frontier->ready.entries[0].stream];
+	return &frontier->streams[frontier->front.stream];
+}
+
+/* Has any stream an event? */
+STELE_INLINE bool stele__frontier_waiting(const struct stele__frontier *frontier)
+{
+	return frontier->front.stream != STELE__NO_STREAM || frontier->parked.count;
 }
 
 /* Smallest time of all streams' events, parked ones too; INT64_MAX if there are none. */
 int64_t stele__frontier_time(const struct stele__frontier *frontier);
 
-void stele__frontier_advance_far(struct stele__frontier *frontier, uint32_t stream, bool more);
+/* Another stream comes to the front; the present one goes among the others. */
+void stele__frontier_swap(struct stele__frontier *frontier);
 
 STELE_INLINE bool stele__heap_less(const struct stele__heap_entry *a,
 				   const struct stele__heap_entry *b)
@@ -63,26 +87,18 @@ STELE_INLINE bool stele__heap_less(const struct stele__heap_entry *a,
 	return a->time != b->time ? a->time < b->time : a->stream < b->stream;
 }
 
-/*
- * A ready stream has a new event, or (false) none any more. It may not be the first any longer:
- * its last event may have woken others. Usually it is, and stays in front.
- */
-STELE_INLINE void stele__frontier_advance(struct stele__frontier *frontier, uint32_t stream,
-					  bool more)
+/* The front has another event, at this time. True: another stream is the front now. */
+STELE_INLINE bool stele__frontier_advance(struct stele__frontier *frontier, int64_t time)
 {
-	const struct stele__heap *heap = &frontier->ready;
-	const struct stele__stream *s = &frontier->streams[stream];
-	struct stele__heap_entry entry = {s->time, stream};
-
-	if (STELE_LIKELY(more && s->heap_slot == 0) &&
-	    (heap->count < 2 || stele__heap_less(&entry, &heap->entries[1])) &&
-	    (heap->count < 3 || stele__heap_less(&entry, &heap->entries[2])))
-		heap->entries[0] = entry;
-	else
-		stele__frontier_advance_far(frontier, stream, more);
+	frontier->front.time = time;
+	if (!frontier->ready.count ||
+	    !stele__heap_less(&frontier->ready.entries[0], &frontier->front))
+		return false;
+	stele__frontier_swap(frontier);
+	return true;
 }
 
-/* The first stream must wait. */
+/* The front must wait; the next one takes its place. */
 int stele__frontier_park(struct stele__frontier *frontier, enum stele__wait wait, uint64_t id);
 
 void stele__frontier_wake_slow(struct stele__frontier *frontier, enum stele__wait wait,

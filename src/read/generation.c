@@ -51,7 +51,7 @@ void stele__generation_clear(struct stele__generation *g, struct stele__world *w
 		world->threads[g->chains[i].thread].stream = 0;
 	stele__table_clear(&g->table, &world->kept);
 	g->number = 0;
-	g->initial = g->damaged = g->deferred = g->soft = g->unordered = false;
+	g->initial = g->damaged = g->deferred = g->soft = false;
 	g->open_ended = false;
 	g->has_frequency = g->has_snapshot = false;
 	g->frequency = 0;

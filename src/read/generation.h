@@ -7,12 +7,9 @@
 #ifndef STELE_READ_GENERATION_H
 #define STELE_READ_GENERATION_H
 
-#if defined(__x86_64__)
-#include <emmintrin.h>
-#endif
-
 #include "read/notes.h"
 #include "read/table.h"
+#include "read/ticks.h"
 #include "read/window.h"
 #include "read/world.h"
 
@@ -48,7 +45,6 @@ struct stele__generation {
 	bool damaged;	 /* `damage` says how; reading ends with this generation */
 	bool deferred;	 /* the damage is behind the generation, which is complete */
 	bool open_ended; /* the input ended, and nothing says that the generation was complete */
-	bool unordered;	 /* a thread's first event is broken: no events at all */
 	bool soft;	 /* the damage is one that Go's reader takes for the end */
 	struct stele_diag damage;
 
@@ -93,20 +89,5 @@ void stele__generation_clear(struct stele__generation *generation, struct stele_
  * ends here. Damage without any batch gives 1 too.
  */
 int stele__generation_load(struct stele__generation *generation, struct stele__loader *loader);
-
-/*
- * Ticks as nanoseconds, with the rounding of Go's reader. What does not fit becomes what x86-64
- * makes of it, INT64_MIN: Go's reader relies on that, too.
- */
-STELE_INLINE int64_t stele__ticks_ns(uint64_t ticks, double ns_per_tick)
-{
-	double ns = (ticks >> 63 ? (double)ticks : (double)(int64_t)ticks) * ns_per_tick;
-
-#if defined(__x86_64__)
-	return _mm_cvttsd_si64(_mm_set_sd(ns));
-#else
-	return ns > -9223372036854775808.0 && ns < 9223372036854775808.0 ? (int64_t)ns : INT64_MIN;
-#endif
-}
 
 #endif

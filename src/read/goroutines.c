@@ -89,7 +89,7 @@ static int go_status_syscall(struct stele__order *order, const struct stele__tur
 			     uint32_t index, struct stele_event *event)
 {
 	struct stele__thread *self = stele__order_thread(order, turn);
-	uint64_t id = turn->stream->args[0], m = turn->stream->args[1];
+	uint64_t id = turn->event->value[0], m = turn->event->value[1];
 	uint32_t other;
 	int r;
 
@@ -127,7 +127,7 @@ static int go_status_syscall(struct stele__order *order, const struct stele__tur
 
 STELE__RULE(go_status)
 {
-	const uint64_t *args = turn->stream->args;
+	const uint64_t *args = turn->event->value;
 	uint64_t id = args[0];
 	unsigned status = (uint8_t)args[2];
 	uint32_t index = stele__world_find_goroutine(&order->world, id), stack = 0;
@@ -152,7 +152,7 @@ STELE__RULE(go_status)
 					 "goroutine %" PRIu64 " is new, which a status may tell "
 					 "only in the first generation",
 					 id);
-	if (turn->stream->type == STELE_EV_GO_STATUS_STACK)
+	if (turn->event->type == STELE_EV_GO_STATUS_STACK)
 		r = stele__order_stack(order, turn, args[3], &stack);
 	if (r >= 0 && !known)
 		r = go_add(order, turn, id, status, &index);
@@ -176,8 +176,8 @@ STELE__RULE(go_status)
 
 STELE__RULE(go_create)
 {
-	const uint64_t *args = turn->stream->args;
-	bool blocked = turn->stream->type == STELE_EV_GO_CREATE_BLOCKED;
+	const uint64_t *args = turn->event->value;
+	bool blocked = turn->event->type == STELE_EV_GO_CREATE_BLOCKED;
 	const struct stele__goroutine *creator;
 	struct stele_event *event;
 	uint32_t index, stack, entry;
@@ -210,8 +210,8 @@ STELE__RULE(go_create)
 
 STELE__RULE(go_create_syscall)
 {
-	uint64_t id = turn->stream->args[0];
-	uint32_t index;
+	uint64_t id = turn->event->value[0];
+	uint32_t index = 0;
 	int r = stele__order_need(order, turn, STELE__NEED_NO_GOROUTINE);
 
 	if (r < 0)
@@ -229,8 +229,8 @@ STELE__RULE(go_create_syscall)
 
 STELE__RULE(go_start)
 {
-	uint64_t id = turn->stream->args[0], n = turn->stream->args[1];
-	uint32_t index;
+	uint64_t id = turn->event->value[0], n = turn->event->value[1];
+	uint32_t index = 0;
 	struct stele__goroutine *go = go_next(order, id, n, STELE_GO_RUNNABLE, &index);
 	int r;
 
@@ -249,35 +249,34 @@ STELE__RULE(go_start)
 
 STELE__RULE(go_leave)
 {
-	const struct stele__stream *stream = turn->stream;
+	const struct stele_event *timed = turn->event;
 	struct stele_string reason = {"", 0};
 	struct stele__goroutine *go;
 	enum stele_resource_state to;
 	struct stele_event *event;
-	uint32_t index, stack = 0;
+	uint32_t index = 0, stack = 0;
 	int r = stele__order_need(order, turn, STELE__NEED_USER);
 
 	if (r >= 0)
 		r = go_current(order, turn, STELE_GO_RUNNING, &index);
-	if (r >= 0 && stream->type != STELE_EV_GO_DESTROY) {
-		r = stele__order_string(order, turn, stream->args[0], &reason);
+	if (r >= 0 && timed->type != STELE_EV_GO_DESTROY) {
+		r = stele__order_string(order, turn, timed->value[0], &reason);
 		if (r >= 0)
-			r = stele__order_stack(order, turn, stream->args[1], &stack);
+			r = stele__order_stack(order, turn, timed->value[1], &stack);
 	}
 	if (r < 0)
 		return r;
 	go = &order->world.goroutines[index];
-	to = stream->type == STELE_EV_GO_DESTROY ? STELE_STATE_NOT_EXIST
-	     : stream->type == STELE_EV_GO_STOP	 ? STELE_STATE_RUNNABLE
-						 : STELE_STATE_WAITING;
+	to = timed->type == STELE_EV_GO_DESTROY ? STELE_STATE_NOT_EXIST
+	     : timed->type == STELE_EV_GO_STOP	? STELE_STATE_RUNNABLE
+						: STELE_STATE_WAITING;
 	event = go_emit(order, turn, go->id, STELE_STATE_RUNNING, to);
 	event->name = reason;
 	event->stack = event->transition_stack = stack;
-	if (stream->type == STELE_EV_GO_DESTROY)
+	if (timed->type == STELE_EV_GO_DESTROY)
 		stele__world_drop_goroutine(&order->world, index);
 	else
-		go->status =
-			stream->type == STELE_EV_GO_STOP ? STELE_GO_RUNNABLE : STELE_GO_WAITING;
+		go->status = timed->type == STELE_EV_GO_STOP ? STELE_GO_RUNNABLE : STELE_GO_WAITING;
 	stele__order_unbind_goroutine(stele__order_thread(order, turn));
 	go_wake(order, event->resource_id);
 	return 1;
@@ -285,8 +284,8 @@ STELE__RULE(go_leave)
 
 STELE__RULE(go_unblock)
 {
-	const uint64_t *args = turn->stream->args;
-	uint32_t index, stack;
+	const uint64_t *args = turn->event->value;
+	uint32_t index = 0, stack;
 	struct stele__goroutine *go = go_next(order, args[0], args[1], STELE_GO_WAITING, &index);
 	struct stele_event *event;
 	int r;
@@ -310,11 +309,11 @@ STELE__RULE(go_unblock)
  */
 STELE__RULE(go_switch)
 {
-	uint64_t id = turn->stream->args[0], n = turn->stream->args[1], old;
-	bool destroy = turn->stream->type == STELE_EV_GO_SWITCH_DESTROY;
+	uint64_t id = turn->event->value[0], n = turn->event->value[1], old;
+	bool destroy = turn->event->type == STELE_EV_GO_SWITCH_DESTROY;
 	struct stele__thread *thread = stele__order_thread(order, turn);
 	struct stele__goroutine *target;
-	uint32_t index, current;
+	uint32_t index = 0, current = 0;
 	int r = stele__order_need(order, turn, STELE__NEED_USER);
 
 	if (r >= 0)
@@ -326,9 +325,11 @@ STELE__RULE(go_switch)
 		return stele__order_wait(order, STELE__WAIT_GOROUTINE, id);
 	old = thread->goroutine;
 	go_emit(order, turn, id, STELE_STATE_WAITING, STELE_STATE_RUNNABLE);
+	stele__order_more(order);
 	go_emit(order, turn, old, STELE_STATE_RUNNING,
 		destroy ? STELE_STATE_NOT_EXIST : STELE_STATE_WAITING);
 	stele__order_unbind_goroutine(thread);
+	stele__order_more(order);
 	go_emit(order, turn, id, STELE_STATE_RUNNABLE, STELE_STATE_RUNNING);
 	target->status = STELE_GO_RUNNING;
 	target->seq = n;
@@ -344,7 +345,7 @@ STELE__RULE(go_switch)
 
 STELE__RULE(go_syscall_begin)
 {
-	const uint64_t *args = turn->stream->args;
+	const uint64_t *args = turn->event->value;
 	struct stele__proc *proc;
 	struct stele_event *event;
 	uint32_t index = 0, stack;
@@ -427,7 +428,7 @@ STELE__RULE(go_destroy_syscall)
 {
 	struct stele__thread *thread = stele__order_thread(order, turn);
 	struct stele__proc *proc = NULL;
-	uint32_t index;
+	uint32_t index = 0;
 	int r = stele__order_need(order, turn, STELE__NEED_GOROUTINE);
 
 	if (r >= 0)
@@ -441,6 +442,7 @@ STELE__RULE(go_destroy_syscall)
 				order, turn, "proc %" PRIu64 " is not in a system call", proc->id);
 		stele__order_emit_transition(order, turn, STELE_RESOURCE_PROC, proc->id,
 					     STELE_STATE_RUNNING, STELE_STATE_IDLE);
+		stele__order_more(order);
 	}
 	go_emit(order, turn, thread->goroutine, STELE_STATE_SYSCALL, STELE_STATE_NOT_EXIST);
 	stele__world_drop_goroutine(&order->world, index);
@@ -449,7 +451,7 @@ STELE__RULE(go_destroy_syscall)
 	if (proc) {
 		/* Another thread may get this thread's id: the proc must not be sought there. */
 		proc->status = STELE_PROC_SYSCALL_ABANDONED;
-		thread->proc = STELE__NOTHING;
+		stele__world_unbind_proc(thread);
 		stele__frontier_wake(&order->frontier, STELE__WAIT_PROC, proc->id);
 	}
 	return 1;

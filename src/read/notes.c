@@ -48,5 +48,6 @@ void stele__notes_warn(struct stele__notes *notes, int code, struct stele__place
 	va_start(args, format);
 	notes_fill(&notes->list[notes->count], code, place, format, args);
 	va_end(args);
+	notes->list[notes->count].event = notes->events;
 	notes->list[notes->count++].severity = STELE_WARNING;
 }

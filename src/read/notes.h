@@ -12,7 +12,8 @@
 struct stele__notes {
 	struct stele_diag *list; /* room for STELE__NOTES_MAX once there is one */
 	uint32_t count;
-	uint64_t total; /* with those that found no room */
+	uint64_t events; /* delivered so far */
+	uint64_t total;	 /* with those that found no room */
 };
 
 void stele__notes_done(struct stele__notes *notes);
@@ -24,7 +25,7 @@ struct stele__place {
 	uint64_t thread;
 };
 
-/* Fills in all but `event`, which the reader alone knows. Returns code. */
+/* Fills in all but `event`. Returns code. */
 int stele__diag_set(struct stele_diag *diag, int code, struct stele__place place,
 		    const char *format, ...) STELE_PRINTF(4, 5);
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const stele__rule_fn order_rules[256] = {
+const stele__rule_fn stele__order_rules[256] = {
 	[STELE_EV_PROCS_CHANGE] = stele__rule_procs_change,
 	[STELE_EV_PROC_START] = stele__rule_proc_start,
 	[STELE_EV_PROC_STOP] = stele__rule_proc_stop,
@@ -90,7 +90,7 @@ int stele__order_fail(struct stele__order *order, const struct stele__turn *turn
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	return stele__diag_set(&order->diag, STELE_E_CORRUPT, order_place(order, turn->stream),
-			       "%s: %s", stele__spec(turn->stream->type)->name, text);
+			       "%s: %s", stele__spec(turn->event->type)->name, text);
 }
 
 void stele__order_warn(struct stele__order *order, const struct stele__turn *turn,
@@ -103,7 +103,7 @@ void stele__order_warn(struct stele__order *order, const struct stele__turn *tur
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	stele__notes_warn(order->notes, STELE_E_CORRUPT, order_place(order, turn->stream), "%s: %s",
-			  stele__spec(turn->stream->type)->name, text);
+			  stele__spec(turn->event->type)->name, text);
 }
 
 int stele__order_fail_code(struct stele__order *order, const struct stele__turn *turn, int code)
@@ -114,33 +114,25 @@ int stele__order_fail_code(struct stele__order *order, const struct stele__turn 
 				       : "more is alive at once than this program can hold");
 }
 
-int stele__order_need(struct stele__order *order, const struct stele__turn *turn, unsigned need)
+STELE_COLD int stele__order_unmet(struct stele__order *order, const struct stele__turn *turn,
+				  unsigned need)
 {
 	const struct stele__thread *thread = stele__order_thread(order, turn);
-	bool proc = thread->proc != STELE__NOTHING;
-	bool goroutine = thread->goroutine != STELE_NONE_ID;
 
-	if (STELE_UNLIKELY(thread->id == STELE_NONE_ID))
+	if (thread->id == STELE_NONE_ID)
 		return stele__order_fail(order, turn, "expected a thread but didn't have one");
-	if (STELE_UNLIKELY((need & STELE__NEED_PROC) && !proc))
+	if ((need & STELE__NEED_PROC) && thread->proc == STELE__NOTHING)
 		return stele__order_fail(order, turn, "expected a proc but didn't have one");
-	if (STELE_UNLIKELY((need & STELE__NEED_GOROUTINE) && !goroutine))
+	if ((need & STELE__NEED_GOROUTINE) && thread->goroutine == STELE_NONE_ID)
 		return stele__order_fail(order, turn, "expected a goroutine but didn't have one");
-	if (STELE_UNLIKELY((need & STELE__NEED_NO_PROC) && proc))
+	if ((need & STELE__NEED_NO_PROC) && thread->proc != STELE__NOTHING)
 		return stele__order_fail(order, turn, "the thread holds proc %" PRIu64 " already",
-					 order->world.procs[thread->proc].id);
-	if (STELE_UNLIKELY((need & STELE__NEED_NO_GOROUTINE) && goroutine))
-		return stele__order_fail(order, turn,
-					 "the thread runs goroutine %" PRIu64 " already",
-					 thread->goroutine);
-	return 0;
+					 thread->proc_id);
+	return stele__order_fail(order, turn, "the thread runs goroutine %" PRIu64 " already",
+				 thread->goroutine);
 }
 
-/*
- * An id that the table does not have. Where the input ended before there was any table, that is
- * the defect, and the generation can do without names.
- */
-static STELE_COLD int order_missing(struct stele__order *order, const struct stele__turn *turn,
+STELE_COLD int stele__order_missing(struct stele__order *order, const struct stele__turn *turn,
 				    const char *what, uint64_t id, bool none_at_all)
 {
 	struct stele__generation *g = order->generation;
@@ -160,19 +152,6 @@ static STELE_COLD int order_missing(struct stele__order *order, const struct ste
 	return 0;
 }
 
-int stele__order_stack(struct stele__order *order, const struct stele__turn *turn, uint64_t id,
-		       uint32_t *ret_stack)
-{
-	const struct stele__table *table = &order->generation->table;
-	uint32_t stack = id ? stele__idmap_get(&table->stack_ids, id) : 0;
-	int r = 0;
-
-	if (STELE_UNLIKELY(id && !stack && !table->lenient))
-		r = order_missing(order, turn, "stack", id, table->stack_count == 1);
-	*ret_stack = stack;
-	return r;
-}
-
 static int order_string_index(struct stele__order *order, const struct stele__turn *turn,
 			      uint64_t id, uint32_t *ret_index)
 {
@@ -181,7 +160,7 @@ static int order_string_index(struct stele__order *order, const struct stele__tu
 	int r = 0;
 
 	if (STELE_UNLIKELY(id && !index && !table->lenient))
-		r = order_missing(order, turn, "string", id, table->string_count == 1);
+		r = stele__order_missing(order, turn, "string", id, table->string_count == 1);
 	*ret_index = index;
 	return r;
 }
@@ -222,11 +201,11 @@ static STELE_COLD int order_misread(struct stele__order *order, const struct ste
 			       "%s", fault->text);
 }
 
-/* Decodes the stream's next event. 1, 0 at its end, or a failure. */
-STELE_INLINE int order_read(struct stele__order *order, struct stele__stream *stream)
+/* Goes on to the stream's next event. 1, 0 at its end, or a failure. */
+static int order_refill(struct stele__order *order, struct stele__stream *stream)
 {
 	struct stele__fault fault;
-	int r = stele__stream_next(stream, order->generation, order->window, &fault);
+	int r = stele__stream_refill(stream, order->generation, order->window, &fault);
 
 	return STELE_LIKELY(r >= 0) ? r : order_misread(order, stream, &fault);
 }
@@ -234,24 +213,28 @@ STELE_INLINE int order_read(struct stele__order *order, struct stele__stream *st
 int stele__order_begin(struct stele__order *order)
 {
 	const struct stele__generation *g = order->generation;
-	int r = stele__frontier_begin(&order->frontier, g->chain_count);
+	struct stele__frontier *frontier = &order->frontier;
+	int r = stele__frontier_begin(frontier, g->chain_count);
 
-	order->queue_count = 0;
-	order->applied = 0;
+	order->extra_count = order->extra_next = 0;
+	order->applied = NULL;
+	order->due = INT64_MIN;
 	if (r < 0)
 		return stele__diag_set(&order->diag, r,
 				       (struct stele__place){0, g->number, STELE_NONE_ID},
 				       "no memory for a generation's threads");
 	for (uint32_t i = 0; i < g->chain_count; i++) {
-		struct stele__stream *stream = &order->frontier.streams[i];
+		struct stele__stream *stream = &frontier->streams[i];
 
-		stele__stream_start(stream, &g->chains[i]);
-		r = order_read(order, stream);
+		stele__stream_start(stream, &g->chains[i], stele__frontier_block(frontier, i),
+				    frontier->block_size);
+		r = order_refill(order, stream);
 		if (r < 0)
 			return r;
 		if (r > 0)
-			stele__frontier_add(&order->frontier, i);
+			stele__frontier_add(frontier, i);
 	}
+	stele__frontier_pull(frontier);
 	return 0;
 }
 
@@ -260,16 +243,16 @@ static bool order_sample(struct stele__order *order)
 {
 	struct stele__generation *g = order->generation;
 	const struct stele__sample *sample = &g->samples[g->sample_next];
-	struct stele_event *event;
+	struct stele_event *event = &order->sample;
 
 	if (g->sample_next == g->sample_count)
 		return false;
-	if (order->frontier.ready.count + order->frontier.parked.count &&
-	    sample->time >= stele__frontier_time(&order->frontier))
+	if (sample->time >= stele__frontier_time(&order->frontier) &&
+	    stele__frontier_waiting(&order->frontier))
 		return false;
 	g->sample_next++;
-	event = &order->queue[order->queue_count++];
-	stele__order_blank(event, STELE_EVENT_STACK_SAMPLE, STELE_EV_CPU_SAMPLE, sample->time);
+	stele__blank(event, STELE_EV_CPU_SAMPLE, sample->time);
+	event->kind = STELE_EVENT_STACK_SAMPLE;
 	event->thread = sample->thread;
 	event->proc = sample->proc;
 	event->goroutine = sample->goroutine;
@@ -283,13 +266,14 @@ static STELE_COLD int order_stuck(struct stele__order *order)
 	static const char *const what[] = {"nothing", "goroutine", "proc", "the garbage collector"};
 	const struct stele__stream *stream =
 		&order->frontier.streams[order->frontier.parked.entries[0].stream];
-	const char *name = stele__spec(stream->type)->name;
+	const char *name = stele__spec(stream->event->type)->name;
 
 	if (stream->wait == STELE__WAIT_GC)
 		return stele__diag_set(&order->diag, STELE_E_CORRUPT, order_place(order, stream),
 				       "no thread can go on; %s waits for %s, number %" PRIu64
 				       " does not follow %" PRIu64,
-				       name, what[stream->wait], stream->args[0], order->gc_seq);
+				       name, what[stream->wait], stream->event->value[0],
+				       order->gc_seq);
 	return stele__diag_set(&order->diag, STELE_E_CORRUPT, order_place(order, stream),
 			       "no thread can go on (%" PRIu32 " wait); %s waits for %s %" PRIu64
 			       " to be in another state or at another number",
@@ -297,43 +281,78 @@ static STELE_COLD int order_stuck(struct stele__order *order)
 			       stream->wait_id);
 }
 
-int stele__order_step(struct stele__order *order)
+/* What there is to do between two events. 1: to deliver one. */
+static int order_between(struct stele__order *order, struct stele_event **ret_event)
 {
-	struct stele__frontier *frontier = &order->frontier;
+	const struct stele__generation *g = order->generation;
+	bool sampled;
+
+	if (order->parting_text) {
+		stele__kept_release(&order->world.kept, order->parting_text);
+		order->parting_text = 0;
+	}
+	sampled = g->sample_next < g->sample_count && order_sample(order);
+	*ret_event = &order->sample;
+	order->due = g->sample_next < g->sample_count ? g->samples[g->sample_next].time : INT64_MAX;
+	return sampled;
+}
+
+/* Tries the front, which may be another one than last, and all behind it. */
+static int order_search(struct stele__order *order, struct stele_event **ret_event)
+{
 	struct stele__stream *stream;
+	int r;
 
-	order->queue_count = 0;
-	if (STELE_LIKELY(order->applied)) {
-		uint32_t index = order->applied - 1;
-		int r = order_read(order, &frontier->streams[index]);
-
-		order->applied = 0;
-		if (STELE_UNLIKELY(order->parting_text)) {
-			stele__kept_release(&order->world.kept, order->parting_text);
-			order->parting_text = 0;
-		}
-		if (r < 0)
+	while ((stream = stele__frontier_first(&order->frontier)) != NULL) {
+		stele__order_turn(order, stream);
+		r = stele__order_try(order, stream, ret_event);
+		if (STELE_LIKELY(r != 0))
 			return r;
-		stele__frontier_advance(frontier, index, r > 0);
+		r = stele__frontier_park(&order->frontier, order->wait, order->wait_id);
+		if (r < 0)
+			return stele__order_fail_code(order, &order->turn, r);
 	}
-	if (STELE_UNLIKELY(order->generation->sample_next < order->generation->sample_count) &&
-	    order_sample(order))
+	return order->frontier.parked.count ? order_stuck(order) : 0;
+}
+
+STELE_NOINLINE int stele__order_step_on(struct stele__order *order, struct stele_event **ret_event)
+{
+	int r = stele__frontier_park(&order->frontier, order->wait, order->wait_id);
+
+	return r < 0 ? stele__order_fail_code(order, &order->turn, r)
+		     : order_search(order, ret_event);
+}
+
+/* Goes on behind the event that was applied. 0 or a failure. */
+static int order_go_on(struct stele__order *order)
+{
+	struct stele__stream *stream = order->applied;
+	int more = 1;
+
+	order->applied = NULL;
+	if (++stream->event == stream->event_end)
+		more = order_refill(order, stream);
+	if (more < 0)
+		return more;
+	if (more)
+		stele__frontier_advance(&order->frontier, stream->event->time);
+	else
+		stele__frontier_pull(&order->frontier);
+	return 0;
+}
+
+STELE_NOINLINE int stele__order_step_far(struct stele__order *order, struct stele_event **ret_event)
+{
+	int r = 0;
+
+	if (order->extra_next < order->extra_count) {
+		*ret_event = &order->extra[order->extra_next++];
 		return 1;
-	while ((stream = stele__frontier_first(frontier)) != NULL) {
-		struct stele__turn turn = {stream, stream->thread};
-		int r;
-
-		order->world.threads[stream->thread].known = true;
-		r = order_rules[stream->type](order, &turn);
-		if (STELE_UNLIKELY(r < 0))
-			return r;
-		if (STELE_LIKELY(r > 0)) {
-			order->applied = (uint32_t)(stream - frontier->streams) + 1;
-			return 1;
-		}
-		r = stele__frontier_park(frontier, order->wait, order->wait_id);
-		if (r < 0)
-			return stele__order_fail_code(order, &turn, r);
 	}
-	return frontier->parked.count ? order_stuck(order) : 0;
+	order->extra_count = order->extra_next = 0;
+	if (order->applied)
+		r = order_go_on(order);
+	if (r < 0)
+		return r;
+	return order_between(order, ret_event) ? 1 : order_search(order, ret_event);
 }

@@ -3,22 +3,32 @@
  * The rules: what an event needs, what it changes, what a consumer sees of it. One function an
  * event (docs/design/reader.md says where they come from), in a table by wire number.
  *
- * A rule function returns 1: applied, 1-3 events queued; 0: not yet, nothing was changed, the
- * order's `wait` says for what; negative: the trace is broken, `diag` says how.
+ * A rule function returns 1: applied; 0: not yet, nothing was changed, the order's `wait` says for
+ * what; negative: the trace is broken, `diag` says how.
  *
- * Output events point into the generation's tables, into constants and into the order itself;
- * they are good until the next event is applied.
+ * What a consumer sees is the decoded event itself, filled in where it lies; a few are seen as
+ * several. They point into the generation's tables, into constants and into the order itself, and
+ * are good until the next step.
  */
 #ifndef STELE_READ_ORDER_H
 #define STELE_READ_ORDER_H
 
+#include "read/blank.h"
 #include "read/frontier.h"
 #include "read/notes.h"
 
-#define STELE__ORDER_QUEUE 3
+/* Events that one may be seen as, besides itself. */
+#define STELE__ORDER_EXTRA 2
 
 /* A constant as text. */
 #define STELE__TEXT(literal) ((struct stele_string){(literal), sizeof(literal) - 1})
+
+/* What a rule works on: the event and the thread it stands in. */
+struct stele__turn {
+	struct stele_event *event;
+	const struct stele__stream *stream;
+	uint32_t thread; /* index */
+};
 
 enum stele__gc_state { STELE__GC_UNDETERMINED, STELE__GC_IDLE, STELE__GC_RUNNING };
 
@@ -32,24 +42,28 @@ struct stele__order {
 	enum stele__gc_state gc_state;
 	uint64_t gc_seq;
 
+	struct stele__turn turn;
+	struct stele__stream *applied; /* the front, if its event was applied: it has to go on */
+	/*
+	 * From this time on there is more to do than to go on: the next CPU sample is due.
+	 * INT64_MIN: at once, for other reasons.
+	 */
+	int64_t due;
 	enum stele__wait wait; /* after "not yet" */
 	uint64_t wait_id;
 	struct stele_diag diag; /* after a failure */
 
-	struct stele_event queue[STELE__ORDER_QUEUE];
-	unsigned queue_count;
-	uint32_t applied;      /* stream whose event was queued last, index + 1 */
-	uint32_t parting_text; /* kept for the queued event only */
+	struct stele_event extra[STELE__ORDER_EXTRA];
+	unsigned extra_count, extra_next;
+	struct stele_event sample;
+	uint32_t parting_text;			      /* kept for the queued event only */
 	char range_name[STELE_STRING_BYTES_MAX + 32]; /* "stop-the-world (…)" */
 };
 
-/* What a rule works on: the event and the thread it stands in. */
-struct stele__turn {
-	const struct stele__stream *stream;
-	uint32_t thread; /* index */
-};
-
 typedef int (*stele__rule_fn)(struct stele__order *order, const struct stele__turn *turn);
+
+/* By number on the wire; every timed event has one. */
+extern const stele__rule_fn stele__order_rules[256];
 
 int stele__order_init(struct stele__order *order);
 void stele__order_done(struct stele__order *order);
@@ -57,11 +71,54 @@ void stele__order_done(struct stele__order *order);
 /* Starts on a loaded generation. 0 or a failure. */
 int stele__order_begin(struct stele__order *order);
 
+int stele__order_step_far(struct stele__order *order, struct stele_event **ret_event);
+/* The same behind a "not yet". */
+int stele__order_step_on(struct stele__order *order, struct stele_event **ret_event);
+
+/* Applies the rule of the event that the turn is at; returns what it says. */
+STELE_INLINE int stele__order_try(struct stele__order *order, struct stele__stream *stream,
+				  struct stele_event **ret_event)
+{
+	int r;
+
+	*ret_event = order->turn.event = stream->event;
+	r = stele__order_rules[stream->event->type](order, &order->turn);
+	order->applied = STELE_LIKELY(r > 0) ? stream : NULL;
+	return r;
+}
+
+/* The turn passes to another stream. */
+STELE_INLINE void stele__order_turn(struct stele__order *order, const struct stele__stream *stream)
+{
+	order->turn.stream = stream;
+	order->turn.thread = stream->thread;
+	order->world.threads[stream->thread].known = true;
+}
+
 /*
- * Puts the next event or events in the queue. 1; 0: the generation is through; negative: `diag`.
- * CPU samples are put in by their times.
+ * The next event. 1; 0: the generation is through; negative: `diag`. CPU samples are put in by
+ * their times.
  */
-int stele__order_step(struct stele__order *order);
+STELE_INLINE int stele__order_step(struct stele__order *order, struct stele_event **ret_event)
+{
+	struct stele__frontier *frontier = &order->frontier;
+	struct stele__stream *stream = order->applied;
+	struct stele_event *event;
+	int r;
+
+	if (STELE_UNLIKELY(!stream))
+		return stele__order_step_far(order, ret_event);
+	event = stream->event + 1;
+	if (STELE_UNLIKELY(event == stream->event_end || event->time >= order->due))
+		return stele__order_step_far(order, ret_event);
+	stream->event = event;
+	if (stele__frontier_advance(frontier, event->time)) {
+		stream = stele__frontier_first(frontier);
+		stele__order_turn(order, stream);
+	}
+	r = stele__order_try(order, stream, ret_event);
+	return STELE_LIKELY(r != 0) ? r : stele__order_step_on(order, ret_event);
+}
 
 /* ---- for the rule files ---- */
 
@@ -73,8 +130,6 @@ enum stele__need {
 	STELE__NEED_NO_GOROUTINE = 8,
 	STELE__NEED_USER = STELE__NEED_PROC | STELE__NEED_GOROUTINE,
 };
-
-int stele__order_need(struct stele__order *order, const struct stele__turn *turn, unsigned need);
 
 int stele__order_fail(struct stele__order *order, const struct stele__turn *turn,
 		      const char *format, ...) STELE_PRINTF(3, 4);
@@ -99,39 +154,29 @@ STELE_INLINE struct stele__thread *stele__order_thread(struct stele__order *orde
 	return &order->world.threads[turn->thread];
 }
 
-/*
- * All fields but value[], which value_count guards, and the context. One by one: as an aggregate
- * the compiler clears the whole event first, which took a third of the reader's time.
- */
-STELE_INLINE void stele__order_blank(struct stele_event *event, enum stele_event_kind kind,
-				     uint8_t type, int64_t time)
-{
-	event->kind = (uint8_t)kind;
-	event->type = type;
-	event->resource = STELE_RESOURCE_NONE;
-	event->from = event->to = STELE_STATE_UNDETERMINED;
-	event->value_count = 0;
-	event->time = time;
-	event->stack = event->transition_stack = 0;
-	event->resource_id = STELE_NONE_ID;
-	event->task = event->parent_task = STELE_NONE_ID;
-	event->name = event->text = (struct stele_string){NULL, 0};
-}
-
-/* A new output event in the thread's present context. */
+/* The event is seen by the consumer, in the thread's present context. */
 STELE_INLINE struct stele_event *stele__order_emit(struct stele__order *order,
 						   const struct stele__turn *turn,
 						   enum stele_event_kind kind)
 {
 	const struct stele__thread *thread = stele__order_thread(order, turn);
-	struct stele_event *event = &order->queue[order->queue_count++];
+	struct stele_event *event = turn->event;
 
-	stele__order_blank(event, kind, turn->stream->type, turn->stream->time);
+	event->kind = (uint8_t)kind;
 	event->thread = thread->id;
-	event->proc = thread->proc == STELE__NOTHING ? STELE_NONE_ID
-						     : order->world.procs[thread->proc].id;
+	event->proc = thread->proc_id;
 	event->goroutine = thread->goroutine;
 	return event;
+}
+
+/* It is seen as one more; the turn is at that now. */
+STELE_INLINE void stele__order_more(struct stele__order *order)
+{
+	struct stele_event *event = &order->extra[order->extra_count++];
+
+	stele__blank(event, order->turn.event->type, order->turn.event->time);
+	order->turn.event = event;
+	order->due = INT64_MIN;
 }
 
 STELE_INLINE struct stele_event *
@@ -148,9 +193,45 @@ stele__order_emit_transition(struct stele__order *order, const struct stele__tur
 	return event;
 }
 
+/* What the thread lacks, or has too much; a failure. */
+int stele__order_unmet(struct stele__order *order, const struct stele__turn *turn, unsigned need);
+
+/* Has the thread what the event needs? 0 or a failure. */
+STELE_INLINE int stele__order_need(struct stele__order *order, const struct stele__turn *turn,
+				   unsigned need)
+{
+	const struct stele__thread *thread = stele__order_thread(order, turn);
+	bool proc = thread->proc != STELE__NOTHING;
+	bool goroutine = thread->goroutine != STELE_NONE_ID;
+
+	if (STELE_LIKELY(thread->id != STELE_NONE_ID && (!(need & STELE__NEED_PROC) || proc) &&
+			 (!(need & STELE__NEED_GOROUTINE) || goroutine) &&
+			 (!(need & STELE__NEED_NO_PROC) || !proc) &&
+			 (!(need & STELE__NEED_NO_GOROUTINE) || !goroutine)))
+		return 0;
+	return stele__order_unmet(order, turn, need);
+}
+
+/*
+ * An id that the table does not have. A failure, or 0: the input ended before there was any
+ * table; that is the defect, and the generation can do without names.
+ */
+int stele__order_missing(struct stele__order *order, const struct stele__turn *turn,
+			 const char *what, uint64_t id, bool none_at_all);
+
 /* The stack or string with this id in the event; an unknown one is a failure. 0 or negative. */
-int stele__order_stack(struct stele__order *order, const struct stele__turn *turn, uint64_t id,
-		       uint32_t *ret_stack);
+STELE_INLINE int stele__order_stack(struct stele__order *order, const struct stele__turn *turn,
+				    uint64_t id, uint32_t *ret_stack)
+{
+	const struct stele__table *table = &order->generation->table;
+	uint32_t stack = id ? stele__idmap_get(&table->stack_ids, id) : 0;
+
+	*ret_stack = stack;
+	if (STELE_LIKELY(stack || !id || table->lenient))
+		return 0;
+	return stele__order_missing(order, turn, "stack", id, table->stack_count == 1);
+}
+
 int stele__order_string(struct stele__order *order, const struct stele__turn *turn, uint64_t id,
 			struct stele_string *ret_text);
 /* As above, as a text that outlives the generation; no reference is taken. */

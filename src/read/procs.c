@@ -33,13 +33,11 @@ static void proc_bind(struct stele__order *order, const struct stele__turn *turn
 	if (thread->id == STELE_NONE_ID)
 		return;
 	/* A proc of id -1 is, once bound, the same as none. */
-	thread->proc = proc->id == STELE_NONE_ID ? STELE__NOTHING : index;
+	if (proc->id == STELE_NONE_ID)
+		stele__world_unbind_proc(thread);
+	else
+		stele__world_bind_proc(&order->world, thread, index);
 	proc->holder = turn->thread;
-}
-
-static void proc_unbind(struct stele__order *order, uint32_t thread)
-{
-	order->world.threads[thread].proc = STELE__NOTHING;
 }
 
 static struct stele_event *proc_emit(struct stele__order *order, const struct stele__turn *turn,
@@ -100,7 +98,7 @@ static int proc_status_new(struct stele__order *order, const struct stele__turn 
 
 STELE__RULE(proc_status)
 {
-	uint64_t id = turn->stream->args[0], status = turn->stream->args[1];
+	uint64_t id = turn->event->value[0], status = turn->event->value[1];
 	uint32_t index = stele__world_find_proc(&order->world, id);
 	struct stele__proc *proc;
 	int r = 0;
@@ -137,7 +135,7 @@ STELE__RULE(proc_status)
 STELE__RULE(proc_start)
 {
 	const struct stele__thread *thread = stele__order_thread(order, turn);
-	uint64_t id = turn->stream->args[0], n = turn->stream->args[1];
+	uint64_t id = turn->event->value[0], n = turn->event->value[1];
 	uint32_t index = stele__world_find_proc(&order->world, id);
 	struct stele__proc *proc;
 	int r;
@@ -176,7 +174,7 @@ STELE__RULE(proc_stop)
 					 proc->id, proc_status_name(proc->status));
 	proc_emit(order, turn, proc, STELE_PROC_RUNNING, STELE_PROC_IDLE);
 	proc->status = STELE_PROC_IDLE;
-	proc_unbind(order, turn->thread);
+	stele__world_unbind_proc(stele__order_thread(order, turn));
 	stele__frontier_wake(&order->frontier, STELE__WAIT_PROC, proc->id);
 	return 1;
 }
@@ -193,13 +191,13 @@ static int proc_take_from(struct stele__order *order, const struct stele__turn *
 		return stele__order_fail(order, turn,
 					 "thread %" PRIu64 " does not hold proc %" PRIu64,
 					 victim_id, order->world.procs[index].id);
-	proc_unbind(order, victim);
+	stele__world_unbind_proc(&order->world.threads[victim]);
 	return 0;
 }
 
 STELE__RULE(proc_steal)
 {
-	uint64_t id = turn->stream->args[0], n = turn->stream->args[1];
+	uint64_t id = turn->event->value[0], n = turn->event->value[1];
 	uint32_t index = stele__world_find_proc(&order->world, id);
 	struct stele__proc *proc;
 	int r;
@@ -215,7 +213,7 @@ STELE__RULE(proc_steal)
 		return r;
 	proc_emit(order, turn, proc, proc->status, STELE_PROC_IDLE);
 	if (proc->status == STELE_PROC_SYSCALL) {
-		r = proc_take_from(order, turn, index, turn->stream->args[2]);
+		r = proc_take_from(order, turn, index, turn->event->value[2]);
 		if (r < 0)
 			return r;
 	}
@@ -232,13 +230,12 @@ STELE__RULE(procs_change)
 	int r = stele__order_need(order, turn, STELE__NEED_USER);
 
 	if (r >= 0)
-		r = stele__order_stack(order, turn, turn->stream->args[1], &stack);
+		r = stele__order_stack(order, turn, turn->event->value[1], &stack);
 	if (r < 0)
 		return r;
 	event = stele__order_emit(order, turn, STELE_EVENT_METRIC);
 	event->name = STELE__TEXT("/sched/gomaxprocs:threads");
 	event->value_count = 1;
-	event->value[0] = turn->stream->args[0];
 	event->stack = stack;
 	return 1;
 }

@@ -29,7 +29,7 @@ static int range_gc(struct stele__order *order, const struct stele__turn *turn,
 			   STELE__TEXT("GC concurrent mark phase"));
 
 	event->stack = stack;
-	order->gc_seq = turn->stream->args[0];
+	order->gc_seq = turn->event->value[0];
 	order->gc_state = kind == STELE_EVENT_RANGE_END ? STELE__GC_IDLE : STELE__GC_RUNNING;
 	stele__frontier_wake(&order->frontier, STELE__WAIT_GC, 0);
 	return 1;
@@ -37,7 +37,7 @@ static int range_gc(struct stele__order *order, const struct stele__turn *turn,
 
 STELE__RULE(gc_active)
 {
-	uint64_t n = turn->stream->args[0];
+	uint64_t n = turn->event->value[0];
 	int r;
 
 	if (order->generation->initial) {
@@ -57,7 +57,7 @@ STELE__RULE(gc_active)
 
 STELE__RULE(gc_begin)
 {
-	uint64_t n = turn->stream->args[0];
+	uint64_t n = turn->event->value[0];
 	uint32_t stack;
 	int r = 0;
 
@@ -69,7 +69,7 @@ STELE__RULE(gc_begin)
 		r = stele__order_need(order, turn, STELE__NEED_USER);
 	}
 	if (r >= 0)
-		r = stele__order_stack(order, turn, turn->stream->args[1], &stack);
+		r = stele__order_stack(order, turn, turn->event->value[1], &stack);
 	return r < 0 ? r : range_gc(order, turn, STELE_EVENT_RANGE_BEGIN, stack);
 }
 
@@ -77,7 +77,7 @@ STELE__RULE(gc_end)
 {
 	int r;
 
-	if (turn->stream->args[0] != order->gc_seq + 1)
+	if (turn->event->value[0] != order->gc_seq + 1)
 		return stele__order_wait(order, STELE__WAIT_GC, 0);
 	if (order->gc_state != STELE__GC_RUNNING)
 		return stele__order_fail(order, turn, "no collection is running");
@@ -113,7 +113,7 @@ static struct stele_string range_stop_name(struct stele__order *order, uint32_t 
 /* The list of open stops is in the order of their begins, the oldest first. */
 STELE__RULE(stw_begin)
 {
-	uint64_t kind = turn->stream->args[0];
+	uint64_t kind = turn->event->value[0];
 	struct stele__world *world = &order->world;
 	struct stele__goroutine *go;
 	struct stele_event *event;
@@ -134,7 +134,7 @@ STELE__RULE(stw_begin)
 	}
 	r = stele__order_keep(order, turn, kind, &text);
 	if (r >= 0)
-		r = stele__order_stack(order, turn, turn->stream->args[1], &stack);
+		r = stele__order_stack(order, turn, turn->event->value[1], &stack);
 	if (r < 0)
 		return r;
 	r = stele__world_push_open(world, &added, kind, text);
@@ -192,7 +192,7 @@ static int range_assist(struct stele__order *order, const struct stele__turn *tu
 
 STELE__RULE(assist_active)
 {
-	uint64_t id = turn->stream->args[0];
+	uint64_t id = turn->event->value[0];
 	uint32_t index = stele__world_find_goroutine(&order->world, id);
 	struct stele__goroutine *go;
 
@@ -216,7 +216,7 @@ STELE__RULE(assist_begin)
 	if (go->assisting)
 		return stele__order_fail(
 			order, turn, "goroutine %" PRIu64 " is already in a mark assist", go->id);
-	r = stele__order_stack(order, turn, turn->stream->args[0], &stack);
+	r = stele__order_stack(order, turn, turn->event->value[0], &stack);
 	return r < 0 ? r : range_assist(order, turn, go, STELE_EVENT_RANGE_BEGIN, stack);
 }
 
@@ -243,7 +243,7 @@ static struct stele_event *range_sweep(struct stele__order *order, const struct 
 
 STELE__RULE(sweep_active)
 {
-	uint64_t id = turn->stream->args[0];
+	uint64_t id = turn->event->value[0];
 	uint32_t index = stele__world_find_proc(&order->world, id);
 	struct stele__proc *proc;
 
@@ -269,7 +269,7 @@ STELE__RULE(sweep_begin)
 	if (proc->sweeping)
 		return stele__order_fail(order, turn, "proc %" PRIu64 " is already in a sweep",
 					 proc->id);
-	r = stele__order_stack(order, turn, turn->stream->args[0], &stack);
+	r = stele__order_stack(order, turn, turn->event->value[0], &stack);
 	if (r < 0)
 		return r;
 	range_sweep(order, turn, proc, STELE_EVENT_RANGE_BEGIN)->stack = stack;
@@ -290,7 +290,5 @@ STELE__RULE(sweep_end)
 					 proc->id);
 	event = range_sweep(order, turn, proc, STELE_EVENT_RANGE_END);
 	event->value_count = 2;
-	event->value[0] = turn->stream->args[0];
-	event->value[1] = turn->stream->args[1];
 	return 1;
 }

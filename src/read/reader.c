@@ -12,9 +12,10 @@
 
 enum reader_state {
 	READER_HEADER,
-	READER_LOAD,   /* the next generation is to be loaded */
-	READER_EVENTS, /* a generation is being put in order */
-	READER_CLOSE,  /* the last Sync was delivered: the end, or `diag` */
+	READER_LOAD,	  /* the next generation is to be loaded */
+	READER_EVENTS,	  /* a generation is being put in order */
+	READER_UNORDERED, /* it cannot: a thread's first event is broken */
+	READER_CLOSE,	  /* the last Sync was delivered: the end, or `diag` */
 	READER_ENDED,
 	READER_FAILED,
 };
@@ -27,11 +28,8 @@ struct stele_reader {
 	struct stele__notes notes;
 	struct stele_reader_options options;
 	enum reader_state state;
-	unsigned queue_at;
 	bool broken; /* READER_CLOSE leads to a failure, not to the end */
-	uint32_t notes_seen;
 	int64_t last_time;
-	uint64_t events;
 	uint64_t syncs;
 	struct stele_sync sync;
 	struct stele_event sync_event;
@@ -118,20 +116,13 @@ STELE_EXPORT void stele_reader_close(struct stele_reader *reader)
 	free(reader);
 }
 
-/* Warnings get their place among the events when they surface. */
-static void reader_stamp(struct stele_reader *reader)
-{
-	while (reader->notes_seen < reader->notes.count)
-		reader->notes.list[reader->notes_seen++].event = reader->events;
-}
-
 STELE_INLINE int reader_deliver(struct stele_reader *reader, struct stele_event *event,
 				const struct stele_event **ret_event)
 {
 	if (event->time <= reader->last_time)
 		event->time = (int64_t)((uint64_t)reader->last_time + 1);
 	reader->last_time = event->time;
-	reader->events++;
+	reader->notes.events++;
 	*ret_event = event;
 	return 1;
 }
@@ -139,7 +130,7 @@ STELE_INLINE int reader_deliver(struct stele_reader *reader, struct stele_event 
 static int reader_fail(struct stele_reader *reader, const struct stele_diag *diag)
 {
 	reader->diag = *diag;
-	reader->diag.event = reader->events;
+	reader->diag.event = reader->notes.events;
 	reader->state = READER_FAILED;
 	return reader->diag.code;
 }
@@ -233,7 +224,6 @@ static int reader_close(struct stele_reader *reader, const struct stele_diag *di
 		struct stele__place place = {diag->offset, diag->generation, diag->thread};
 
 		stele__notes_warn(&reader->notes, diag->code, place, "%s", diag->text);
-		reader_stamp(reader);
 	} else if (diag) {
 		reader->broken = true;
 		reader->diag = *diag;
@@ -246,11 +236,9 @@ static int reader_load(struct stele_reader *reader, const struct stele_event **r
 	struct stele__generation *g = &reader->generation;
 	bool any;
 
-	reader->order.queue_count = reader->queue_at = 0;
 	stele__generation_clear(g, &reader->order.world);
 	stele__window_drop(&reader->window, reader->loader.at);
 	any = stele__generation_load(g, &reader->loader);
-	reader_stamp(reader);
 	if (!any)
 		return reader_close(reader, NULL, false, ret_event);
 	if (g->damaged && !g->deferred && (reader->options.whole_generations || !g->chain_count))
@@ -262,7 +250,7 @@ static int reader_load(struct stele_reader *reader, const struct stele_event **r
 			g->damage = reader->order.diag;
 		g->damaged = true;
 		g->deferred = false;
-		g->unordered = true;
+		reader->state = READER_UNORDERED;
 	}
 	return reader_sync(reader, g, ret_event);
 }
@@ -287,12 +275,6 @@ static STELE_NOINLINE int reader_next_far(struct stele_reader *reader, int r,
 					  const struct stele_event **ret_event)
 {
 	if (reader->state == READER_EVENTS) {
-		if (STELE_UNLIKELY(reader->notes_seen != reader->notes.count))
-			reader_stamp(reader);
-		if (r > 0)
-			return reader_deliver(reader, &reader->order.queue[reader->queue_at++],
-					      ret_event);
-		reader->order.queue_count = 0;
 		r = reader_leave(reader, r, ret_event);
 		if (r != 0)
 			return r;
@@ -303,6 +285,8 @@ static STELE_NOINLINE int reader_next_far(struct stele_reader *reader, int r,
 		return r < 0 ? r : reader_load(reader, ret_event);
 	case READER_LOAD:
 		return reader_load(reader, ret_event);
+	case READER_UNORDERED:
+		return reader_fail(reader, &reader->generation.damage);
 	case READER_CLOSE:
 		if (reader->broken)
 			return reader_fail(reader, &reader->diag);
@@ -318,23 +302,13 @@ static STELE_NOINLINE int reader_next_far(struct stele_reader *reader, int r,
 STELE_EXPORT int stele_reader_next(struct stele_reader *reader,
 				   const struct stele_event **ret_event)
 {
+	struct stele_event *event;
 	int r = 0;
 
-	if (STELE_UNLIKELY(!reader || !ret_event))
-		return -EINVAL;
 	if (STELE_LIKELY(reader->state == READER_EVENTS)) {
-		struct stele__order *order = &reader->order;
-
-		if (STELE_UNLIKELY(reader->queue_at < order->queue_count))
-			return reader_deliver(reader, &order->queue[reader->queue_at++], ret_event);
-		if (STELE_UNLIKELY(reader->generation.unordered))
-			return reader_fail(reader, &reader->generation.damage);
-		reader->queue_at = 0;
-		r = stele__order_step(order);
-		if (STELE_LIKELY(r > 0 && reader->notes_seen == reader->notes.count)) {
-			reader->queue_at = 1;
-			return reader_deliver(reader, &order->queue[0], ret_event);
-		}
+		r = stele__order_step(&reader->order, &event);
+		if (STELE_LIKELY(r > 0))
+			return reader_deliver(reader, event, ret_event);
 	}
 	return reader_next_far(reader, r, ret_event);
 }

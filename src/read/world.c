@@ -46,6 +46,7 @@ int stele__world_thread(struct stele__world *world, uint64_t id, uint32_t *ret_i
 		if (r < 0)
 			return r;
 		world->threads[index] = (struct stele__thread){.id = id,
+							       .proc_id = STELE_NONE_ID,
 							       .goroutine = STELE_NONE_ID,
 							       .goroutine_hint = STELE__NOTHING,
 							       .proc = STELE__NOTHING};

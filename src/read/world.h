@@ -44,6 +44,7 @@ struct stele__proc {
  */
 struct stele__thread {
 	uint64_t id;
+	uint64_t proc_id;	 /* STELE_NONE_ID: none */
 	uint64_t goroutine;	 /* id, STELE_NONE_ID: none */
 	uint32_t goroutine_hint; /* index where it was last */
 	uint32_t proc;		 /* index, STELE__NOTHING: none */
@@ -101,6 +102,19 @@ STELE_INLINE uint32_t stele__world_find_proc(const struct stele__world *world, u
 STELE_INLINE uint32_t stele__world_find_task(const struct stele__world *world, uint64_t id)
 {
 	return stele__idmap_get(&world->task_ids, id) - 1;
+}
+
+STELE_INLINE void stele__world_bind_proc(struct stele__world *world, struct stele__thread *thread,
+					 uint32_t proc)
+{
+	thread->proc = proc;
+	thread->proc_id = world->procs[proc].id;
+}
+
+STELE_INLINE void stele__world_unbind_proc(struct stele__thread *thread)
+{
+	thread->proc = STELE__NOTHING;
+	thread->proc_id = STELE_NONE_ID;
 }
 
 /* The thread's goroutine, or STELE__NOTHING if it has none or that one is unknown. */

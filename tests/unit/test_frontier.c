@@ -12,9 +12,16 @@ static void frontier_fill(struct stele__frontier *f, unsigned seed)
 	stele__frontier_init(f);
 	stele__frontier_begin(f, STREAMS);
 	for (uint32_t i = 0; i < STREAMS; i++) {
-		f->streams[i] = (struct stele__stream){.time = rand_r(&seed) % 50};
+		f->streams[i] = (struct stele__stream){.event = stele__frontier_block(f, i)};
+		f->streams[i].event->time = rand_r(&seed) % 50;
 		stele__frontier_add(f, i);
 	}
+	stele__frontier_pull(f);
+}
+
+static uint32_t frontier_ready(const struct stele__frontier *f)
+{
+	return f->ready.count + (f->front.stream != STELE__NO_STREAM);
 }
 
 static void frontier_yields_streams_by_time(void)
@@ -28,11 +35,11 @@ static void frontier_yields_streams_by_time(void)
 		struct stele__stream *s = stele__frontier_first(&f);
 		uint32_t index = (uint32_t)(s - f.streams);
 
-		CHECK(s->time > last || (s->time == last && index > last_stream));
-		CHECK_EQ(stele__frontier_time(&f), s->time);
-		last = s->time;
+		CHECK(s->event->time > last || (s->event->time == last && index > last_stream));
+		CHECK_EQ(stele__frontier_time(&f), s->event->time);
+		last = s->event->time;
 		last_stream = index;
-		stele__frontier_advance(&f, index, false);
+		stele__frontier_pull(&f);
 	}
 	CHECK(!stele__frontier_first(&f));
 	CHECK_EQ(stele__frontier_time(&f), INT64_MAX);
@@ -42,14 +49,17 @@ static void frontier_yields_streams_by_time(void)
 static void frontier_first_may_go_back_in_time(void)
 {
 	struct stele__frontier f;
+	struct stele__stream *first;
 
 	frontier_fill(&f, 9);
-	f.streams[40].time = -5;
-	stele__frontier_advance(&f, 40, true);
-	CHECK(stele__frontier_first(&f) == &f.streams[40]);
-	f.streams[40].time = 1000;
-	stele__frontier_advance(&f, 40, true);
-	CHECK(stele__frontier_first(&f) != &f.streams[40]);
+	first = stele__frontier_first(&f);
+	CHECK(!stele__frontier_advance(&f, -5));
+	CHECK(stele__frontier_first(&f) == first);
+	CHECK(stele__frontier_advance(&f, 1000));
+	CHECK(stele__frontier_first(&f) != first);
+	for (int i = 1; i < STREAMS; i++)
+		stele__frontier_pull(&f);
+	CHECK(stele__frontier_first(&f) == first);
 	stele__frontier_done(&f);
 }
 
@@ -63,16 +73,17 @@ static void frontier_parked_stream_returns_when_woken(void)
 		parked[i] = stele__frontier_first(&f);
 		CHECK_EQ(stele__frontier_park(&f, (enum stele__wait)(i + 1), 5), 0);
 	}
-	CHECK(stele__frontier_time(&f) == parked[0]->time); /* waiting ones count */
+	CHECK(stele__frontier_time(&f) == parked[0]->event->time); /* waiting ones count */
 	stele__frontier_wake(&f, STELE__WAIT_GOROUTINE, 6);
 	CHECK_EQ(f.parked.count, 3);
 	stele__frontier_wake(&f, STELE__WAIT_GOROUTINE, 5);
 	CHECK_EQ(f.parked.count, 2);
+	CHECK(stele__frontier_advance(&f, stele__frontier_first(&f)->event->time));
 	CHECK(stele__frontier_first(&f) == parked[0]);
 	stele__frontier_wake(&f, STELE__WAIT_GC, 0);
 	stele__frontier_wake(&f, STELE__WAIT_PROC, 5);
 	CHECK_EQ(f.parked.count, 0);
-	CHECK_EQ(f.ready.count, STREAMS);
+	CHECK_EQ(frontier_ready(&f), STREAMS);
 	stele__frontier_done(&f);
 }
 
@@ -85,9 +96,10 @@ static void frontier_wakes_all_that_wait_for_one(void)
 		CHECK_EQ(stele__frontier_park(&f, STELE__WAIT_PROC, (uint64_t)i % 2 << 40), 0);
 	CHECK(!stele__frontier_first(&f));
 	stele__frontier_wake(&f, STELE__WAIT_PROC, 0);
-	CHECK_EQ(f.ready.count, STREAMS / 2);
+	stele__frontier_pull(&f);
+	CHECK_EQ(frontier_ready(&f), STREAMS / 2);
 	stele__frontier_wake(&f, STELE__WAIT_PROC, UINT64_C(1) << 40);
-	CHECK_EQ(f.ready.count, STREAMS);
+	CHECK_EQ(frontier_ready(&f), STREAMS);
 	stele__frontier_done(&f);
 }
 

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+#include "read/decode.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "format/cursor.h"
+#include "read/blank.h"
+#include "read/ticks.h"
+
+/* Number of arguments behind dt, plus 1; 0: not a timed event. */
+#define ARGS0()			 1
+#define ARGS1(a)		 2
+#define ARGS2(a, b)		 3
+#define ARGS3(a, b, c)		 4
+#define ARGS4(a, b, c, d)	 5
+#define ARGS5(a, b, c, d, e)	 6
+#define ARITY_STRUCTURAL(args)	 0
+#define ARITY_TIMED(args)	 args
+#define ARITY_EXPERIMENTAL(args) args
+
+const uint8_t stele__timed_numbers[256] = {
+#define X(number, name, text, since, shape, closes, args) [number] = ARITY_##shape(args),
+#include "format/events.def"
+#undef X
+};
+
+STELE_INLINE void decode_done(struct stele__decoder *d, double ns_per_tick, uint64_t dt,
+			      struct stele_event *event, const uint8_t *behind)
+{
+	d->time = (int64_t)((uint64_t)d->time + (uint64_t)stele__ticks_ns(dt, ns_per_tick));
+	stele__blank(event, *d->at, d->time);
+	d->at = behind;
+}
+
+/* Each byte looked at. False: the numbers are not all there, or one is too long. */
+static bool decode_checked(struct stele__decoder *d, double ns_per_tick, struct stele_event *event)
+{
+	unsigned numbers = stele__timed_numbers[*d->at];
+	struct stele_cursor c = {.at = d->at + 1, .end = d->end, .start = d->at};
+	uint64_t dt = stele__cursor_varint(&c);
+
+	for (unsigned i = 0; i + 1 < numbers; i++)
+		event->value[i] = stele__cursor_varint(&c);
+	if (!numbers || c.error)
+		return false;
+	decode_done(d, ns_per_tick, dt, event, c.at);
+	return true;
+}
+
+/* Where the end is out of reach. False: a number has more than eight bytes. */
+STELE_INLINE bool decode_inside(struct stele__decoder *d, double ns_per_tick,
+				struct stele_event *event)
+{
+	unsigned numbers = stele__timed_numbers[*d->at];
+	uint64_t dt;
+	const uint8_t *p = numbers ? stele__varint_get8(d->at + 1, &dt) : NULL;
+
+	for (unsigned i = 0; i + 1 < numbers && p; i++)
+		p = stele__varint_get8(p, &event->value[i]);
+	if (!p)
+		return false;
+	decode_done(d, ns_per_tick, dt, event, p);
+	return true;
+}
+
+struct stele_event *stele__decode_plain(struct stele__decoder *d, double ns_per_tick,
+					struct stele_event *event, const struct stele_event *limit)
+{
+	for (; event < limit && d->at < d->end; event++) {
+		if (STELE_LIKELY(d->end - d->at > 1 + (1 + STELE__TIMED_ARGS_MAX) * 8) &&
+		    decode_inside(d, ns_per_tick, event))
+			continue;
+		if (!decode_checked(d, ns_per_tick, event))
+			break;
+	}
+	return event;
+}
+
+#if defined(__x86_64__)
+
+/* Bytes behind the type that are loaded whatever the numbers are. */
+#define DECODE_REACH (32 + 2 + 8)
+
+/* Slow in AMD's first ones that have it. */
+static bool decode_has_bmi2(void)
+{
+	return __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+	       !__builtin_cpu_is("znver1") && !__builtin_cpu_is("znver2");
+}
+
+/*
+ * Up to three arguments, in 16 bytes with dt. One look at all 16 tells where each number ends; so
+ * the next event does not wait for this one to be decoded. No branch depends on what the numbers
+ * are or how many there are: those that the event does not have are rubbish. Stops in front of any
+ * event that it cannot do.
+ */
+__attribute__((target("bmi,bmi2"))) static struct stele_event *
+decode_bmi2(struct stele__decoder *d, double ns_per_tick, struct stele_event *event,
+	    const struct stele_event *limit)
+{
+	const uint64_t sevens = UINT64_C(0x7f7f7f7f7f7f7f7f);
+	const uint8_t *at = d->at, *end = d->end;
+	uint64_t time = (uint64_t)d->time;
+
+	for (; event < limit && end - at > DECODE_REACH; event++) {
+		unsigned numbers = stele__timed_numbers[*at];
+		const uint8_t *p = at + 1;
+		uint32_t more = (uint32_t)_mm_movemask_epi8(
+			_mm_loadu_si128((const __m128i *)(const void *)p));
+		uint32_t ends = ~more & 0xffff, long_ones = more & more >> 1;
+		unsigned behind, b1, b2, b3, b4;
+		uint64_t dt;
+
+		behind = _tzcnt_u32(_pdep_u32(1u << numbers >> 1, ends)) + 1;
+		long_ones &= long_ones >> 2;
+		long_ones &= long_ones >> 4; /* where eight bytes follow that end no number */
+		if (STELE_UNLIKELY(!numbers || numbers > 4 || behind > 16 ||
+				   _bzhi_u32(long_ones, behind)))
+			break;
+		b1 = _tzcnt_u32(ends) + 1;
+		b2 = _tzcnt_u32(ends = _blsr_u32(ends)) + 1;
+		b3 = _tzcnt_u32(ends = _blsr_u32(ends)) + 1;
+		b4 = _tzcnt_u32(_blsr_u32(ends)) + 1;
+		dt = _pext_u64(_bzhi_u64(stele__varint_load(p), 8 * b1), sevens);
+		event->value[0] =
+			_pext_u64(_bzhi_u64(stele__varint_load(p + b1), 8 * (b2 - b1)), sevens);
+		event->value[1] =
+			_pext_u64(_bzhi_u64(stele__varint_load(p + b2), 8 * (b3 - b2)), sevens);
+		event->value[2] =
+			_pext_u64(_bzhi_u64(stele__varint_load(p + b3), 8 * (b4 - b3)), sevens);
+		time += (uint64_t)stele__ticks_ns(dt, ns_per_tick);
+		stele__blank(event, *at, (int64_t)time);
+		at = p + behind;
+	}
+	d->time = (int64_t)time;
+	d->at = at;
+	return event;
+}
+
+struct stele_event *stele__decode(struct stele__decoder *d, double ns_per_tick,
+				  struct stele_event *event, const struct stele_event *limit)
+{
+	if (!decode_has_bmi2())
+		return stele__decode_plain(d, ns_per_tick, event, limit);
+	while (event < limit && d->at < d->end) {
+		event = decode_bmi2(d, ns_per_tick, event, limit);
+		if (event == limit || d->at == d->end || !decode_checked(d, ns_per_tick, event))
+			break;
+		event++;
+	}
+	return event;
+}
+
+#else
+
+struct stele_event *stele__decode(struct stele__decoder *d, double ns_per_tick,
+				  struct stele_event *event, const struct stele_event *limit)
+{
+	return stele__decode_plain(d, ns_per_tick, event, limit);
+}
+
+#endif
+
+const uint8_t *stele__decode_skip(const uint8_t *at, const uint8_t *end, size_t count)
+{
+	struct stele_cursor c = stele__cursor(at, (size_t)(end - at));
+
+	while (count--) {
+		unsigned numbers = stele__timed_numbers[stele__cursor_u8(&c)];
+
+		while (numbers--)
+			stele__cursor_varint(&c);
+	}
+	return c.at;
+}

@@ -182,25 +182,13 @@ STELE__RULE(log)
 	return 1;
 }
 
-/* The names with their lengths. */
-static const struct stele_string experiment_names[256] = {
-#define NAME_STRUCTURAL(number, text)
-#define NAME_TIMED(number, text)
-#define NAME_EXPERIMENTAL(number, text)			  [number] = {text, sizeof(text) - 1},
-#define X(number, name, text, since, shape, closes, args) NAME_##shape(number, text)
-#include "format/events.def"
-#undef X
-};
-
+/* Its name and number of values are those of its type: they are there. */
 STELE__RULE(experimental)
 {
-	struct stele_event *event;
 	int r = stele__order_need(order, turn, 0);
 
 	if (r < 0)
 		return r;
-	event = stele__order_emit(order, turn, STELE_EVENT_EXPERIMENTAL);
-	event->name = experiment_names[event->type];
-	event->value_count = stele__timed_numbers[event->type] - 1;
+	stele__order_emit(order, turn, STELE_EVENT_EXPERIMENTAL);
 	return 1;
 }

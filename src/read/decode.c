@@ -26,6 +26,25 @@ const uint8_t stele__timed_numbers[256] = {
 #undef X
 };
 
+const struct stele__type_head stele__type_heads[256] = {
+#define HEAD_STRUCTURAL(n, args)
+#define HEAD_TIMED(n, args) [n] = {.type = n},
+#define HEAD_EXPERIMENTAL(n, args)                                                                 \
+	[n] = {.kind = STELE_EVENT_EXPERIMENTAL, .type = n, .value_count = (args)-1},
+#define X(number, name, text, since, shape, closes, args) HEAD_##shape(number, args)
+#include "format/events.def"
+#undef X
+};
+
+const struct stele_string stele__type_names[256] = {
+#define NAME_STRUCTURAL(n, text)
+#define NAME_TIMED(n, text)
+#define NAME_EXPERIMENTAL(n, text)			  [n] = {text, sizeof(text) - 1},
+#define X(number, name, text, since, shape, closes, args) NAME_##shape(number, text)
+#include "format/events.def"
+#undef X
+};
+
 STELE_INLINE void decode_done(struct stele__decoder *d, double ns_per_tick, uint64_t dt,
 			      struct stele_event *event, const uint8_t *behind)
 {
@@ -80,6 +99,8 @@ struct stele_event *stele__decode_plain(struct stele__decoder *d, double ns_per_
 
 #if defined(__x86_64__)
 
+#define STELE_BMI2 __attribute__((target("bmi,bmi2")))
+
 /* Bytes behind the type that are loaded whatever the numbers are. */
 #define DECODE_REACH (32 + 2 + 8)
 
@@ -90,46 +111,58 @@ static bool decode_has_bmi2(void)
 	       !__builtin_cpu_is("znver1") && !__builtin_cpu_is("znver2");
 }
 
+/* A bit for the last number of each event that has one to four; 0: other events. */
+static const uint8_t decode_last[256] = {
+#define LAST_STRUCTURAL(args)				  0
+#define LAST_TIMED(args)				  (1u << (args) >> 1 & 15)
+#define LAST_EXPERIMENTAL(args)				  LAST_TIMED(args)
+#define X(number, name, text, since, shape, closes, args) [number] = LAST_##shape(args),
+#include "format/events.def"
+#undef X
+};
+
+/* The number in these bytes, 1-8. */
+STELE_BMI2 static inline uint64_t decode_number(const uint8_t *p, unsigned bytes)
+{
+	return _pext_u64(_bzhi_u64(stele__varint_load(p), 8 * bytes), 0x7f7f7f7f7f7f7f7f);
+}
+
 /*
  * Up to three arguments, in 16 bytes with dt. One look at all 16 tells where each number ends; so
  * the next event does not wait for this one to be decoded. No branch depends on what the numbers
  * are or how many there are: those that the event does not have are rubbish. Stops in front of any
  * event that it cannot do.
  */
-__attribute__((target("bmi,bmi2"))) static struct stele_event *
-decode_bmi2(struct stele__decoder *d, double ns_per_tick, struct stele_event *event,
-	    const struct stele_event *limit)
+STELE_BMI2 static struct stele_event *decode_bmi2(struct stele__decoder *d, double ns_per_tick,
+						  struct stele_event *event,
+						  const struct stele_event *limit)
 {
-	const uint64_t sevens = UINT64_C(0x7f7f7f7f7f7f7f7f);
 	const uint8_t *at = d->at, *end = d->end;
 	uint64_t time = (uint64_t)d->time;
 
 	for (; event < limit && end - at > DECODE_REACH; event++) {
-		unsigned numbers = stele__timed_numbers[*at];
 		const uint8_t *p = at + 1;
+		uint32_t last = decode_last[*at];
 		uint32_t more = (uint32_t)_mm_movemask_epi8(
 			_mm_loadu_si128((const __m128i *)(const void *)p));
-		uint32_t ends = ~more & 0xffff, long_ones = more & more >> 1;
-		unsigned behind, b1, b2, b3, b4;
+		uint32_t ends = ~more, long_ones = more & more >> 1; /* from bit 16 on: a fence */
+		unsigned behind = _tzcnt_u32(_pdep_u32(last, ends)) + 1, b1, b2, b3;
 		uint64_t dt;
 
-		behind = _tzcnt_u32(_pdep_u32(1u << numbers >> 1, ends)) + 1;
 		long_ones &= long_ones >> 2;
 		long_ones &= long_ones >> 4; /* where eight bytes follow that end no number */
-		if (STELE_UNLIKELY(!numbers || numbers > 4 || behind > 16 ||
-				   _bzhi_u32(long_ones, behind)))
+		if (STELE_UNLIKELY(behind > 16 || _bzhi_u32(long_ones, behind)))
 			break;
 		b1 = _tzcnt_u32(ends) + 1;
-		b2 = _tzcnt_u32(ends = _blsr_u32(ends)) + 1;
-		b3 = _tzcnt_u32(ends = _blsr_u32(ends)) + 1;
-		b4 = _tzcnt_u32(_blsr_u32(ends)) + 1;
-		dt = _pext_u64(_bzhi_u64(stele__varint_load(p), 8 * b1), sevens);
-		event->value[0] =
-			_pext_u64(_bzhi_u64(stele__varint_load(p + b1), 8 * (b2 - b1)), sevens);
-		event->value[1] =
-			_pext_u64(_bzhi_u64(stele__varint_load(p + b2), 8 * (b3 - b2)), sevens);
-		event->value[2] =
-			_pext_u64(_bzhi_u64(stele__varint_load(p + b3), 8 * (b4 - b3)), sevens);
+		ends = _blsr_u32(ends);
+		b2 = _tzcnt_u32(ends) + 1;
+		ends = _blsr_u32(ends);
+		b3 = _tzcnt_u32(ends) + 1;
+		dt = decode_number(p, b1);
+		event->value[0] = decode_number(p + b1, b2 - b1);
+		event->value[1] = decode_number(p + b2, b3 - b2);
+		if (last == 1u << 3)
+			event->value[2] = decode_number(p + b3, behind - b3);
 		time += (uint64_t)stele__ticks_ns(dt, ns_per_tick);
 		stele__blank(event, *at, (int64_t)time);
 		at = p + behind;

@@ -8,7 +8,7 @@
 
 /* Events that are decoded ahead: of all streams together, and of one at most. */
 #define FRONTIER_AHEAD	   8192
-#define FRONTIER_BLOCK_MAX 32
+#define FRONTIER_BLOCK_MAX 64
 
 static void heap_set(struct stele__heap *heap, struct stele__stream *streams, uint32_t slot,
 		     struct stele__heap_entry entry)

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-const stele__rule_fn stele__order_rules[256] = {
+static const stele__rule_fn order_rules[256] = {
 	[STELE_EV_PROCS_CHANGE] = stele__rule_procs_change,
 	[STELE_EV_PROC_START] = stele__rule_proc_start,
 	[STELE_EV_PROC_STOP] = stele__rule_proc_stop,
@@ -216,8 +216,8 @@ int stele__order_begin(struct stele__order *order)
 	struct stele__frontier *frontier = &order->frontier;
 	int r = stele__frontier_begin(frontier, g->chain_count);
 
-	order->extra_count = order->extra_next = 0;
-	order->applied = NULL;
+	order->run_count = 0;
+	order->failed = 0;
 	order->due = INT64_MIN;
 	if (r < 0)
 		return stele__diag_set(&order->diag, r,
@@ -281,8 +281,8 @@ static STELE_COLD int order_stuck(struct stele__order *order)
 			       stream->wait_id);
 }
 
-/* What there is to do between two events. 1: to deliver one. */
-static int order_between(struct stele__order *order, struct stele_event **ret_event)
+/* What there is to do in front of a run, if anything. 1: the run is a CPU sample. */
+static int order_between(struct stele__order *order)
 {
 	const struct stele__generation *g = order->generation;
 	bool sampled;
@@ -292,67 +292,98 @@ static int order_between(struct stele__order *order, struct stele_event **ret_ev
 		order->parting_text = 0;
 	}
 	sampled = g->sample_next < g->sample_count && order_sample(order);
-	*ret_event = &order->sample;
+	if (sampled)
+		stele__order_add(order, &order->sample);
 	order->due = g->sample_next < g->sample_count ? g->samples[g->sample_next].time : INT64_MAX;
 	return sampled;
 }
 
-/* Tries the front, which may be another one than last, and all behind it. */
-static int order_search(struct stele__order *order, struct stele_event **ret_event)
-{
-	struct stele__stream *stream;
-	int r;
-
-	while ((stream = stele__frontier_first(&order->frontier)) != NULL) {
-		stele__order_turn(order, stream);
-		r = stele__order_try(order, stream, ret_event);
-		if (STELE_LIKELY(r != 0))
-			return r;
-		r = stele__frontier_park(&order->frontier, order->wait, order->wait_id);
-		if (r < 0)
-			return stele__order_fail_code(order, &order->turn, r);
-	}
-	return order->frontier.parked.count ? order_stuck(order) : 0;
-}
-
-STELE_NOINLINE int stele__order_step_on(struct stele__order *order, struct stele_event **ret_event)
-{
-	int r = stele__frontier_park(&order->frontier, order->wait, order->wait_id);
-
-	return r < 0 ? stele__order_fail_code(order, &order->turn, r)
-		     : order_search(order, ret_event);
-}
-
-/* Goes on behind the event that was applied. 0 or a failure. */
+/* The stream at the front has been decoded to the end of its block, and all of that delivered. */
 static int order_go_on(struct stele__order *order)
 {
-	struct stele__stream *stream = order->applied;
-	int more = 1;
+	struct stele__stream *stream = stele__frontier_first(&order->frontier);
+	int more;
 
-	order->applied = NULL;
-	if (++stream->event == stream->event_end)
-		more = order_refill(order, stream);
-	if (more < 0)
-		return more;
-	if (more)
+	if (!stream || stream->event < stream->event_end)
+		return 0;
+	more = order_refill(order, stream);
+	if (more > 0)
 		stele__frontier_advance(&order->frontier, stream->event->time);
 	else
 		stele__frontier_pull(&order->frontier);
-	return 0;
+	return more < 0 ? more : 0;
 }
 
-STELE_NOINLINE int stele__order_step_far(struct stele__order *order, struct stele_event **ret_event)
+/* The turn passes to the stream at the front. */
+static struct stele__stream *order_turn(struct stele__order *order)
 {
-	int r = 0;
+	struct stele__stream *stream = stele__frontier_first(&order->frontier);
 
-	if (order->extra_next < order->extra_count) {
-		*ret_event = &order->extra[order->extra_next++];
-		return 1;
+	if (stream) {
+		order->turn.stream = stream;
+		order->turn.thread = stream->thread;
+		order->world.threads[stream->thread].known = true;
 	}
-	order->extra_count = order->extra_next = 0;
-	if (order->applied)
+	return stream;
+}
+
+/* The event at the front was applied; it may be seen as several. */
+STELE_INLINE void order_applied(struct stele__order *order, struct stele__stream *stream)
+{
+	stele__order_add(order, stream->event++);
+	while (STELE_UNLIKELY(order->extra_seen < order->extra_count))
+		stele__order_add(order, &order->extra[order->extra_seen++]);
+}
+
+/*
+ * Applies events while they can happen and no block has come to its end. 0, or a failure behind
+ * the events of the run.
+ */
+static int order_apply(struct stele__order *order)
+{
+	struct stele__frontier *frontier = &order->frontier;
+	struct stele__stream *stream = order_turn(order);
+	int r;
+
+	while (stream) {
+		order->turn.event = stream->event;
+		/* The experiment's events come in masses where they come at all. */
+		if (stream->event->type >= STELE_EV_SPAN)
+			r = stele__rule_experimental(order, &order->turn);
+		else
+			r = order_rules[stream->event->type](order, &order->turn);
+		if (STELE_UNLIKELY(r < 0))
+			return r;
+		if (STELE_UNLIKELY(r == 0)) {
+			r = stele__frontier_park(frontier, order->wait, order->wait_id);
+			if (r < 0)
+				return stele__order_fail_code(order, &order->turn, r);
+			stream = order_turn(order);
+			continue;
+		}
+		order_applied(order, stream);
+		if (STELE_UNLIKELY(stream->event == stream->event_end))
+			return 0;
+		if (stele__frontier_advance(frontier, stream->event->time))
+			stream = order_turn(order);
+		if (STELE_UNLIKELY(frontier->front.time >= order->due ||
+				   order->run_count > STELE__RUN_MAX - 3))
+			return 0;
+	}
+	return frontier->parked.count && !order->run_count ? order_stuck(order) : 0;
+}
+
+int stele__order_run(struct stele__order *order)
+{
+	int r = order->failed;
+
+	order->run_count = order->extra_count = order->extra_seen = 0;
+	if (r >= 0)
 		r = order_go_on(order);
-	if (r < 0)
+	if (r >= 0 && !order_between(order))
+		r = order_apply(order);
+	if (!order->run_count)
 		return r;
-	return order_between(order, ret_event) ? 1 : order_search(order, ret_event);
+	order->failed = r;
+	return 1;
 }

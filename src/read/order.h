@@ -8,7 +8,7 @@
  *
  * What a consumer sees is the decoded event itself, filled in where it lies; a few are seen as
  * several. They point into the generation's tables, into constants and into the order itself, and
- * are good until the next step.
+ * are good until the next run.
  */
 #ifndef STELE_READ_ORDER_H
 #define STELE_READ_ORDER_H
@@ -17,8 +17,10 @@
 #include "read/frontier.h"
 #include "read/notes.h"
 
-/* Events that one may be seen as, besides itself. */
-#define STELE__ORDER_EXTRA 2
+/* Events that are put in order in one go; and those among them that one is seen as, besides itself.
+ */
+#define STELE__RUN_MAX	 64
+#define STELE__RUN_EXTRA (STELE__RUN_MAX * 2 / 3 + 1) /* two for an event at most */
 
 /* A constant as text. */
 #define STELE__TEXT(literal) ((struct stele_string){(literal), sizeof(literal) - 1})
@@ -43,18 +45,21 @@ struct stele__order {
 	uint64_t gc_seq;
 
 	struct stele__turn turn;
-	struct stele__stream *applied; /* the front, if its event was applied: it has to go on */
 	/*
 	 * From this time on there is more to do than to go on: the next CPU sample is due.
-	 * INT64_MIN: at once, for other reasons.
+	 * INT64_MIN: at once, for other reasons; the run ends.
 	 */
 	int64_t due;
+	int64_t last_time;     /* of the events so far: they are strictly increasing */
+	int failed;	       /* behind this run: what the order came to */
 	enum stele__wait wait; /* after "not yet" */
 	uint64_t wait_id;
 	struct stele_diag diag; /* after a failure */
 
-	struct stele_event extra[STELE__ORDER_EXTRA];
-	unsigned extra_count, extra_next;
+	const struct stele_event *run[STELE__RUN_MAX];
+	unsigned run_count;
+	struct stele_event extra[STELE__RUN_EXTRA]; /* those of the run */
+	unsigned extra_count, extra_seen;
 	struct stele_event sample;
 	uint32_t parting_text;			      /* kept for the queued event only */
 	char range_name[STELE_STRING_BYTES_MAX + 32]; /* "stop-the-world (…)" */
@@ -71,53 +76,20 @@ void stele__order_done(struct stele__order *order);
 /* Starts on a loaded generation. 0 or a failure. */
 int stele__order_begin(struct stele__order *order);
 
-int stele__order_step_far(struct stele__order *order, struct stele_event **ret_event);
-/* The same behind a "not yet". */
-int stele__order_step_on(struct stele__order *order, struct stele_event **ret_event);
-
-/* Applies the rule of the event that the turn is at; returns what it says. */
-STELE_INLINE int stele__order_try(struct stele__order *order, struct stele__stream *stream,
-				  struct stele_event **ret_event)
-{
-	int r;
-
-	*ret_event = order->turn.event = stream->event;
-	r = stele__order_rules[stream->event->type](order, &order->turn);
-	order->applied = STELE_LIKELY(r > 0) ? stream : NULL;
-	return r;
-}
-
-/* The turn passes to another stream. */
-STELE_INLINE void stele__order_turn(struct stele__order *order, const struct stele__stream *stream)
-{
-	order->turn.stream = stream;
-	order->turn.thread = stream->thread;
-	order->world.threads[stream->thread].known = true;
-}
-
 /*
- * The next event. 1; 0: the generation is through; negative: `diag`. CPU samples are put in by
- * their times.
+ * Puts the next events in order, as a run: at least one. 1; 0: the generation is through;
+ * negative: `diag`. CPU samples are put in by their times.
  */
-STELE_INLINE int stele__order_step(struct stele__order *order, struct stele_event **ret_event)
-{
-	struct stele__frontier *frontier = &order->frontier;
-	struct stele__stream *stream = order->applied;
-	struct stele_event *event;
-	int r;
+int stele__order_run(struct stele__order *order);
 
-	if (STELE_UNLIKELY(!stream))
-		return stele__order_step_far(order, ret_event);
-	event = stream->event + 1;
-	if (STELE_UNLIKELY(event == stream->event_end || event->time >= order->due))
-		return stele__order_step_far(order, ret_event);
-	stream->event = event;
-	if (stele__frontier_advance(frontier, event->time)) {
-		stream = stele__frontier_first(frontier);
-		stele__order_turn(order, stream);
-	}
-	r = stele__order_try(order, stream, ret_event);
-	return STELE_LIKELY(r != 0) ? r : stele__order_step_on(order, ret_event);
+/* Delivers an event, with a time behind the last one. */
+STELE_INLINE void stele__order_add(struct stele__order *order, struct stele_event *event)
+{
+	if (event->time <= order->last_time)
+		event->time = (int64_t)((uint64_t)order->last_time + 1);
+	order->last_time = event->time;
+	order->notes->events++;
+	order->run[order->run_count++] = event;
 }
 
 /* ---- for the rule files ---- */
@@ -176,7 +148,6 @@ STELE_INLINE void stele__order_more(struct stele__order *order)
 
 	stele__blank(event, order->turn.event->type, order->turn.event->time);
 	order->turn.event = event;
-	order->due = INT64_MIN;
 }
 
 STELE_INLINE struct stele_event *

@@ -107,6 +107,7 @@ static struct stele_string range_stop_name(struct stele__order *order, uint32_t 
 
 	memcpy(order->range_name + n, kind.data, kind.bytes);
 	order->range_name[(size_t)n + kind.bytes] = ')';
+	order->due = INT64_MIN; /* another one would overwrite it */
 	return (struct stele_string){order->range_name, (size_t)n + kind.bytes + 1};
 }
 

@@ -28,8 +28,8 @@ struct stele_reader {
 	struct stele__notes notes;
 	struct stele_reader_options options;
 	enum reader_state state;
-	bool broken; /* READER_CLOSE leads to a failure, not to the end */
-	int64_t last_time;
+	bool broken;	 /* READER_CLOSE leads to a failure, not to the end */
+	unsigned run_at; /* in the order's run */
 	uint64_t syncs;
 	struct stele_sync sync;
 	struct stele_event sync_event;
@@ -116,14 +116,10 @@ STELE_EXPORT void stele_reader_close(struct stele_reader *reader)
 	free(reader);
 }
 
-STELE_INLINE int reader_deliver(struct stele_reader *reader, struct stele_event *event,
-				const struct stele_event **ret_event)
+/* The next event of the order's run, which has one. */
+STELE_INLINE int reader_deliver(struct stele_reader *reader, const struct stele_event **ret_event)
 {
-	if (event->time <= reader->last_time)
-		event->time = (int64_t)((uint64_t)reader->last_time + 1);
-	reader->last_time = event->time;
-	reader->notes.events++;
-	*ret_event = event;
+	*ret_event = reader->order.run[reader->run_at++];
 	return 1;
 }
 
@@ -209,7 +205,9 @@ static int reader_sync(struct stele_reader *reader, const struct stele__generati
 		reader->sync.wall_s = g->wall_s;
 		reader->sync.wall_ns = g->wall_ns;
 	}
-	return reader_deliver(reader, event, ret_event);
+	reader->order.run_count = reader->run_at = 0;
+	stele__order_add(&reader->order, event);
+	return reader_deliver(reader, ret_event);
 }
 
 /*
@@ -270,11 +268,17 @@ static int reader_leave(struct stele_reader *reader, int result,
 	return reader_close(reader, &g->damage, g->soft, ret_event);
 }
 
-/* The next event where there is more to do than to put one in order; `r`: what the order said. */
-static STELE_NOINLINE int reader_next_far(struct stele_reader *reader, int r,
+/* The next event where the run has no more. */
+static STELE_NOINLINE int reader_next_far(struct stele_reader *reader,
 					  const struct stele_event **ret_event)
 {
+	int r;
+
 	if (reader->state == READER_EVENTS) {
+		r = stele__order_run(&reader->order);
+		reader->run_at = 0;
+		if (STELE_LIKELY(r > 0))
+			return reader_deliver(reader, ret_event);
 		r = reader_leave(reader, r, ret_event);
 		if (r != 0)
 			return r;
@@ -302,15 +306,9 @@ static STELE_NOINLINE int reader_next_far(struct stele_reader *reader, int r,
 STELE_EXPORT int stele_reader_next(struct stele_reader *reader,
 				   const struct stele_event **ret_event)
 {
-	struct stele_event *event;
-	int r = 0;
-
-	if (STELE_LIKELY(reader->state == READER_EVENTS)) {
-		r = stele__order_step(&reader->order, &event);
-		if (STELE_LIKELY(r > 0))
-			return reader_deliver(reader, event, ret_event);
-	}
-	return reader_next_far(reader, r, ret_event);
+	if (STELE_LIKELY(reader->run_at < reader->order.run_count))
+		return reader_deliver(reader, ret_event);
+	return reader_next_far(reader, ret_event);
 }
 
 STELE_EXPORT const struct stele_diag *stele_reader_diag(const struct stele_reader *reader)

@@ -84,7 +84,9 @@ static void check_event(const struct stele_event *a, const struct stele_event *b
 	for (unsigned i = 0; i + 1 < stele__timed_numbers[a->type]; i++)
 		CHECK_EQ(a->value[i], b->value[i]);
 	CHECK_EQ(a->task, STELE_NO_ID);
-	CHECK_EQ(a->kind | a->resource | a->from | a->to | a->value_count, 0);
+	CHECK_EQ(a->value_count, a->type < 128 ? 0 : stele__timed_numbers[a->type] - 1);
+	CHECK_EQ(a->kind, a->type < 128 ? 0 : STELE_EVENT_EXPERIMENTAL);
+	CHECK_EQ(a->name.bytes != 0, a->type >= 128);
 }
 
 static void decode_gives_what_the_plain_one_gives(void)

@@ -26,7 +26,7 @@ ALLOWED = {
     "src/read": {"src/base", "src/format", "pub:version", "pub:read"},
     "src/analyze": {"src/base", "pub:read", "pub:analyze"},
     "src/preload": {"src/base", "src/sys"} | RUNTIME,
-    "src/surgery": {"src/base", "src/format", "pub:read"},
+    "src/surgery": {"src/base", "src/format", "src/analyze", "pub:read"},
     "src/export": {"src/base", "src/analyze", "pub:read", "pub:analyze"},
     "src/cli": {"src/base", "src/format", "src/supervise", "src/export",
                 "src/surgery", "pub:*"},

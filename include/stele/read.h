@@ -94,6 +94,12 @@ struct stele_event {
 	uint64_t resource_id;
 	uint64_t task, parent_task;
 	struct stele_string name, text;
+	/**
+	 * value_count of them mean something by themselves. Where type is not 0, all are the
+	 * event's arguments on the wire, as far as it has any, and with the file's ids; but not in
+	 * the second and third view of an event that is seen as several (GoSwitch,
+	 * GoDestroySyscall), nor in CPU samples.
+	 */
 	uint64_t value[4];
 };
 

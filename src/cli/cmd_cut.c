@@ -4,46 +4,56 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 
-#include "base/error.h"
 #include "cli/cli.h"
 #include "cli/duration.h"
-#include "cli/input.h"
 #include "cli/output.h"
+#include "cli/source.h"
+#include "cli/verdict.h"
 #include "stele/version.h"
 #include "surgery/excerpt.h"
 
-static const char cut_help[] =
-	"usage: stele cut [--from T] [--to T] [-o OUT] [-f] FILE|-\n"
-	"\n"
-	"Writes a window of the trace as a trace of its own, which any reader accepts.\n"
-	"\n"
-	"A trace consists of generations, of about a second each. Those that overlap the window "
-	"are\n"
-	"kept whole, so the result may begin up to a second earlier and end up to a second later\n"
-	"than was asked for; what it holds is told on stderr. 'stele events --from --to' shows\n"
-	"exactly a window. What earlier generations told for all that follow (modules, threads, "
-	"how\n"
-	"addresses are packed) is kept, too. Totals of the recorder remain those of the whole\n"
-	"recording up to then.\n"
-	"\n"
-	"options:\n"
-	"  --from T      where the window begins, after the first event: 1.5s, 20ms, 7us,\n"
-	"                1000ns, 2m; without it, at the beginning\n"
-	"  --to T        where it ends; without it, at the end\n"
-	"  -o OUT        the file to write, created for its owner alone; without it, or\n"
-	"                for -, standard output, unless that is a terminal\n"
-	"  -f            overwrites OUT if it exists\n"
-	"  -h, --help    prints this help\n"
-	"\n"
-	"exit status: 0 done; 1 nothing of the trace lies in the window, OUT is empty; 2 wrong "
-	"usage,\n"
-	"or OUT exists; 3 FILE is not a trace or damaged (what lies in the window before the "
-	"damage\n"
-	"is written); 5 reading or writing failed\n";
+static void cut_help(void)
+{
+	fputs("usage: stele cut [--from T] [--to T] [-o OUT] [-f] FILE|-\n\n"
+	      "Writes a window of the trace as a trace of its own, which any reader accepts: the\n"
+	      "events that 'stele events --from --to' shows, at their times. In front of them "
+	      "stands\n"
+	      "what they build on: the state of each goroutine and proc, a collection or sweep "
+	      "that\n"
+	      "is under way. Tables hold only what these events use. What earlier generations "
+	      "told\n"
+	      "for all that follow (modules, threads, how addresses are packed) is kept. FILE may "
+	      "be\n"
+	      "'-' (stdin), and may be compressed by gzip or zstd.\n\n"
+	      "Objects and stacks of memory that were there before the window are not told again: "
+	      "it\n"
+	      "shows them being freed only. Nor are tasks and regions, of which it shows the end. "
+	      "The\n"
+	      "end of a stop-the-world whose begin lies before the window is left out. Losses and\n"
+	      "totals of the recorder are those of the generations that the window touches, of "
+	      "about\n"
+	      "a second each.\n\n"
+	      "options:\n"
+	      "  --from T      where the window begins, after the first event: 1.5s, 20ms, 7us,\n"
+	      "                1000ns, 2m; without it, at the beginning\n"
+	      "  --to T        where it ends; without it, at the end\n"
+	      "  -o OUT        the file to write, created for its owner alone; without it, or\n"
+	      "                for -, standard output, unless that is a terminal\n"
+	      "  -f            overwrites OUT if it exists\n"
+	      "  -h, --help    prints this help\n\n"
+	      "exit status: 0 done; 1 nothing of the trace lies in the window, OUT is empty; 2 "
+	      "wrong\n"
+	      "usage, or OUT exists; 3 FILE is not a trace or damaged (what lies in the window "
+	      "before\n"
+	      "the damage is written); 5 reading or writing failed\n",
+	      stdout);
+}
 
 struct cut_options {
-	const char *out;
+	const char *path, *out;
 	bool force;
 	int64_t from, to;
 };
@@ -53,49 +63,85 @@ static double cut_seconds(int64_t ns)
 	return (double)ns / 1e9;
 }
 
-static int cut_tell(const struct stele_input *input, int error,
-		    const struct stele_excerpt_result *result)
+static int cut_tell(const char *path, const struct stele__excerpt_result *result)
 {
-	if (error == STELE_E_NOT_TRACE || error == STELE_E_UNSUPPORTED ||
-	    error == STELE_E_TRUNCATED || error == STELE_E_CORRUPT) {
-		stele__complain("%s: %s at offset %" PRIu64
-				"; the generations before that were used",
-				input->name, stele_strerror(error), result->offset);
-		return STELE_EXIT_BAD_TRACE;
-	}
-	if (error == -ENOMEM)
-		stele__complain("%s: no memory", input->name);
-	if (error < 0)
-		return STELE_EXIT_IO;
-	if (!result->kept) {
-		stele__complain("%s: nothing lies in the window; the last of %" PRIu64
-				" generations begins at %.3fs",
-				input->name, result->generations, cut_seconds(result->whole));
+	if (!result->events) {
+		stele__complain("%s: nothing lies in the window; the trace ends at %.6fs", path,
+				cut_seconds(result->last));
 		return STELE_EXIT_FINDINGS;
 	}
-	fprintf(stderr, "cut: %" PRIu64 " of %" PRIu64 " generations, from %.3fs ", result->kept,
-		result->generations, cut_seconds(result->begin));
-	if (result->end == INT64_MAX)
-		fputs("to the end\n", stderr);
-	else
-		fprintf(stderr, "to %.3fs\n", cut_seconds(result->end));
+	fprintf(stderr,
+		"cut: %" PRIu64 " events from %.6fs to %.6fs; %" PRIu64
+		" tell what stands before them\n",
+		result->events, cut_seconds(result->begin), cut_seconds(result->end),
+		result->standing);
 	return STELE_EXIT_OK;
 }
 
-static int cut_run(const struct cut_options *options, const struct stele_input *input)
+/* Reads as far as the window goes; 0 or an error of ours. */
+static int cut_read(const struct cut_options *options, struct stele__source *source,
+		    const struct stele_reader *reader, struct stele_output *output,
+		    struct stele__excerpt_result *ret_result)
+{
+	const struct stele__excerpt_window window = {options->from, options->to,
+						     stele__outfile_write, output};
+	const struct stele_event *event;
+	struct stele__excerpt *excerpt;
+	int r = stele__excerpt_new(&window, reader, &excerpt);
+
+	if (r < 0)
+		return r;
+	while (r == 0 && stele__source_next(source, &event) > 0)
+		r = stele__excerpt_add(excerpt, event);
+	if (r >= 0)
+		r = stele__excerpt_finish(excerpt, ret_result);
+	stele__excerpt_free(excerpt);
+	return r;
+}
+
+static int cut_open(const struct cut_options *options, struct stele_output *ret_output)
+{
+	struct stele_input input = {0};
+	struct stat st;
+	bool known = strcmp(options->path, "-") && stat(options->path, &st) == 0;
+
+	if (known) {
+		input.device = st.st_dev;
+		input.inode = st.st_ino;
+	}
+	return stele__outfile_open(options->out, options->force, known ? &input : NULL, ret_output);
+}
+
+static int cut_run(const struct cut_options *options)
 {
 	static struct stele_output output; /* too big for the stack */
-	const struct stele_excerpt cut = {options->from, options->to, stele__outfile_write,
-					  &output};
-	struct stele_excerpt_result cut_result;
-	int result = stele__outfile_open(options->out, options->force, input, &output);
-	int error, closed;
+	struct stele__excerpt_result result;
+	const struct stele_diag *diag;
+	struct stele__source *source;
+	struct stele_reader *reader;
+	int exit = stele__source_open(options->path, NULL, &source, &reader);
+	int r, closed;
 
-	if (result)
-		return result;
-	error = stele__excerpt(input->data, input->bytes, &cut, &cut_result);
+	if (exit)
+		return exit;
+	exit = cut_open(options, &output);
+	if (exit)
+		goto out;
+	r = cut_read(options, source, reader, &output, &result);
 	closed = stele__outfile_close(&output);
-	return closed ? closed : cut_tell(input, error, &cut_result);
+	diag = stele_reader_diag(reader);
+	if (r < 0 && !closed)
+		stele__complain("%s: %s", options->path, stele_strerror(r));
+	stele__verdict_complain(options->path, diag);
+	if (closed || r < 0)
+		exit = closed ? closed : STELE_EXIT_IO;
+	else if (diag)
+		exit = stele__verdict_exit(reader, NULL, false);
+	else
+		exit = cut_tell(options->path, &result);
+out:
+	stele__source_close(source);
+	return exit;
 }
 
 /* Returns -1 to go on, or an exit code. */
@@ -123,7 +169,8 @@ static int cut_parse(int argc, char **argv, struct cut_options *options)
 				return stele__usage_error("cut", "'%s' is no time", optarg);
 			break;
 		case 'h':
-			return fputs(cut_help, stdout) < 0 ? STELE_EXIT_IO : STELE_EXIT_OK;
+			cut_help();
+			return STELE_EXIT_OK;
 		case ':':
 			return stele__usage_error("cut", "'%s' needs a value", argv[optind - 1]);
 		default:
@@ -132,6 +179,7 @@ static int cut_parse(int argc, char **argv, struct cut_options *options)
 	}
 	if (optind + 1 != argc)
 		return stele__usage_error("cut", "one file is needed");
+	options->path = argv[optind];
 	if (options->to < options->from)
 		return stele__usage_error("cut", "--to lies before --from");
 	return -1;
@@ -140,15 +188,7 @@ static int cut_parse(int argc, char **argv, struct cut_options *options)
 int stele__cmd_cut(int argc, char **argv)
 {
 	struct cut_options options = {.out = "-", .to = INT64_MAX};
-	struct stele_input input;
 	int result = cut_parse(argc, argv, &options);
 
-	if (result >= 0)
-		return result;
-	result = stele__input_open_or_complain(argv[optind], &input);
-	if (result)
-		return result;
-	result = cut_run(&options, &input);
-	stele__input_close(&input);
-	return result;
+	return result >= 0 ? result : cut_run(&options);
 }

@@ -27,8 +27,8 @@ const uint8_t stele__timed_numbers[256] = {
 };
 
 const struct stele__type_head stele__type_heads[256] = {
-#define HEAD_STRUCTURAL(n, args)
-#define HEAD_TIMED(n, args) [n] = {.type = n},
+#define HEAD_STRUCTURAL(n, args) [n] = {.type = n}, /* CPU samples are seen, too */
+#define HEAD_TIMED(n, args)	 [n] = {.type = n},
 #define HEAD_EXPERIMENTAL(n, args)                                                                 \
 	[n] = {.kind = STELE_EVENT_EXPERIMENTAL, .type = n, .value_count = (args)-1},
 #define X(number, name, text, since, shape, closes, args) HEAD_##shape(number, args)

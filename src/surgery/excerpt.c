@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The batches are gone through once for where generations lie and what must be carried along; what
- * is kept is then copied as it is.
+ * The reader's total order is kept: its times are strictly increasing, and become the ticks of the
+ * result. Sequence numbers are counted anew from the window's beginning on.
  */
 #include "surgery/excerpt.h"
 
@@ -9,78 +9,93 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/error.h"
-#include "format/encode.h"
-#include "format/entry.h"
+#include "format/cursor.h"
+#include "surgery/retrace.h"
+#include "surgery/standing.h"
 
-#define EXPERIMENT	 1 /* allocations, and Stele's own data */
-#define PAYLOAD_INFO	 1 /* how addresses are packed */
-#define PAYLOAD_OWN	 0x53
-#define OWN_BYTES_MAX	 (1u << 15)
-#define FREQUENCY_ABSENT 15625000u /* Go's, where a trace does not tell */
-#define NS_MAX		 9e18	   /* 285 years: bad clocks */
+#define OWN_VERSION   1
+#define OWN_BYTES_MAX (1u << 15)
 
-struct excerpt_generation {
-	uint64_t number;
-	size_t begin, end; /* offsets */
-	uint64_t time_min; /* ticks */
-	uint64_t frequency;
-};
-
-/* A record to be told again, and the generation that told it. */
-struct excerpt_carried {
-	const uint8_t *data; /* tag, length and contents; or the payload of an info batch */
+/* What an earlier generation told for all that follow. */
+struct excerpt_told {
+	struct excerpt_told *next;
+	uint64_t generation;
+	bool info; /* how addresses are packed: a batch; else a record of Stele's own data */
 	size_t bytes;
-	uint32_t generation; /* index */
-	bool info;
+	uint8_t data[];
 };
 
-struct excerpt_job {
-	const struct stele_excerpt *cut;
-	struct stele_cursor at;
-	unsigned version;
-	struct excerpt_generation *generations;
-	size_t generation_count, generation_capacity;
-	struct excerpt_carried *carried;
-	size_t carried_count, carried_capacity;
+struct stele__excerpt {
+	struct stele__excerpt_window window;
+	struct stele__excerpt_result result;
+	const struct stele_reader *reader;
+	struct stele__standing standing;
+	struct stele__retrace retrace;
+	struct excerpt_told *told, **told_end;
+	int64_t first; /* time of the trace's first event */
+	bool begun;    /* there was one */
+	bool open;     /* the window was reached */
 };
 
-static int excerpt_room(void *vector, size_t count, size_t *capacity, size_t item_bytes)
+int stele__excerpt_new(const struct stele__excerpt_window *window,
+		       const struct stele_reader *reader, struct stele__excerpt **ret_excerpt)
 {
-	size_t wanted = *capacity ? *capacity * 2 : 64;
-	void *old, *grown;
+	struct stele__excerpt *x = calloc(1, sizeof(*x));
 
-	if (count < *capacity)
-		return 0;
-	memcpy(&old, vector, sizeof(old));
-	grown = realloc(old, wanted * item_bytes);
-	if (!grown)
+	if (!x)
 		return -ENOMEM;
-	memcpy(vector, &grown, sizeof(grown));
-	*capacity = wanted;
+	x->window = *window;
+	x->reader = reader;
+	x->told_end = &x->told;
+	stele__standing_init(&x->standing);
+	if (stele__retrace_init(&x->retrace, reader, window->write, window->arg) < 0) {
+		stele__excerpt_free(x);
+		return -ENOMEM;
+	}
+	*ret_excerpt = x;
 	return 0;
 }
 
-static int carry(struct excerpt_job *j, const uint8_t *data, size_t bytes, bool info)
+void stele__excerpt_free(struct stele__excerpt *x)
 {
-	int r = excerpt_room(&j->carried, j->carried_count, &j->carried_capacity,
-			     sizeof(*j->carried));
+	struct excerpt_told *next;
 
-	if (r == 0)
-		j->carried[j->carried_count++] = (struct excerpt_carried){
-			data, bytes, (uint32_t)(j->generation_count - 1), info};
-	return r;
+	if (!x)
+		return;
+	for (struct excerpt_told *told = x->told; told; told = next) {
+		next = told->next;
+		free(told);
+	}
+	stele__standing_done(&x->standing);
+	stele__retrace_done(&x->retrace);
+	free(x);
 }
 
-/* Program, modules, threads, counters: what later generations rely on. */
-static bool own_is_carried(uint64_t tag)
+/* Told for all that follow ------------------------------------------------------------------- */
+
+static int told_add(struct stele__excerpt *x, bool info, const void *data, size_t bytes)
 {
-	return tag == 1 || tag == 2 || tag == 3 || tag == 7;
+	struct excerpt_told *told = malloc(sizeof(*told) + bytes);
+
+	if (!told)
+		return -ENOMEM;
+	*told = (struct excerpt_told){
+		.generation = stele_reader_generation(x->reader), .info = info, .bytes = bytes};
+	memcpy(told->data, data, bytes);
+	*x->told_end = told;
+	x->told_end = &told->next;
+	return 0;
 }
 
-static int carry_own(struct excerpt_job *j, const struct stele_wire_entry *e)
+static bool told_lasts(uint64_t tag)
 {
-	struct stele_cursor c = stele__cursor(e->data + 1, e->data_bytes - 1);
+	return tag == STELE_DATA_PROGRAM || tag == STELE_DATA_MODULE || tag == STELE_DATA_THREAD ||
+	       tag == STELE_DATA_COUNTER;
+}
+
+static int told_records(struct stele__excerpt *x, const struct stele_experiment_batch *batch)
+{
+	struct stele_cursor c = stele__cursor(batch->data + 1, batch->bytes - 1);
 	int r = 0;
 
 	stele__cursor_varint(&c); /* the version */
@@ -89,195 +104,315 @@ static int carry_own(struct excerpt_job *j, const struct stele_wire_entry *e)
 		uint64_t tag = stele__cursor_varint(&c);
 		uint64_t bytes = stele__cursor_varint(&c);
 
-		if (stele__cursor_bytes(&c, bytes) && own_is_carried(tag) &&
+		if (stele__cursor_bytes(&c, bytes) && told_lasts(tag) &&
 		    (size_t)(c.at - begin) <= OWN_BYTES_MAX)
-			r = carry(j, begin, (size_t)(c.at - begin), false);
+			r = told_add(x, false, begin, (size_t)(c.at - begin));
 	}
 	return r;
 }
 
-static int generation_new(struct excerpt_job *j, uint64_t number, const uint8_t *begin)
+/* What the generation that begins tells for those behind it. */
+static int told_remember(struct stele__excerpt *x)
 {
-	int r = excerpt_room(&j->generations, j->generation_count, &j->generation_capacity,
-			     sizeof(*j->generations));
-
-	if (r == 0)
-		j->generations[j->generation_count++] =
-			(struct excerpt_generation){.number = number,
-						    .begin = (size_t)(begin - j->at.start),
-						    .time_min = UINT64_MAX,
-						    .frequency = FREQUENCY_ABSENT};
-	return r;
-}
-
-/* There is one. */
-static struct excerpt_generation *generation_last(const struct excerpt_job *j)
-{
-	return &j->generations[j->generation_count - 1];
-}
-
-/* One batch; `open`: its generation may still go on. */
-static int excerpt_batch(struct excerpt_job *j, const struct stele_wire_entry *e, bool *open)
-{
-	bool experimental = e->type == STELE_EV_EXPERIMENTAL_BATCH;
-	const uint64_t *args = e->args + experimental;
-	struct excerpt_generation *g;
+	struct stele_experiment_batch batch;
 	int r = 0;
 
-	if (!*open || generation_last(j)->number != args[0])
-		r = generation_new(j, args[0], e->bytes);
-	if (r < 0)
-		return r;
-	*open = true;
-	g = generation_last(j);
-	if (args[2] < g->time_min)
-		g->time_min = args[2];
-	if (experimental && e->args[0] == EXPERIMENT && e->data_bytes) {
-		if (e->data[0] == PAYLOAD_INFO)
-			r = carry(j, e->data, e->data_bytes, true);
-		else if (e->data[0] == PAYLOAD_OWN)
-			r = carry_own(j, e);
+	for (size_t i = 0; r == 0 && stele_reader_batch(x->reader, i, &batch) == 0; i++) {
+		if (batch.experiment != STELE_EXPERIMENT_ALLOCFREE || !batch.bytes)
+			continue;
+		if (batch.data[0] == STELE_PAYLOAD_INFO)
+			r = told_add(x, true, batch.data, batch.bytes);
+		else if (batch.data[0] == STELE_PAYLOAD_STELE)
+			r = told_records(x, &batch);
 	}
 	return r;
 }
 
-/* All generations up to the end of the input; 0 or the defect. */
-static int excerpt_scan(struct excerpt_job *j)
+static void told_put(struct stele__excerpt *x, const void *data, size_t bytes)
 {
-	struct stele_wire_entry e;
-	bool open = false;
-	int got;
+	const struct stele_experiment_batch batch = {.experiment = STELE_EXPERIMENT_ALLOCFREE,
+						     .thread = STELE_NONE_ID,
+						     .data = data,
+						     .bytes = bytes};
 
-	while ((got = stele__entry_next(&j->at, j->version, &e)) > 0) {
-		if (e.type == STELE_EV_EVENT_BATCH || e.type == STELE_EV_EXPERIMENTAL_BATCH)
-			got = excerpt_batch(j, &e, &open);
-		else if (!j->generation_count)
-			return STELE_E_CORRUPT;
-		else if (e.type == STELE_EV_FREQUENCY && e.args[0])
-			generation_last(j)->frequency = e.args[0];
-		else if (e.type == STELE_EV_END_OF_GENERATION)
-			open = false;
-		if (got < 0)
-			return got;
-		generation_last(j)->end = (size_t)(j->at.at - j->at.start);
-	}
-	return got;
+	stele__retrace_batch(&x->retrace, &batch);
 }
 
-static int64_t generation_ns(const struct excerpt_job *j, size_t index)
+/* Tells again what generations before this one told. */
+static int told_again(struct stele__excerpt *x)
 {
-	const struct excerpt_generation *g = &j->generations[index];
-	double first = (double)j->generations[0].time_min / (double)j->generations[0].frequency;
+	static const uint8_t head[] = {STELE_PAYLOAD_STELE, OWN_VERSION};
+	uint8_t *own = malloc(STELE_BATCH_BYTES_MAX);
+	size_t used = sizeof(head);
 
-	double ns = ((double)g->time_min / (double)g->frequency - first) * 1e9;
-
-	return ns > NS_MAX ? (int64_t)NS_MAX : ns < -NS_MAX ? -(int64_t)NS_MAX : (int64_t)ns;
-}
-
-static int write_batch(const struct excerpt_job *j, struct stele_batch *b)
-{
-	size_t bytes = stele__batch_end(b);
-
-	return bytes ? j->cut->write(j->cut->arg, b->data, bytes) : 0;
-}
-
-static void own_begin(const struct excerpt_generation *g, struct stele_batch *b)
-{
-	stele__batch_begin_experimental(b, EXPERIMENT, g->number, STELE_NONE_ID, g->time_min);
-	stele__batch_varint(b, PAYLOAD_OWN);
-	stele__batch_varint(b, 1);
-}
-
-/* What generations before `first` told, as if it had. */
-static int write_carried(const struct excerpt_job *j, size_t first, uint8_t *buffer)
-{
-	const struct excerpt_generation *g = &j->generations[first];
-	struct stele_batch b = stele__batch(buffer, STELE_BATCH_BUFFER_BYTES);
-	bool own = false;
-	int r = 0;
-
-	for (size_t i = 0; i < j->carried_count && r == 0; i++) {
-		const struct excerpt_carried *c = &j->carried[i];
-
-		if (!c->info || c->generation >= first)
+	if (!own)
+		return -ENOMEM;
+	memcpy(own, head, sizeof(head));
+	for (const struct excerpt_told *told = x->told; told; told = told->next) {
+		if (told->generation == stele_reader_generation(x->reader))
+			break;
+		if (told->info) {
+			told_put(x, told->data, told->bytes);
 			continue;
-		stele__batch_begin_experimental(&b, EXPERIMENT, g->number, STELE_NONE_ID,
-						g->time_min);
-		stele__batch_bytes(&b, c->data, c->bytes);
-		r = write_batch(j, &b);
-	}
-	for (size_t i = 0; i < j->carried_count && r == 0; i++) {
-		const struct excerpt_carried *c = &j->carried[i];
-
-		if (c->info || c->generation >= first)
-			continue;
-		if (own && stele__batch_room(&b) < c->bytes) {
-			r = write_batch(j, &b);
-			own = false;
 		}
-		if (!own)
-			own_begin(g, &b);
-		own = true;
-		stele__batch_bytes(&b, c->data, c->bytes);
+		if (used + told->bytes > STELE_BATCH_BYTES_MAX) {
+			told_put(x, own, used);
+			used = sizeof(head);
+		}
+		memcpy(own + used, told->data, told->bytes);
+		used += told->bytes;
 	}
-	return own && r == 0 ? write_batch(j, &b) : r;
+	if (used > sizeof(head))
+		told_put(x, own, used);
+	free(own);
+	return 0;
 }
 
-static int excerpt_write(struct excerpt_job *j, struct stele_excerpt_result *result)
+/* The generation's batches of experiments; its types are written as they are used. */
+static void excerpt_batches(struct stele__excerpt *x)
 {
-	size_t first = SIZE_MAX, last = 0, count = j->generation_count;
-	const struct stele_excerpt *cut = j->cut;
-	uint8_t *buffer;
+	struct stele_experiment_batch batch;
+
+	for (size_t i = 0; stele_reader_batch(x->reader, i, &batch) == 0; i++)
+		if (batch.experiment != STELE_EXPERIMENT_ALLOCFREE || !batch.bytes ||
+		    batch.data[0] != STELE_PAYLOAD_TYPES)
+			stele__retrace_batch(&x->retrace, &batch);
+}
+
+/* What stands at the beginning ------------------------------------------------------------------
+ */
+
+static void standing_put(struct stele__excerpt *x, uint64_t thread, uint8_t type, int64_t *time,
+			 const uint64_t *args)
+{
+	stele__retrace_event(&x->retrace, thread, type, (uint64_t)(*time)++, args);
+	x->result.standing++;
+}
+
+static void standing_procs(struct stele__excerpt *x, int64_t *time)
+{
+	const struct stele__standing_proc *proc;
+	size_t at = 0;
+
+	while ((proc = stele__keymap_each(&x->standing.procs, &at)) != NULL) {
+		const uint64_t args[] = {proc->id, proc->status};
+		bool held =
+			proc->status == STELE_PROC_RUNNING || proc->status == STELE_PROC_SYSCALL;
+
+		standing_put(x, held ? proc->thread : STELE_NONE_ID, STELE_EV_PROC_STATUS, time,
+			     args);
+		if (proc->sweeping)
+			standing_put(x, STELE_NONE_ID, STELE_EV_GC_SWEEP_ACTIVE, time, args);
+	}
+}
+
+static void standing_gos(struct stele__excerpt *x, int64_t *time)
+{
+	const struct stele__standing_go *go;
+	size_t at = 0;
+
+	while ((go = stele__keymap_each(&x->standing.gos, &at)) != NULL) {
+		const uint64_t args[] = {go->id, go->thread, go->status};
+
+		standing_put(x, go->thread, STELE_EV_GO_STATUS, time, args);
+		if (go->assisting)
+			standing_put(x, STELE_NONE_ID, STELE_EV_GC_MARK_ASSIST_ACTIVE, time, args);
+	}
+}
+
+/* Procs first: what runs on a thread needs the proc that it holds. */
+static void standing_tell(struct stele__excerpt *x, int64_t time)
+{
+	if (x->standing.collecting)
+		standing_put(x, STELE_NONE_ID, STELE_EV_GC_ACTIVE, &time, &x->standing.gc_seq);
+	standing_procs(x, &time);
+	standing_gos(x, &time);
+	stele__standing_restart(&x->standing);
+}
+
+/* At most so many events tell it. */
+static int64_t standing_events(const struct stele__standing *standing)
+{
+	return 1 + 2 * (int64_t)(standing->gos.used + standing->procs.used);
+}
+
+/* The window ------------------------------------------------------------------------------------
+ */
+
+/* The clock of the present generation, moved to `time`. */
+static struct stele_wire_clock excerpt_clock(const struct stele__excerpt *x, int64_t time)
+{
+	const struct stele_sync *sync = stele_reader_sync(x->reader);
+	int64_t later = time - sync->time;
+	int64_t wall = (int64_t)(sync->wall_s * 1000000000 + sync->wall_ns) + later;
+
+	if (!sync->has_clock || (later < 0 && (uint64_t)-later > sync->monotonic_ns) || wall < 0)
+		return (struct stele_wire_clock){.time = (uint64_t)time};
+	return (struct stele_wire_clock){.time = (uint64_t)time,
+					 .mono_ns = sync->monotonic_ns + (uint64_t)later,
+					 .wall_s = (uint64_t)wall / 1000000000,
+					 .wall_ns = (uint64_t)wall % 1000000000};
+}
+
+/* In front of the window's first event. */
+static int excerpt_open(struct stele__excerpt *x, const struct stele_event *event)
+{
+	int64_t time = event->time - standing_events(&x->standing);
+	struct stele_wire_clock clock;
+
+	if (time < 0)
+		time = 0;
+	clock = excerpt_clock(x, time);
+	stele__retrace_begin(&x->retrace, stele_reader_generation(x->reader), &clock);
+	x->open = true;
+	x->result.begin = event->time - x->first;
+	if (told_again(x) < 0)
+		return -ENOMEM;
+	excerpt_batches(x);
+	standing_tell(x, time);
+	return x->retrace.error;
+}
+
+/* A generation begins; 0: none, the trace ends. */
+static int excerpt_sync(struct stele__excerpt *x, const struct stele_event *event)
+{
+	struct stele_wire_clock clock;
 	int r;
 
-	for (size_t i = 0; i < count; i++) {
-		int64_t begin = generation_ns(j, i);
-		int64_t end = i + 1 < count ? generation_ns(j, i + 1) : INT64_MAX;
-
-		if (begin > cut->to || end <= cut->from)
-			continue;
-		first = first == SIZE_MAX ? i : first;
-		last = i;
-	}
-	result->generations = count;
-	result->whole = count ? generation_ns(j, count - 1) : 0;
-	if (first == SIZE_MAX)
+	if (!stele_reader_sync(x->reader)->generation)
 		return 0;
-	result->kept = last - first + 1;
-	result->begin = generation_ns(j, first);
-	result->end = last + 1 < count ? generation_ns(j, last + 1) : INT64_MAX;
-	buffer = malloc(STELE_BATCH_BUFFER_BYTES);
-	if (!buffer)
-		return -ENOMEM;
-	r = cut->write(cut->arg, j->at.start, STELE_HEADER_BYTES);
-	if (r == 0)
-		r = write_carried(j, first, buffer);
-	if (r == 0)
-		r = cut->write(cut->arg, j->at.start + j->generations[first].begin,
-			       j->generations[last].end - j->generations[first].begin);
-	free(buffer);
-	return r;
+	r = told_remember(x);
+	if (r < 0 || !x->open)
+		return r;
+	stele__retrace_end(&x->retrace);
+	clock = excerpt_clock(x, event->time);
+	stele__retrace_begin(&x->retrace, stele_reader_generation(x->reader), &clock);
+	excerpt_batches(x);
+	return x->retrace.error;
 }
 
-int stele__excerpt(const void *data, size_t bytes, const struct stele_excerpt *cut,
-		   struct stele_excerpt_result *ret_result)
+/* The kind of a stop: "stop-the-world (kind)" without what is around it. */
+static struct stele_string excerpt_stop_kind(struct stele_string name)
 {
-	struct excerpt_job j = {.cut = cut, .at = stele__cursor(data, bytes)};
-	int version = bytes >= STELE_HEADER_BYTES ? stele__header_get(data) : STELE_E_NOT_TRACE;
-	int scanned, written;
+	static const char before[] = "stop-the-world (";
+	size_t around = sizeof(before) - 1 + 1;
 
-	*ret_result = (struct stele_excerpt_result){0};
-	if (version < 0)
-		return version;
-	j.version = (unsigned)version;
-	j.at.at += STELE_HEADER_BYTES;
-	scanned = excerpt_scan(&j);
-	/* Of a damaged generation the whole could not be kept. */
-	if (scanned < 0 && scanned != -ENOMEM && j.generation_count)
-		j.generation_count--;
-	ret_result->offset = (uint64_t)(j.at.at - j.at.start);
-	written = scanned == -ENOMEM ? scanned : excerpt_write(&j, ret_result);
-	free(j.generations);
-	free(j.carried);
-	return written < 0 ? written : scanned;
+	if (name.bytes < around)
+		return name;
+	return (struct stele_string){name.data + sizeof(before) - 1, name.bytes - around};
+}
+
+/* The numbers of a goroutine and of a proc that the event just took. */
+static uint64_t excerpt_number(const struct stele__excerpt *x, const struct stele_event *event,
+			       unsigned kind)
+{
+	bool call = event->type == STELE_EV_GO_SYSCALL_BEGIN;
+	const struct stele__standing_proc *proc;
+	const struct stele__standing_go *go;
+
+	if (kind == STELE_ARG_GOSEQ) {
+		go = stele__standing_go(&x->standing, event->value[0]);
+		return go ? go->seq : 0;
+	}
+	proc = stele__standing_proc(&x->standing, call ? event->proc : event->value[0]);
+	return proc ? proc->seq : 0;
+}
+
+static uint64_t excerpt_string(struct stele__excerpt *x, const struct stele_event *event,
+			       unsigned index)
+{
+	if (index)
+		return stele__retrace_string(&x->retrace, event->text);
+	return stele__retrace_string(&x->retrace, event->type == STELE_EV_STW_BEGIN
+							  ? excerpt_stop_kind(event->name)
+							  : event->name);
+}
+
+static uint64_t excerpt_stack(struct stele__excerpt *x, const struct stele_event *event,
+			      unsigned index)
+{
+	bool creates =
+		event->type == STELE_EV_GO_CREATE || event->type == STELE_EV_GO_CREATE_BLOCKED;
+
+	return stele__retrace_stack(&x->retrace,
+				    creates && !index ? event->transition_stack : event->stack);
+}
+
+/* The event with numbers and ids of the result. */
+static void excerpt_copy(struct stele__excerpt *x, const struct stele_event *event)
+{
+	const struct stele_spec *spec = stele__spec(event->type);
+	uint64_t args[STELE_ARGS_MAX] = {0};
+	unsigned strings = 0, stacks = 0;
+
+	for (unsigned i = 0; i < spec->arg_count; i++) {
+		switch (spec->arg_kind[i]) {
+		case STELE_ARG_GOSEQ:
+		case STELE_ARG_PROCSEQ:
+			args[i] = excerpt_number(x, event, spec->arg_kind[i]);
+			break;
+		case STELE_ARG_STRING:
+			args[i] = excerpt_string(x, event, strings++);
+			break;
+		case STELE_ARG_STACK:
+			args[i] = excerpt_stack(x, event, stacks++);
+			break;
+		default:
+			args[i] = event->value[i];
+		}
+	}
+	if (event->type == STELE_EV_HEAP_OBJECT || event->type == STELE_EV_HEAP_OBJECT_ALLOC)
+		stele__retrace_type(&x->retrace, args[1]);
+	stele__retrace_event(&x->retrace, event->thread, event->type, (uint64_t)event->time, args);
+}
+
+/* A stop that began before the window? Asked in front of the end. */
+static bool excerpt_is_cut_stop(const struct stele__excerpt *x, const struct stele_event *event)
+{
+	const struct stele__standing_go *go;
+
+	if (event->type != STELE_EV_STW_END)
+		return false;
+	go = stele__standing_go(&x->standing, event->resource_id);
+	return !go || !go->stops;
+}
+
+int stele__excerpt_add(struct stele__excerpt *x, const struct stele_event *event)
+{
+	bool tells = stele__standing_tells(event), cut_stop;
+	int64_t since;
+	int r = 0;
+
+	if (!x->begun)
+		x->first = event->time;
+	x->begun = true;
+	since = event->time - x->first;
+	x->result.last = since;
+	if (event->kind == STELE_EVENT_SYNC)
+		return excerpt_sync(x, event);
+	if (since > x->window.to && tells)
+		return 1;
+	if (!x->open && since >= x->window.from && tells)
+		r = excerpt_open(x, event);
+	if (r < 0)
+		return r;
+	cut_stop = excerpt_is_cut_stop(x, event);
+	if (tells)
+		r = stele__standing_apply(&x->standing, event);
+	if (!x->open || r < 0)
+		return r;
+	x->result.end = since;
+	x->result.events++;
+	if (event->kind == STELE_EVENT_STACK_SAMPLE)
+		stele__retrace_sample(&x->retrace, event);
+	else if (tells && !cut_stop)
+		excerpt_copy(x, event);
+	return x->retrace.error;
+}
+
+int stele__excerpt_finish(struct stele__excerpt *x, struct stele__excerpt_result *ret_result)
+{
+	stele__retrace_end(&x->retrace);
+	*ret_result = x->result;
+	return x->retrace.error;
 }

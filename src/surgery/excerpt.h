@@ -1,34 +1,43 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A window of a trace as a trace of its own: those of its generations that lie in it, whole. Each
- * generation begins with the state of everything alive, so readers begin with any; what earlier
- * ones told for all that follow (how addresses are packed, modules, threads, counters) goes with
- * it.
+ * A window of a trace as a trace of its own: the events that lie in it, behind the state of all
+ * that stands at its beginning; what was told earlier for all that follows (how addresses are
+ * packed, modules, threads, counters); and tables of what those events use.
+ *
+ * Left out: the end of a stop-the-world whose begin lies before the window, which no trace could
+ * hold.
  */
 #ifndef STELE_SURGERY_EXCERPT_H
 #define STELE_SURGERY_EXCERPT_H
 
-#include "base/compiler.h"
+#include "stele/read.h"
 
-struct stele_excerpt {
-	int64_t from, to; /* the window, ns from the trace's first event */
+struct stele__excerpt;
+
+struct stele__excerpt_window {
+	int64_t from, to; /* ns from the trace's first event */
 	int (*write)(void *arg, const void *data, size_t bytes); /* 0 or -errno */
 	void *arg;
 };
 
-struct stele_excerpt_result {
-	uint64_t generations, kept;
-	int64_t begin, end; /* of what was kept, ns from the trace's first event */
-	int64_t whole;	    /* to where the last generation begins */
-	uint64_t offset;    /* where reading stopped: at the end, or at a defect */
+struct stele__excerpt_result {
+	uint64_t events;    /* in the window */
+	uint64_t standing;  /* told at its beginning: goroutines, procs, ranges */
+	int64_t begin, end; /* of those events, ns from the trace's first */
+	int64_t last;	    /* of all that was read */
 };
 
-/*
- * 0, also if nothing lies in the window (kept is 0, nothing was written); STELE_E_NOT_TRACE,
- * STELE_E_UNSUPPORTED; STELE_E_TRUNCATED, STELE_E_CORRUPT: the generations before the defect were
- * looked at; -ENOMEM; what `write` returned.
- */
-int stele__excerpt(const void *data, size_t bytes, const struct stele_excerpt *cut,
-		   struct stele_excerpt_result *ret_result);
+/* For a reader that was not read from yet. 0 or -ENOMEM. */
+int stele__excerpt_new(const struct stele__excerpt_window *window,
+		       const struct stele_reader *reader, struct stele__excerpt **ret_excerpt);
+
+/* Takes in each event, from the first on. 1: the window is behind; 0; or an error of ours. */
+int stele__excerpt_add(struct stele__excerpt *excerpt, const struct stele_event *event);
+
+/* Writes what is left. Without any event in the window nothing is written. 0 or an error. */
+int stele__excerpt_finish(struct stele__excerpt *excerpt, struct stele__excerpt_result *ret_result);
+
+/* Accepts NULL. */
+void stele__excerpt_free(struct stele__excerpt *excerpt);
 
 #endif

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+#include "surgery/retrace.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+
+#define FREQUENCY	1000000000
+#define LANE_BYTES	8192 /* of a batch; there may be many threads */
+#define TYPE_NUMBERS	5
+#define TEXT_HASH_BEGIN UINT64_C(0x9e3779b97f4a7c15)
+
+struct retrace_text {
+	uint64_t id;
+	size_t bytes;
+	char data[];
+};
+
+struct retrace_lane {
+	struct stele_batch batch;
+	uint64_t thread;
+	uint8_t data[LANE_BYTES];
+};
+
+static char retrace_present; /* what a set's members point to */
+
+static void retrace_fail(struct stele__retrace *t, int error)
+{
+	if (error < 0 && !t->error)
+		t->error = error;
+}
+
+static void retrace_put(struct stele__retrace *t, const void *data, size_t bytes)
+{
+	if (!t->error && bytes)
+		retrace_fail(t, t->write(t->arg, data, bytes));
+}
+
+/* Writes the batch, unless nothing was appended. */
+static void retrace_flush(struct stele__retrace *t, struct stele_batch *b)
+{
+	bool empty = !stele__batch_is_open(b) || stele__batch_is_empty(b);
+	size_t bytes = stele__batch_end(b);
+
+	if (!empty)
+		retrace_put(t, b->data, bytes);
+}
+
+static struct stele_batch retrace_buffer(struct stele__retrace *t)
+{
+	void *data = malloc(STELE_BATCH_BUFFER_BYTES);
+
+	if (!data)
+		t->error = -ENOMEM;
+	return stele__batch(data, STELE_BATCH_BUFFER_BYTES);
+}
+
+int stele__retrace_init(struct stele__retrace *t, const struct stele_reader *reader,
+			int (*write)(void *arg, const void *data, size_t bytes), void *arg)
+{
+	*t = (struct stele__retrace){.reader = reader, .write = write, .arg = arg};
+	stele__keymap_init(&t->lanes);
+	stele__keymap_init(&t->texts);
+	stele__keymap_init(&t->stacks);
+	stele__keymap_init(&t->types);
+	t->strings = retrace_buffer(t);
+	t->frames = retrace_buffer(t);
+	t->descriptions = retrace_buffer(t);
+	t->samples = retrace_buffer(t);
+	return t->error;
+}
+
+static void retrace_free_values(struct stele__keymap *map)
+{
+	size_t at = 0;
+	void *value;
+
+	while ((value = stele__keymap_each(map, &at)) != NULL)
+		free(value);
+	stele__keymap_clear(map);
+}
+
+void stele__retrace_done(struct stele__retrace *t)
+{
+	retrace_free_values(&t->lanes);
+	retrace_free_values(&t->texts);
+	stele__keymap_done(&t->lanes);
+	stele__keymap_done(&t->texts);
+	stele__keymap_done(&t->stacks);
+	stele__keymap_done(&t->types);
+	free(t->strings.data);
+	free(t->frames.data);
+	free(t->descriptions.data);
+	free(t->samples.data);
+}
+
+static void retrace_open(struct stele__retrace *t, struct stele_batch *b)
+{
+	stele__batch_begin(b, t->generation, STELE_NONE_ID, t->time);
+}
+
+static void retrace_open_types(struct stele__retrace *t)
+{
+	stele__batch_begin_experimental(&t->descriptions, STELE_EXPERIMENT_ALLOCFREE, t->generation,
+					STELE_NONE_ID, t->time);
+	stele__batch_varint(&t->descriptions, STELE_PAYLOAD_TYPES);
+}
+
+void stele__retrace_begin(struct stele__retrace *t, uint64_t generation,
+			  const struct stele_wire_clock *clock)
+{
+	unsigned version = stele_reader_version(t->reader);
+	uint8_t header[STELE_HEADER_BYTES];
+
+	if (t->error)
+		return;
+	if (!t->time && !t->generation) {
+		stele__header_put(header, version);
+		retrace_put(t, header, sizeof(header));
+	}
+	t->generation = generation;
+	t->time = clock->time;
+	retrace_open(t, &t->samples);
+	stele__batch_clock(&t->samples, FREQUENCY, version >= 25 ? clock : NULL);
+	retrace_flush(t, &t->samples);
+	retrace_open(t, &t->samples);
+	retrace_open(t, &t->strings);
+	retrace_open(t, &t->frames);
+}
+
+void stele__retrace_end(struct stele__retrace *t)
+{
+	static const uint8_t end = STELE_EV_END_OF_GENERATION;
+	struct retrace_lane *lane;
+	size_t at = 0;
+
+	if (!t->generation || t->error)
+		return;
+	while ((lane = stele__keymap_each(&t->lanes, &at)) != NULL)
+		retrace_flush(t, &lane->batch);
+	retrace_flush(t, &t->samples);
+	retrace_flush(t, &t->frames);
+	retrace_flush(t, &t->descriptions);
+	retrace_flush(t, &t->strings);
+	if (stele_reader_version(t->reader) >= 26)
+		retrace_put(t, &end, 1);
+	retrace_free_values(&t->lanes);
+	retrace_free_values(&t->texts);
+	stele__keymap_clear(&t->stacks);
+	stele__keymap_clear(&t->types);
+	t->text_count = 0;
+	t->generation = 0;
+}
+
+static struct retrace_lane *retrace_lane(struct stele__retrace *t, uint64_t thread)
+{
+	struct retrace_lane *lane = stele__keymap_get(&t->lanes, thread);
+	int r;
+
+	if (lane)
+		return lane;
+	lane = malloc(sizeof(*lane));
+	r = lane ? stele__keymap_add(&t->lanes, thread, lane) : -ENOMEM;
+	if (r < 0) {
+		free(lane);
+		retrace_fail(t, r);
+		return NULL;
+	}
+	lane->thread = thread;
+	lane->batch = stele__batch(lane->data, sizeof(lane->data));
+	return lane;
+}
+
+void stele__retrace_event(struct stele__retrace *t, uint64_t thread, uint8_t type, uint64_t time,
+			  const uint64_t *args)
+{
+	struct retrace_lane *lane = t->error ? NULL : retrace_lane(t, thread);
+	struct stele_batch *b;
+
+	if (!lane)
+		return;
+	b = &lane->batch;
+	if (stele__batch_is_open(b) && stele__batch_event(b, type, time, args) == 0)
+		return;
+	retrace_flush(t, b);
+	stele__batch_begin(b, t->generation, thread, time);
+	retrace_fail(t, stele__batch_event(b, type, time, args));
+}
+
+void stele__retrace_sample(struct stele__retrace *t, const struct stele_event *event)
+{
+	uint64_t stack = stele__retrace_stack(t, event->stack);
+	uint64_t time = (uint64_t)event->time;
+
+	if (t->error || stele__batch_cpu_sample(&t->samples, time, event->thread, event->proc,
+						event->goroutine, stack) == 0)
+		return;
+	retrace_flush(t, &t->samples);
+	retrace_open(t, &t->samples);
+	stele__batch_cpu_sample(&t->samples, time, event->thread, event->proc, event->goroutine,
+				stack);
+}
+
+void stele__retrace_batch(struct stele__retrace *t, const struct stele_experiment_batch *batch)
+{
+	uint64_t time = batch->time < 0 ? 0 : (uint64_t)batch->time;
+	struct stele_batch b;
+
+	if (t->error)
+		return;
+	b = retrace_buffer(t);
+	if (t->error)
+		return;
+	/* Readers take a generation's first time from its batches. */
+	stele__batch_begin_experimental(&b, batch->experiment, t->generation, batch->thread,
+					time < t->time ? t->time : time);
+	stele__batch_bytes(&b, batch->data, batch->bytes);
+	retrace_put(t, b.data, stele__batch_end(&b));
+	free(b.data);
+}
+
+uint64_t stele__retrace_string(struct stele__retrace *t, struct stele_string text)
+{
+	struct retrace_text *known;
+	uint64_t hash = TEXT_HASH_BEGIN;
+	size_t at = 0;
+	int r;
+
+	if (!text.bytes || t->error)
+		return 0;
+	for (size_t i = 0; i < text.bytes; i++)
+		hash = stele__keymap_mix(hash, (uint8_t)text.data[i]);
+	while ((known = stele__keymap_next(&t->texts, hash, &at)) != NULL)
+		if (known->bytes == text.bytes && !memcmp(known->data, text.data, text.bytes))
+			return known->id;
+	known = malloc(sizeof(*known) + text.bytes);
+	r = known ? stele__keymap_add(&t->texts, hash, known) : -ENOMEM;
+	if (r < 0) {
+		free(known);
+		retrace_fail(t, r);
+		return 0;
+	}
+	known->id = ++t->text_count;
+	known->bytes = text.bytes;
+	memcpy(known->data, text.data, text.bytes);
+	if (stele__batch_string(&t->strings, known->id, text.data, text.bytes) < 0) {
+		retrace_flush(t, &t->strings);
+		retrace_open(t, &t->strings);
+		retrace_fail(t, stele__batch_string(&t->strings, known->id, text.data, text.bytes));
+	}
+	return known->id;
+}
+
+uint64_t stele__retrace_stack(struct stele__retrace *t, uint32_t stack)
+{
+	struct stele_stack_frame frames[STELE_STACK_FRAMES_MAX];
+	struct stele_wire_frame wire[STELE_STACK_FRAMES_MAX];
+	size_t count;
+
+	if (!stack || t->error || stele__keymap_get(&t->stacks, stack))
+		return stack;
+	retrace_fail(t, stele__keymap_add(&t->stacks, stack, &retrace_present));
+	count = stele_reader_stack(t->reader, stack, frames, STELE_STACK_FRAMES_MAX);
+	for (size_t i = 0; i < count && i < STELE_STACK_FRAMES_MAX; i++)
+		wire[i] = (struct stele_wire_frame){
+			.pc = frames[i].pc,
+			.func = stele__retrace_string(t, frames[i].function),
+			.file = stele__retrace_string(t, frames[i].file),
+			.line = frames[i].line,
+		};
+	if (stele__batch_stack(&t->frames, stack, wire, count) < 0) {
+		retrace_flush(t, &t->frames);
+		retrace_open(t, &t->frames);
+		retrace_fail(t, stele__batch_stack(&t->frames, stack, wire, count));
+	}
+	return stack;
+}
+
+void stele__retrace_type(struct stele__retrace *t, uint64_t id)
+{
+	struct stele_batch *b = &t->descriptions;
+	struct stele_heap_type type;
+
+	if (t->error || stele__keymap_get(&t->types, id) ||
+	    stele_reader_type(t->reader, id, &type) < 0)
+		return;
+	retrace_fail(t, stele__keymap_add(&t->types, id, &retrace_present));
+	if (stele__batch_is_open(b) &&
+	    stele__batch_room(b) < type.name.bytes + TYPE_NUMBERS * STELE_VARINT_BYTES_MAX)
+		retrace_flush(t, b);
+	if (!stele__batch_is_open(b))
+		retrace_open_types(t);
+	stele__batch_varint(b, id);
+	stele__batch_varint(b, type.address);
+	stele__batch_varint(b, type.size);
+	stele__batch_varint(b, type.pointer_bytes);
+	stele__batch_varint(b, type.name.bytes);
+	retrace_fail(t, stele__batch_bytes(b, type.name.data, type.name.bytes));
+}

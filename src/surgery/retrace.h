@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writes a trace of what a reader reads: generation after generation, each event into the batches
+ * of its thread, with tables of just those strings, stacks and types that were asked for. Ticks are
+ * nanoseconds of the reader's times.
+ *
+ * Functions that write may be called after a failure; the first error stays.
+ */
+#ifndef STELE_SURGERY_RETRACE_H
+#define STELE_SURGERY_RETRACE_H
+
+#include "analyze/keymap.h"
+#include "format/encode.h"
+#include "stele/read.h"
+
+struct stele__retrace {
+	const struct stele_reader *reader;
+	int (*write)(void *arg, const void *data, size_t bytes); /* 0 or -errno */
+	void *arg;
+	int error;			    /* the first */
+	uint64_t generation;		    /* 0: none is open */
+	uint64_t time;			    /* its first tick: of all batches of tables */
+	struct stele__keymap lanes;	    /* by thread: its open batch, owned */
+	struct stele__keymap texts;	    /* by hash: strings of the table, owned */
+	struct stele__keymap stacks, types; /* those of the tables, by handle and id */
+	uint64_t text_count;
+	struct stele_batch strings, frames, descriptions, samples;
+};
+
+/* Writes the header at the first generation. 0 or -ENOMEM. */
+int stele__retrace_init(struct stele__retrace *retrace, const struct stele_reader *reader,
+			int (*write)(void *arg, const void *data, size_t bytes), void *arg);
+void stele__retrace_done(struct stele__retrace *retrace);
+
+/* Begins a generation at clock->time; the reader's last event is of the same. */
+void stele__retrace_begin(struct stele__retrace *retrace, uint64_t generation,
+			  const struct stele_wire_clock *clock);
+/* Ends it, if one is open. */
+void stele__retrace_end(struct stele__retrace *retrace);
+
+/* A timed event with its arguments as on the wire. */
+void stele__retrace_event(struct stele__retrace *retrace, uint64_t thread, uint8_t type,
+			  uint64_t time, const uint64_t *args);
+/* A CPU sample. */
+void stele__retrace_sample(struct stele__retrace *retrace, const struct stele_event *event);
+/* A batch of an experiment, as it is. */
+void stele__retrace_batch(struct stele__retrace *retrace,
+			  const struct stele_experiment_batch *batch);
+
+/* Put into the tables: ids to be used as arguments. 0 for the empty string and for no stack. */
+uint64_t stele__retrace_string(struct stele__retrace *retrace, struct stele_string text);
+uint64_t stele__retrace_stack(struct stele__retrace *retrace, uint32_t stack);
+/* The id remains what it is. */
+void stele__retrace_type(struct stele__retrace *retrace, uint64_t id);
+
+#endif

@@ -9,11 +9,9 @@
 
 #include "cli/cli.h"
 #include "cli/duration.h"
-#include "cli/output.h"
-#include "cli/source.h"
 #include "cli/verdict.h"
+#include "cli/within.h"
 #include "stele/version.h"
-#include "surgery/excerpt.h"
 
 static void cut_help(void)
 {
@@ -78,27 +76,6 @@ static int cut_tell(const char *path, const struct stele__excerpt_result *result
 	return STELE_EXIT_OK;
 }
 
-/* Reads as far as the window goes; 0 or an error of ours. */
-static int cut_read(const struct cut_options *options, struct stele__source *source,
-		    const struct stele_reader *reader, struct stele_output *output,
-		    struct stele__excerpt_result *ret_result)
-{
-	const struct stele__excerpt_window window = {options->from, options->to,
-						     stele__outfile_write, output};
-	const struct stele_event *event;
-	struct stele__excerpt *excerpt;
-	int r = stele__excerpt_new(&window, reader, &excerpt);
-
-	if (r < 0)
-		return r;
-	while (r == 0 && stele__source_next(source, &event) > 0)
-		r = stele__excerpt_add(excerpt, event);
-	if (r >= 0)
-		r = stele__excerpt_finish(excerpt, ret_result);
-	stele__excerpt_free(excerpt);
-	return r;
-}
-
 static int cut_open(const struct cut_options *options, struct stele_output *ret_output)
 {
 	struct stele_input input = {0};
@@ -127,7 +104,7 @@ static int cut_run(const struct cut_options *options)
 	exit = cut_open(options, &output);
 	if (exit)
 		goto out;
-	r = cut_read(options, source, reader, &output, &result);
+	r = stele__within_cut(source, reader, options->from, options->to, &output, &result);
 	closed = stele__outfile_close(&output);
 	diag = stele_reader_diag(reader);
 	if (r < 0 && !closed)

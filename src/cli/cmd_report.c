@@ -6,9 +6,10 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/duration.h"
 #include "cli/report.h"
-#include "cli/source.h"
 #include "cli/verdict.h"
+#include "cli/within.h"
 #include "stele/version.h"
 
 #define REPORT_TOP_TEXT 10
@@ -17,7 +18,8 @@
 struct report_options {
 	const char *path;
 	bool json, strict;
-	size_t top; /* 0: not given */
+	size_t top;	  /* 0: not given */
+	int64_t from, to; /* ns from the first event */
 };
 
 static void report_help(void)
@@ -32,6 +34,12 @@ static void report_help(void)
 	      "options:\n"
 	      "  --json      one JSON object (docs/schema/report.md): whole tables, unless --top\n"
 	      "  --top=N     at most N rows of each table (default: 10; all: every row)\n"
+	      "  --from=T, --to=T\n"
+	      "              only of the part between these moments after the first event: 1.5s, "
+	      "20ms,\n"
+	      "              7us, 1000ns, 2m. What was under way at its edges counts as far as it "
+	      "lies\n"
+	      "              inside; memory that was there before does not\n"
 	      "  --strict    exit status 3 also for what Go's reader wrongly lets pass, and 4 if\n"
 	      "              events were lost\n"
 	      "  -h, --help  print this\n\n"
@@ -44,7 +52,8 @@ static void report_help(void)
 	      "  in calls    in system calls\n"
 	      "  median      half of all took no longer; within 1/16, as is 99 %\n\n"
 	      "exit status:\n"
-	      "  0 sound; 2 usage; 3 not a trace, corrupt or truncated (what came before is told\n"
+	      "  0 sound; 1 nothing lies between --from and --to; 2 usage; 3 not a trace, corrupt "
+	      "or truncated (what came before is told\n"
 	      "  all the same, the diagnostic is on stderr); 4 sound but with losses (only with\n"
 	      "  --strict); 5 the file cannot be read\n\n"
 	      "environment:\n"
@@ -78,6 +87,8 @@ static int report_print(const struct report_options *options, const struct stele
 		.top = options->top    ? options->top
 		       : options->json ? SIZE_MAX
 				       : REPORT_TOP_TEXT,
+		.from = options->from,
+		.to = options->to,
 		.color = !(no_color && *no_color) && isatty(STDOUT_FILENO),
 	};
 
@@ -92,12 +103,22 @@ static int report_print(const struct report_options *options, const struct stele
 	return STELE_EXIT_OK;
 }
 
+static int report_open(const struct report_options *options, struct stele__source **ret_source,
+		       struct stele_reader **ret_reader, int *ret_damage)
+{
+	if (!options->from && options->to == INT64_MAX)
+		return stele__source_open(options->path, NULL, ret_source, ret_reader);
+	return stele__within_open(options->path, options->from, options->to, ret_source, ret_reader,
+				  ret_damage);
+}
+
 static int report_run(const struct report_options *options)
 {
 	struct stele_analysis *analysis = NULL;
 	struct stele__source *source;
 	struct stele_reader *reader;
-	int exit = stele__source_open(options->path, NULL, &source, &reader);
+	int damage = STELE_EXIT_OK;
+	int exit = report_open(options, &source, &reader, &damage);
 	int r;
 
 	if (exit)
@@ -115,10 +136,23 @@ static int report_run(const struct report_options *options)
 			exit = stele__verdict_exit(reader,
 						   &stele_analysis_trust(analysis)->recording,
 						   options->strict);
+		if (exit == STELE_EXIT_OK)
+			exit = damage;
 	}
 	stele_analysis_free(analysis);
 	stele__source_close(source);
 	return exit;
+}
+
+/* The value of "--name=VALUE" or "--name VALUE"; NULL if it is another option. */
+static const char *report_value(int argc, char **argv, int *i, const char *name)
+{
+	const char *arg = argv[*i];
+	size_t length = strlen(name);
+
+	if (strncmp(arg, name, length) || (arg[length] && arg[length] != '='))
+		return NULL;
+	return arg[length] ? arg + length + 1 : *i + 1 < argc ? argv[++*i] : "";
 }
 
 /* A number from 1 on, or "all". */
@@ -141,8 +175,9 @@ static bool report_parse_top(const char *text, size_t *ret_top)
 
 int stele__cmd_report(int argc, char **argv)
 {
-	struct report_options options = {0};
+	struct report_options options = {.to = INT64_MAX};
 	bool only_files = false;
+	const char *value;
 
 	for (int i = 1; i < argc; i++) {
 		const char *arg = argv[i];
@@ -158,12 +193,16 @@ int stele__cmd_report(int argc, char **argv)
 			options.json = true;
 		} else if (!strcmp(arg, "--strict")) {
 			options.strict = true;
-		} else if (!strncmp(arg, "--top", 5) && (arg[5] == '=' || !arg[5])) {
-			const char *value = arg[5] ? arg + 6 : i + 1 < argc ? argv[++i] : "";
-
+		} else if ((value = report_value(argc, argv, &i, "--top"))) {
 			if (!report_parse_top(value, &options.top))
 				return stele__usage_error("report",
 							  "--top needs a number, not '%s'", value);
+		} else if ((value = report_value(argc, argv, &i, "--from"))) {
+			if (!stele__duration_parse(value, &options.from))
+				return stele__usage_error("report", "'%s' is no time", value);
+		} else if ((value = report_value(argc, argv, &i, "--to"))) {
+			if (!stele__duration_parse(value, &options.to))
+				return stele__usage_error("report", "'%s' is no time", value);
 		} else if (!strcmp(arg, "--")) {
 			only_files = true;
 		} else {
@@ -172,5 +211,7 @@ int stele__cmd_report(int argc, char **argv)
 	}
 	if (!options.path)
 		return stele__usage_error("report", "which file?");
+	if (options.to < options.from)
+		return stele__usage_error("report", "--to lies before --from");
 	return report_run(&options);
 }

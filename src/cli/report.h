@@ -11,7 +11,8 @@ struct stele_report {
 	const char *path;
 	const struct stele_analysis *analysis; /* finished */
 	const struct stele_reader *reader;
-	size_t top; /* rows of a table */
+	size_t top;	  /* rows of a table */
+	int64_t from, to; /* the part of the trace that it is about; INT64_MAX: to the end */
 	bool color;
 };
 

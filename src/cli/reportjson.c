@@ -207,6 +207,10 @@ void stele__report_json(FILE *out, const struct stele_report *report)
 	fputs("{\"schema\": 1, \"file\": ", out);
 	stele__json_text(out, report->path);
 	fprintf(out, ", \"version\": %u, ", stele_reader_version(report->reader));
+	if (report->from)
+		fprintf(out, "\"from_ns\": %" PRId64 ", ", report->from);
+	if (report->to != INT64_MAX)
+		fprintf(out, "\"to_ns\": %" PRId64 ", ", report->to);
 	stele__verdict_json_diags(out, report->reader);
 	json_trust(out, report);
 	times = stele_analysis_threads(report->analysis, &count);

@@ -154,6 +154,17 @@ static void report_recording(FILE *out, const struct stele_recording *rec)
 		fprintf(out, "exit status %" PRIu64 "\n", rec->exit_status);
 }
 
+/* What was lost can be told of whole generations only. */
+static void report_window(FILE *out, const struct stele_report *r)
+{
+	fprintf(out, "\n  window    from %.6fs ", (double)r->from / 1e9);
+	if (r->to == INT64_MAX)
+		fputs("to the end", out);
+	else
+		fprintf(out, "to %.6fs", (double)r->to / 1e9);
+	fputs(" of it; losses are those of the seconds around", out);
+}
+
 static void report_trust(FILE *out, const struct stele_report *r)
 {
 	const struct stele_trust *trust = stele_analysis_trust(r->analysis);
@@ -164,6 +175,8 @@ static void report_trust(FILE *out, const struct stele_report *r)
 
 	fputs("trace       ", out);
 	stele__column_name(out, (struct stele_string){r->path, strlen(r->path)}, 80);
+	if (r->from || r->to != INT64_MAX)
+		report_window(out, r);
 	fprintf(out, "\n  holds     %s events in %s, %" PRIu64 " generation%s, clock of %g MHz\n",
 		stele__column_count(trust->events, events),
 		stele__column_time(trust->last - trust->first, time), trust->generations,

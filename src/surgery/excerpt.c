@@ -13,6 +13,7 @@
 #include "surgery/retrace.h"
 #include "surgery/standing.h"
 
+#define NS_PER_S      1000000000
 #define OWN_VERSION   1
 #define OWN_BYTES_MAX (1u << 15)
 
@@ -243,15 +244,20 @@ static int64_t standing_events(const struct stele__standing *standing)
 static struct stele_wire_clock excerpt_clock(const struct stele__excerpt *x, int64_t time)
 {
 	const struct stele_sync *sync = stele_reader_sync(x->reader);
-	int64_t later = time - sync->time;
-	int64_t wall = (int64_t)(sync->wall_s * 1000000000 + sync->wall_ns) + later;
+	int64_t later, mono, wall;
 
-	if (!sync->has_clock || (later < 0 && (uint64_t)-later > sync->monotonic_ns) || wall < 0)
+	/* What a clock says of the years before its beginning, or in three centuries, is not kept.
+	 */
+	if (!sync->has_clock || __builtin_sub_overflow(time, sync->time, &later) ||
+	    __builtin_add_overflow(sync->monotonic_ns, later, &mono) ||
+	    __builtin_mul_overflow(sync->wall_s, NS_PER_S, &wall) ||
+	    __builtin_add_overflow(wall, sync->wall_ns, &wall) ||
+	    __builtin_add_overflow(wall, later, &wall) || mono < 0 || wall < 0)
 		return (struct stele_wire_clock){.time = (uint64_t)time};
 	return (struct stele_wire_clock){.time = (uint64_t)time,
-					 .mono_ns = sync->monotonic_ns + (uint64_t)later,
-					 .wall_s = (uint64_t)wall / 1000000000,
-					 .wall_ns = (uint64_t)wall % 1000000000};
+					 .mono_ns = (uint64_t)mono,
+					 .wall_s = (uint64_t)wall / NS_PER_S,
+					 .wall_ns = (uint64_t)wall % NS_PER_S};
 }
 
 /* In front of the window's first event. */

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Windows of real traces are traces: Stele's reader and Go's accept them, and what they hold is what
-the original shows of the window.
+"""Windows of real traces are traces: Stele's reader and Go's accept them, and what they hold is
+what the original shows of the window.
 
 usage: test_cut.py BUILD
 """

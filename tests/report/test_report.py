@@ -116,6 +116,30 @@ def rows_can_be_limited():
 
 
 @case
+def a_part_of_a_trace_is_reported_as_if_it_were_cut_out():
+    for window in (["--from=400ns", "--to=700ns"], ["--from=0.0000009"], ["--to", "500ns"]):
+        stele("cut", "-f", "-o", "part", *window, SMALL)
+        got, want = report(SMALL, *window), report("part")
+        bounds = {key for key in ("from_ns", "to_ns") if got.pop(key, None) is not None}
+        equal(len(bounds), sum("--" in option for option in window), f"bounds of {window}")
+        got["file"] = "part"
+        equal(got, want, f"report of {window}")
+    text = stele("report", "--from=400ns", "--to=700ns", SMALL).stdout
+    check("from 0.000000s to 0.000001s of it" in text, text[:300])
+    # The goroutine that was blocked at its beginning is so for all of it.
+    blocked, = [t for t in report(SMALL, "--from=400ns", "--to=790ns")["threads"]
+                if t["goroutine"] == 1]
+    equal(blocked["running_ns"], 0, "running while blocked")
+    check(blocked["waiting_ns"] >= 200, f"{blocked['waiting_ns']} ns of waiting")
+    stele("report", "--from=2h", SMALL, status=2)
+    stele("report", "--from=5s", "--to=4s", SMALL, status=2)
+    check("ends at" in stele("report", "--from=5s", SMALL, status=1).stderr)
+    broken = PLACE / "broken-part.trace"
+    broken.write_bytes(SMALL.read_bytes()[:-30])
+    stele("report", "--from=100ns", broken, status=3)
+
+
+@case
 def usage_errors_are_usage_errors():
     for arguments in (["report"], ["report", "a", "b"], ["report", "--nonsense", "a"], ["export"],
                       ["export", "--to=csv", SMALL], ["export", "--to=nonsense", "-o", "x", SMALL],

@@ -20,21 +20,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import mutation  # noqa: E402
 import oracle  # noqa: E402
-from tracebytes import Trace  # noqa: E402
+from tracebytes import Trace, convert  # noqa: E402
 
 SEED_BYTES_MAX = 24000
-
-
-def convert(trace, version):
-    """A trace with header 26 under another header."""
-    other = trace.copy()
-    other.version = version
-    other.items = [i for i in other.items if i != b"\x34"]
-    if version < 25:
-        for batch in other.batches():
-            if batch.payload[:2] == b"\x32\x08":
-                batch.payload = batch.payload[1:batch.payload.index(b"\x33", 2)]
-    return other
 
 
 def seeds(program, work):

@@ -133,3 +133,15 @@ class Trace:
     def streams(self):
         """The batches of timed events."""
         return [b for b in self.batches() if b.events]
+
+
+def convert(trace, version):
+    """A trace with header 26 under another header."""
+    other = trace.copy()
+    other.version = version
+    other.items = [i for i in other.items if i != b"\x34"]
+    if version < 25:
+        for batch in other.batches():
+            if batch.payload[:2] == b"\x32\x08":
+                batch.payload = batch.payload[1:batch.payload.index(b"\x33", 2)]
+    return other

@@ -5,11 +5,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"iter"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
 	"runtime/trace"
 	"sync"
 	"syscall"
@@ -83,13 +86,61 @@ func switches() {
 	stop()
 }
 
+// spin works until the profiler has seen it.
+func spin() {
+	for start := time.Now(); time.Since(start) < 150*time.Millisecond; {
+		for i := range sink {
+			sink[i] ^= byte(i)
+		}
+	}
+}
+
+// profiled leaves CPU samples.
+func profiled() {
+	if err := pprof.StartCPUProfile(io.Discard); err != nil {
+		panic(err)
+	}
+	spin()
+	pprof.StopCPUProfile()
+}
+
+// others are what only some machines can do, by name.
+var others = map[string]func(){}
+
+// flight writes what a flight recorder holds: a trace that does not begin with the first generation.
+func flight(path string) error {
+	recorder := trace.NewFlightRecorder(trace.FlightRecorderConfig{MinAge: 500 * time.Millisecond})
+	if err := recorder.Start(); err != nil {
+		return err
+	}
+	defer recorder.Stop()
+	for range 5 {
+		pass()
+		annotate()
+		time.Sleep(500 * time.Millisecond)
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if _, err := recorder.WriteTo(f); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
 func makeTraces(dir string) error {
 	debug.SetGCPercent(-1)
-	for name, work := range map[string]func(){
+	if err := flight(filepath.Join(dir, "flight.trace")); err != nil {
+		return err
+	}
+	workloads := map[string]func(){
 		"empty": func() {}, "annotate": annotate, "pass": pass, "collect": collect,
-		"switches": switches,
-		"long":     func() { annotate(); time.Sleep(1200 * time.Millisecond); pass() },
-	} {
+		"switches": switches, "profiled": profiled,
+		"long": func() { annotate(); time.Sleep(1200 * time.Millisecond); pass() },
+	}
+	maps.Copy(workloads, others)
+	for name, work := range workloads {
 		f, err := os.Create(filepath.Join(dir, name+".trace"))
 		if err != nil {
 			return err

@@ -27,7 +27,7 @@ def fuzz(program, seconds):
     name = program.name.removeprefix("fuzz_")
     grown = BUILD / "corpus" / name
     grown.mkdir(parents=True, exist_ok=True)
-    folder = CORPUS / ("reader" if name == "surgery" else name)
+    folder = CORPUS / ("reader" if name in ("answers", "surgery") else name)
     seeds = [str(folder)] if folder.is_dir() else []
     print(f"== {name}, {seconds} s", flush=True)
     command = [str(program), f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048",

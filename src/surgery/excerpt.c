@@ -33,9 +33,11 @@ struct stele__excerpt {
 	struct stele__standing standing;
 	struct stele__retrace retrace;
 	struct excerpt_told *told, **told_end;
-	int64_t first; /* time of the trace's first event */
-	bool begun;    /* there was one */
-	bool open;     /* the window was reached */
+	int64_t first;	     /* time of the trace's first event */
+	bool begun;	     /* there was one */
+	bool open;	     /* the window was reached */
+	uint64_t generation; /* where that was */
+	uint64_t gc_seq;     /* of the result */
 };
 
 int stele__excerpt_new(const struct stele__excerpt_window *window,
@@ -224,8 +226,9 @@ static void standing_gos(struct stele__excerpt *x, int64_t *time)
 /* Procs first: what runs on a thread needs the proc that it holds. */
 static void standing_tell(struct stele__excerpt *x, int64_t time)
 {
+	x->gc_seq = 1;
 	if (x->standing.collecting)
-		standing_put(x, STELE_NONE_ID, STELE_EV_GC_ACTIVE, &time, &x->standing.gc_seq);
+		standing_put(x, STELE_NONE_ID, STELE_EV_GC_ACTIVE, &time, &x->gc_seq);
 	standing_procs(x, &time);
 	standing_gos(x, &time);
 	stele__standing_restart(&x->standing);
@@ -271,6 +274,7 @@ static int excerpt_open(struct stele__excerpt *x, const struct stele_event *even
 	clock = excerpt_clock(x, time);
 	stele__retrace_begin(&x->retrace, stele_reader_generation(x->reader), &clock);
 	x->open = true;
+	x->generation = stele_reader_generation(x->reader);
 	x->result.begin = event->time - x->first;
 	if (told_again(x) < 0)
 		return -ENOMEM;
@@ -357,6 +361,9 @@ static void excerpt_copy(struct stele__excerpt *x, const struct stele_event *eve
 		case STELE_ARG_PROCSEQ:
 			args[i] = excerpt_number(x, event, spec->arg_kind[i]);
 			break;
+		case STELE_ARG_GCSEQ:
+			args[i] = ++x->gc_seq;
+			break;
 		case STELE_ARG_STRING:
 			args[i] = excerpt_string(x, event, strings++);
 			break;
@@ -372,20 +379,22 @@ static void excerpt_copy(struct stele__excerpt *x, const struct stele_event *eve
 	stele__retrace_event(&x->retrace, event->thread, event->type, (uint64_t)event->time, args);
 }
 
-/* A stop that began before the window? Asked in front of the end. */
-static bool excerpt_is_cut_stop(const struct stele__excerpt *x, const struct stele_event *event)
+/*
+ * What the result cannot hold: the end of a stop that began before the window; and in its first
+ * generation, once more that a range is under way. Asked in front of the event.
+ */
+static bool excerpt_leaves_out(const struct stele__excerpt *x, const struct stele_event *event)
 {
-	const struct stele__standing_go *go;
-
-	if (event->type != STELE_EV_STW_END)
-		return false;
-	go = stele__standing_go(&x->standing, event->resource_id);
-	return !go || !go->stops;
+	if (event->type == STELE_EV_STW_END)
+		return !stele__standing_range(&x->standing, event);
+	return event->kind == STELE_EVENT_RANGE_ACTIVE &&
+	       stele_reader_generation(x->reader) == x->generation &&
+	       stele__standing_range(&x->standing, event);
 }
 
 int stele__excerpt_add(struct stele__excerpt *x, const struct stele_event *event)
 {
-	bool tells = stele__standing_tells(event), cut_stop;
+	bool tells = stele__standing_tells(event), leave_out;
 	int64_t since;
 	int r = 0;
 
@@ -402,16 +411,16 @@ int stele__excerpt_add(struct stele__excerpt *x, const struct stele_event *event
 		r = excerpt_open(x, event);
 	if (r < 0)
 		return r;
-	cut_stop = excerpt_is_cut_stop(x, event);
+	leave_out = excerpt_leaves_out(x, event);
 	if (tells)
 		r = stele__standing_apply(&x->standing, event);
-	if (!x->open || r < 0)
+	if (!x->open || leave_out || r < 0)
 		return r;
 	x->result.end = since;
 	x->result.events++;
 	if (event->kind == STELE_EVENT_STACK_SAMPLE)
 		stele__retrace_sample(&x->retrace, event);
-	else if (tells && !cut_stop)
+	else if (tells)
 		excerpt_copy(x, event);
 	return x->retrace.error;
 }

@@ -4,8 +4,8 @@
  * that stands at its beginning; what was told earlier for all that follows (how addresses are
  * packed, modules, threads, counters); and tables of what those events use.
  *
- * Left out: the end of a stop-the-world whose begin lies before the window, which no trace could
- * hold.
+ * Left out, because no trace could hold it: the end of a stop-the-world whose begin lies before the
+ * window.
  */
 #ifndef STELE_SURGERY_EXCERPT_H
 #define STELE_SURGERY_EXCERPT_H
@@ -21,7 +21,7 @@ struct stele__excerpt_window {
 };
 
 struct stele__excerpt_result {
-	uint64_t events;    /* in the window */
+	uint64_t events;    /* of the window, without those left out */
 	uint64_t standing;  /* told at its beginning: goroutines, procs, ranges */
 	int64_t begin, end; /* of those events, ns from the trace's first */
 	int64_t last;	    /* of all that was read */

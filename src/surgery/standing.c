@@ -242,7 +242,25 @@ static int standing_proc_event(struct stele__standing *standing, const struct st
 	}
 }
 
-static void standing_range(struct stele__standing *standing, const struct stele_event *event)
+bool stele__standing_range(const struct stele__standing *standing, const struct stele_event *event)
+{
+	const struct stele__standing_proc *proc;
+	const struct stele__standing_go *go;
+
+	if (event->resource == STELE_RESOURCE_NONE)
+		return standing->collecting;
+	if (event->resource == STELE_RESOURCE_PROC) {
+		proc = stele__standing_proc(standing, event->resource_id);
+		return proc && proc->sweeping;
+	}
+	go = stele__standing_go(standing, event->resource_id);
+	if (!go)
+		return false;
+	return event->type == STELE_EV_STW_BEGIN || event->type == STELE_EV_STW_END ? go->stops > 0
+										    : go->assisting;
+}
+
+static void range_set(struct stele__standing *standing, const struct stele_event *event)
 {
 	bool on = event->kind != STELE_EVENT_RANGE_END;
 	struct stele__standing_proc *proc;
@@ -250,7 +268,6 @@ static void standing_range(struct stele__standing *standing, const struct stele_
 
 	if (event->resource == STELE_RESOURCE_NONE) {
 		standing->collecting = on;
-		standing->gc_seq = event->value[0];
 	} else if (event->resource == STELE_RESOURCE_PROC) {
 		proc = stele__standing_proc(standing, event->resource_id);
 		if (proc)
@@ -292,7 +309,7 @@ int stele__standing_apply(struct stele__standing *standing, const struct stele_e
 	case STELE_EVENT_RANGE_BEGIN:
 	case STELE_EVENT_RANGE_ACTIVE:
 	case STELE_EVENT_RANGE_END:
-		standing_range(standing, event);
+		range_set(standing, event);
 		return 0;
 	default:
 		return 0;

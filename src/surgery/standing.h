@@ -4,7 +4,8 @@
  * sequence numbers, and what the collector is at. Fed with every event from the first on, it is
  * what a trace that begins at that moment has to say before anything else.
  *
- * Sequence numbers count from the last status, or from stele__standing_restart().
+ * Sequence numbers count from the last status, or from stele__standing_restart(). Those of the
+ * collector are not followed.
  */
 #ifndef STELE_SURGERY_STANDING_H
 #define STELE_SURGERY_STANDING_H
@@ -33,7 +34,6 @@ struct stele__standing_proc {
 struct stele__standing {
 	struct stele__keymap gos, procs; /* by id; the entries are owned */
 	bool collecting;
-	uint64_t gc_seq;
 };
 
 void stele__standing_init(struct stele__standing *standing);
@@ -49,6 +49,9 @@ bool stele__standing_tells(const struct stele_event *event);
 struct stele__standing_go *stele__standing_go(const struct stele__standing *standing, uint64_t id);
 struct stele__standing_proc *stele__standing_proc(const struct stele__standing *standing,
 						  uint64_t id);
+
+/* Is the range under way that the event, of such a kind, is about? */
+bool stele__standing_range(const struct stele__standing *standing, const struct stele_event *event);
 
 /* Numbers count from here on. */
 void stele__standing_restart(struct stele__standing *standing);

@@ -107,9 +107,10 @@ func profiled() {
 // others are what only some machines can do, by name.
 var others = map[string]func(){}
 
-// flight writes what a flight recorder holds: a trace that does not begin with the first generation.
+// flight writes what a flight recorder holds, which begins with a later generation than the first.
 func flight(path string) error {
-	recorder := trace.NewFlightRecorder(trace.FlightRecorderConfig{MinAge: 500 * time.Millisecond})
+	config := trace.FlightRecorderConfig{MinAge: 500 * time.Millisecond}
+	recorder := trace.NewFlightRecorder(config)
 	if err := recorder.Start(); err != nil {
 		return err
 	}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* Any bytes as a trace that is analysed and exported to each format: no crash, no hang. */
+#include <stdlib.h>
+
+#include "export/export.h"
+#include "stele/analyze.h"
+
+/* Looks at each byte, for MemorySanitizer and AddressSanitizer. */
+static int look(void *arg, const void *data, size_t bytes)
+{
+	uint8_t *sum = arg;
+
+	for (size_t i = 0; i < bytes; i++)
+		*sum ^= ((const uint8_t *)data)[i];
+	return 0;
+}
+
+static void analyze(const uint8_t *data, size_t size)
+{
+	struct stele_analysis *analysis;
+	const struct stele_event *event;
+	struct stele_reader *reader;
+	size_t count;
+	int r;
+
+	if (stele_reader_open_memory(data, size, NULL, &reader) < 0)
+		return;
+	r = stele_analysis_new(&analysis);
+	while (r >= 0 && stele_reader_next(reader, &event) > 0)
+		r = stele_analysis_add(analysis, reader, event);
+	if (r >= 0)
+		r = stele_analysis_finish(analysis);
+	if (r >= 0) {
+		const struct stele_times *times = stele_analysis_threads(analysis, &count);
+
+		for (size_t i = 0; i < count; i++)
+			if (times[i].last < times[i].first)
+				__builtin_trap();
+	}
+	stele_analysis_free(analysis);
+	stele_reader_close(reader);
+}
+
+static void export(const uint8_t *data, size_t size, const struct stele__format *format)
+{
+	uint8_t sum = 0;
+	struct stele__export e = {.format = format, .write = look, .arg = &sum};
+	const struct stele_event *event;
+	struct stele_reader *reader;
+	int r;
+
+	if (stele_reader_open_memory(data, size, NULL, &reader) < 0)
+		return;
+	if (format->kinds) {
+		size_t kinds = 0;
+
+		while (format->kinds[kinds])
+			kinds++;
+		e.kind = format->kinds[size % kinds];
+	}
+	r = stele__export_start(&e);
+	while (r >= 0 && stele_reader_next(reader, &event) > 0)
+		r = format->event(&e, reader, event);
+	if (r >= 0)
+		format->finish(&e);
+	stele__export_free(&e);
+	stele_reader_close(reader);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	analyze(data, size);
+	for (size_t i = 0; stele__formats[i]; i++)
+		export(data, size, stele__formats[i]);
+	return 0;
+}

@@ -19,7 +19,7 @@ static void cut_help(void)
 	      "Writes a window of the trace as a trace of its own, which any reader accepts: the\n"
 	      "events that 'stele events --from --to' shows, at their times. In front of them "
 	      "stands\n"
-	      "what they build on: the state of each goroutine and proc, a collection or sweep "
+	      "what they build on, the state of each goroutine and proc, a collection or sweep "
 	      "that\n"
 	      "is under way. Tables hold only what these events use. What earlier generations "
 	      "told\n"

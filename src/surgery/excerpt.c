@@ -192,12 +192,14 @@ static void standing_put(struct stele__excerpt *x, uint64_t thread, uint8_t type
 	x->result.standing++;
 }
 
-static void standing_procs(struct stele__excerpt *x, int64_t *time)
+static int standing_tell_procs(struct stele__excerpt *x, int64_t *time)
 {
-	const struct stele__standing_proc *proc;
-	size_t at = 0;
+	struct stele__standing_proc **procs = stele__standing_procs(&x->standing);
 
-	while ((proc = stele__keymap_each(&x->standing.procs, &at)) != NULL) {
+	if (!procs)
+		return -ENOMEM;
+	for (size_t i = 0; i < x->standing.procs.used; i++) {
+		const struct stele__standing_proc *proc = procs[i];
 		const uint64_t args[] = {proc->id, proc->status};
 		bool held =
 			proc->status == STELE_PROC_RUNNING || proc->status == STELE_PROC_SYSCALL;
@@ -207,31 +209,41 @@ static void standing_procs(struct stele__excerpt *x, int64_t *time)
 		if (proc->sweeping)
 			standing_put(x, STELE_NONE_ID, STELE_EV_GC_SWEEP_ACTIVE, time, args);
 	}
+	free(procs);
+	return 0;
 }
 
-static void standing_gos(struct stele__excerpt *x, int64_t *time)
+static int standing_tell_gos(struct stele__excerpt *x, int64_t *time)
 {
-	const struct stele__standing_go *go;
-	size_t at = 0;
+	struct stele__standing_go **gos = stele__standing_gos(&x->standing);
 
-	while ((go = stele__keymap_each(&x->standing.gos, &at)) != NULL) {
+	if (!gos)
+		return -ENOMEM;
+	for (size_t i = 0; i < x->standing.gos.used; i++) {
+		const struct stele__standing_go *go = gos[i];
 		const uint64_t args[] = {go->id, go->thread, go->status};
 
 		standing_put(x, go->thread, STELE_EV_GO_STATUS, time, args);
 		if (go->assisting)
 			standing_put(x, STELE_NONE_ID, STELE_EV_GC_MARK_ASSIST_ACTIVE, time, args);
 	}
+	free(gos);
+	return 0;
 }
 
 /* Procs first: what runs on a thread needs the proc that it holds. */
-static void standing_tell(struct stele__excerpt *x, int64_t time)
+static int standing_tell(struct stele__excerpt *x, int64_t time)
 {
+	int r;
+
 	x->gc_seq = 1;
 	if (x->standing.collecting)
 		standing_put(x, STELE_NONE_ID, STELE_EV_GC_ACTIVE, &time, &x->gc_seq);
-	standing_procs(x, &time);
-	standing_gos(x, &time);
+	r = standing_tell_procs(x, &time);
+	if (r == 0)
+		r = standing_tell_gos(x, &time);
 	stele__standing_restart(&x->standing);
+	return r;
 }
 
 /* At most so many events tell it. */
@@ -268,6 +280,7 @@ static int excerpt_open(struct stele__excerpt *x, const struct stele_event *even
 {
 	int64_t time = event->time - standing_events(&x->standing);
 	struct stele_wire_clock clock;
+	int r;
 
 	if (time < 0)
 		time = 0;
@@ -276,11 +289,12 @@ static int excerpt_open(struct stele__excerpt *x, const struct stele_event *even
 	x->open = true;
 	x->generation = stele_reader_generation(x->reader);
 	x->result.begin = event->time - x->first;
-	if (told_again(x) < 0)
-		return -ENOMEM;
+	r = told_again(x);
+	if (r < 0)
+		return r;
 	excerpt_batches(x);
-	standing_tell(x, time);
-	return x->retrace.error;
+	r = standing_tell(x, time);
+	return r < 0 ? r : x->retrace.error;
 }
 
 /* A generation begins; 0: none, the trace ends. */

@@ -19,8 +19,8 @@ struct retrace_text {
 };
 
 struct retrace_lane {
+	struct retrace_lane *next;
 	struct stele_batch batch;
-	uint64_t thread;
 	uint8_t data[LANE_BYTES];
 };
 
@@ -61,6 +61,7 @@ int stele__retrace_init(struct stele__retrace *t, const struct stele_reader *rea
 			int (*write)(void *arg, const void *data, size_t bytes), void *arg)
 {
 	*t = (struct stele__retrace){.reader = reader, .write = write, .arg = arg};
+	t->last_lane = &t->first_lane;
 	stele__keymap_init(&t->lanes);
 	stele__keymap_init(&t->texts);
 	stele__keymap_init(&t->stacks);
@@ -133,12 +134,10 @@ void stele__retrace_begin(struct stele__retrace *t, uint64_t generation,
 void stele__retrace_end(struct stele__retrace *t)
 {
 	static const uint8_t end = STELE_EV_END_OF_GENERATION;
-	struct retrace_lane *lane;
-	size_t at = 0;
 
 	if (!t->generation || t->error)
 		return;
-	while ((lane = stele__keymap_each(&t->lanes, &at)) != NULL)
+	for (struct retrace_lane *lane = t->first_lane; lane; lane = lane->next)
 		retrace_flush(t, &lane->batch);
 	retrace_flush(t, &t->samples);
 	retrace_flush(t, &t->frames);
@@ -147,6 +146,8 @@ void stele__retrace_end(struct stele__retrace *t)
 	if (stele_reader_version(t->reader) >= 26)
 		retrace_put(t, &end, 1);
 	retrace_free_values(&t->lanes);
+	t->first_lane = NULL;
+	t->last_lane = &t->first_lane;
 	retrace_free_values(&t->texts);
 	stele__keymap_clear(&t->stacks);
 	stele__keymap_clear(&t->types);
@@ -168,7 +169,9 @@ static struct retrace_lane *retrace_lane(struct stele__retrace *t, uint64_t thre
 		retrace_fail(t, r);
 		return NULL;
 	}
-	lane->thread = thread;
+	lane->next = NULL;
+	*t->last_lane = lane;
+	t->last_lane = &lane->next;
 	lane->batch = stele__batch(lane->data, sizeof(lane->data));
 	return lane;
 }

@@ -13,16 +13,19 @@
 #include "format/encode.h"
 #include "stele/read.h"
 
+struct retrace_lane;
+
 struct stele__retrace {
 	const struct stele_reader *reader;
 	int (*write)(void *arg, const void *data, size_t bytes); /* 0 or -errno */
 	void *arg;
-	int error;			    /* the first */
-	uint64_t generation;		    /* 0: none is open */
-	uint64_t time;			    /* its first tick: of all batches of tables */
-	struct stele__keymap lanes;	    /* by thread: its open batch, owned */
-	struct stele__keymap texts;	    /* by hash: strings of the table, owned */
-	struct stele__keymap stacks, types; /* those of the tables, by handle and id */
+	int error;				      /* the first */
+	uint64_t generation;			      /* 0: none is open */
+	uint64_t time;				      /* its first tick: of all batches of tables */
+	struct stele__keymap lanes;		      /* by thread: its open batch, owned */
+	struct retrace_lane *first_lane, **last_lane; /* the same, the oldest first */
+	struct stele__keymap texts;		      /* by hash: strings of the table, owned */
+	struct stele__keymap stacks, types;	      /* those of the tables, by handle and id */
 	uint64_t text_count;
 	struct stele_batch strings, frames, descriptions, samples;
 };

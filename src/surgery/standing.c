@@ -38,6 +38,38 @@ struct stele__standing_proc *stele__standing_proc(const struct stele__standing *
 	return stele__keymap_get(&standing->procs, id);
 }
 
+/* Both kinds of entries begin with their id. */
+static int standing_compare(const void *a, const void *b)
+{
+	const uint64_t *const *x = a, *const *y = b;
+
+	return **x < **y ? -1 : **x > **y;
+}
+
+static void *standing_sorted(const struct stele__keymap *map)
+{
+	void **all = malloc((map->used + 1) * sizeof(*all));
+	size_t at = 0, count = 0;
+	void *entry;
+
+	if (!all)
+		return NULL;
+	while ((entry = stele__keymap_each(map, &at)) != NULL)
+		all[count++] = entry;
+	qsort(all, count, sizeof(*all), standing_compare);
+	return all;
+}
+
+struct stele__standing_go **stele__standing_gos(const struct stele__standing *standing)
+{
+	return standing_sorted(&standing->gos);
+}
+
+struct stele__standing_proc **stele__standing_procs(const struct stele__standing *standing)
+{
+	return standing_sorted(&standing->procs);
+}
+
 void stele__standing_restart(struct stele__standing *standing)
 {
 	struct stele__standing_proc *proc;

@@ -50,6 +50,13 @@ struct stele__standing_go *stele__standing_go(const struct stele__standing *stan
 struct stele__standing_proc *stele__standing_proc(const struct stele__standing *standing,
 						  uint64_t id);
 
+/*
+ * All goroutines, or procs, by id: what is written must not depend on a hash table's order. NULL:
+ * no memory. Owner: the caller, free().
+ */
+struct stele__standing_go **stele__standing_gos(const struct stele__standing *standing);
+struct stele__standing_proc **stele__standing_procs(const struct stele__standing *standing);
+
 /* Is the range under way that the event, of such a kind, is about? */
 bool stele__standing_range(const struct stele__standing *standing, const struct stele_event *event);
 

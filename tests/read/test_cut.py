@@ -123,6 +123,9 @@ def windows_of_reference_traces_hold_what_the_original_shows():
             for begin, end in spans:
                 events += window(trace, folder, begin, end)
                 windows += 1
+            same = [subprocess.run([STELE, "cut", f"--from={length // 3}ns", trace],
+                                   capture_output=True, check=False).stdout for _ in range(2)]
+            check(same[0] == same[1], f"two cuts of {trace.name} differ")
     print(f"# {windows} windows, {events} events")
     check(windows > 80 and events > 50000, f"{windows} windows, {events} events")
 

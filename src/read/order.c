@@ -336,6 +336,57 @@ STELE_INLINE void order_applied(struct stele__order *order, struct stele__stream
 }
 
 /*
+ * The experiment's events change nobody's state, and come in masses where they come at all: the
+ * context of one is that of all, until another kind of event or another thread's turn comes. The
+ * stream stands in front of one, and its thread has an id.
+ */
+static void order_apply_experimental(struct stele__order *order, struct stele__stream *stream)
+{
+	const struct stele__thread *thread = &order->world.threads[stream->thread];
+	const struct stele__heap *ready = &order->frontier.ready;
+	int64_t limit = ready->count ? ready->entries[0].time : INT64_MAX;
+	const struct stele_event **run = order->run + order->run_count;
+	const struct stele_event **run_end = order->run + STELE__RUN_MAX - STELE__RUN_SEEN_MAX;
+	struct stele_event *event = stream->event, *end = stream->event_end;
+	int64_t time = event->time, last = order->last_time;
+
+	if (order->due < limit)
+		limit = order->due;
+	do {
+		event->thread = thread->id;
+		event->proc = thread->proc_id;
+		event->goroutine = thread->goroutine;
+		last = time > last ? time : last + 1;
+		event->time = last;
+		*run++ = event++;
+		if (event == end || event->kind != STELE_EVENT_EXPERIMENTAL)
+			break;
+		time = event->time;
+	} while (time < limit && run <= run_end);
+	order->notes->events += (uint64_t)(run - order->run) - order->run_count;
+	order->run_count = (unsigned)(run - order->run);
+	order->last_time = last;
+	stream->event = event;
+}
+
+/* Applies the stream's next event, or a number of them; what the rule said. */
+STELE_INLINE int order_apply_next(struct stele__order *order, struct stele__stream *stream)
+{
+	int r;
+
+	order->turn.event = stream->event;
+	if (stream->event->kind == STELE_EVENT_EXPERIMENTAL &&
+	    STELE_LIKELY(order->world.threads[stream->thread].id != STELE_NONE_ID)) {
+		order_apply_experimental(order, stream);
+		return 1;
+	}
+	r = order_rules[stream->event->type](order, &order->turn);
+	if (STELE_LIKELY(r > 0))
+		order_applied(order, stream);
+	return r;
+}
+
+/*
  * Applies events while they can happen and no block has come to its end. 0, or a failure behind
  * the events of the run.
  */
@@ -346,12 +397,7 @@ static int order_apply(struct stele__order *order)
 	int r;
 
 	while (stream) {
-		order->turn.event = stream->event;
-		/* The experiment's events come in masses where they come at all. */
-		if (stream->event->type >= STELE_EV_SPAN)
-			r = stele__rule_experimental(order, &order->turn);
-		else
-			r = order_rules[stream->event->type](order, &order->turn);
+		r = order_apply_next(order, stream);
 		if (STELE_UNLIKELY(r < 0))
 			return r;
 		if (STELE_UNLIKELY(r == 0)) {
@@ -361,13 +407,12 @@ static int order_apply(struct stele__order *order)
 			stream = order_turn(order);
 			continue;
 		}
-		order_applied(order, stream);
 		if (STELE_UNLIKELY(stream->event == stream->event_end))
 			return 0;
 		if (stele__frontier_advance(frontier, stream->event->time))
 			stream = order_turn(order);
 		if (STELE_UNLIKELY(frontier->front.time >= order->due ||
-				   order->run_count > STELE__RUN_MAX - 3))
+				   order->run_count > STELE__RUN_MAX - STELE__RUN_SEEN_MAX))
 			return 0;
 	}
 	return frontier->parked.count && !order->run_count ? order_stuck(order) : 0;

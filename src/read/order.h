@@ -19,8 +19,9 @@
 
 /* Events that are put in order in one go; and those among them that one is seen as, besides itself.
  */
-#define STELE__RUN_MAX	 64
-#define STELE__RUN_EXTRA (STELE__RUN_MAX * 2 / 3 + 1) /* two for an event at most */
+#define STELE__RUN_MAX	    64
+#define STELE__RUN_SEEN_MAX 3				 /* as so many is one seen at most */
+#define STELE__RUN_EXTRA    (STELE__RUN_MAX * 2 / 3 + 1) /* two for an event at most */
 
 /* A constant as text. */
 #define STELE__TEXT(literal) ((struct stele_string){(literal), sizeof(literal) - 1})

@@ -37,9 +37,9 @@ def run(command):
 
 
 def ours(build, trace):
-    text, usage = run([build / "bench" / "bench_read", trace, 1])
+    text, _ = run([build / "bench" / "bench_read", trace, 1])
     found = {k: float(v) for k, v in re.findall(r"^(\w+) ([\d.]+)$", text, re.M)}
-    return found["events"], found["wall_ns"], found["cpu_ns"], usage.ru_maxrss
+    return found["events"], found["wall_ns"], found["cpu_ns"], found["peak_kib"]
 
 
 def peer(program, trace):

@@ -82,20 +82,20 @@ static void flow_leave(struct stele__flow *go, int64_t time, bool open)
 
 	switch (go->state) {
 	case STELE_STATE_RUNNING:
-		go->times.running += ns;
+		stele__ns_add(&go->times.running, ns);
 		break;
 	case STELE_STATE_RUNNABLE:
-		go->times.ready += ns;
+		stele__ns_add(&go->times.ready, ns);
 		break;
 	case STELE_STATE_WAITING:
-		go->times.waiting += ns;
+		stele__ns_add(&go->times.waiting, ns);
 		flow_share(go, ns);
 		break;
 	case STELE_STATE_SYSCALL:
-		go->times.syscall += ns;
+		stele__ns_add(&go->times.syscall, ns);
 		break;
 	default:
-		go->times.unknown += ns;
+		stele__ns_add(&go->times.unknown, ns);
 	}
 	if (go->site && open)
 		stele__site_add_open(go->site, ns);

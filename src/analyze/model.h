@@ -7,6 +7,7 @@
 #define STELE_ANALYZE_MODEL_H
 
 #include "analyze/keymap.h"
+#include "analyze/sum.h"
 #include "stele/analyze.h"
 
 #define STELE__FRAMES_MAX   1024

@@ -34,7 +34,7 @@ struct stele__site *stele__site_find(struct stele_analysis *a, enum stele_site_k
 void stele__site_add_open(struct stele__site *site, int64_t ns)
 {
 	site->s.open_count++;
-	site->s.open_ns += ns;
+	stele__ns_add(&site->s.open_ns, ns);
 }
 
 static int sites_by_text(struct stele_string a, struct stele_string b)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The histogram: durations below 16 ns one by one, above that eight steps an octave, up to 2^44 ns.
  */
+#include "analyze/sum.h"
 #include "base/compiler.h"
 #include "stele/analyze.h"
 
@@ -38,7 +39,7 @@ void stele_spread_add(struct stele_spread *spread, int64_t ns)
 	uint32_t *bucket = &spread->bucket[spread_bucket(ns)];
 
 	spread->count++;
-	spread->total += ns;
+	stele__ns_add(&spread->total, ns);
 	if (ns > spread->max)
 		spread->max = ns;
 	*bucket += *bucket < UINT32_MAX;

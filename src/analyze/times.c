@@ -24,7 +24,7 @@ void stele__times_add_share(struct stele_times *t, const struct stele_share *fro
 		}
 	}
 	share->count += from->count;
-	share->ns += from->ns;
+	stele__ns_add(&share->ns, from->ns);
 }
 
 static void times_add(struct stele_times *t, const struct stele_times *from)
@@ -33,12 +33,12 @@ static void times_add(struct stele_times *t, const struct stele_times *from)
 	t->ended = t->ended && from->ended;
 	t->first = t->first < from->first ? t->first : from->first;
 	t->last = t->last > from->last ? t->last : from->last;
-	t->wall += from->wall;
-	t->running += from->running;
-	t->ready += from->ready;
-	t->waiting += from->waiting;
-	t->syscall += from->syscall;
-	t->unknown += from->unknown;
+	stele__ns_add(&t->wall, from->wall);
+	stele__ns_add(&t->running, from->running);
+	stele__ns_add(&t->ready, from->ready);
+	stele__ns_add(&t->waiting, from->waiting);
+	stele__ns_add(&t->syscall, from->syscall);
+	stele__ns_add(&t->unknown, from->unknown);
 	t->waits += from->waits;
 	t->syscalls += from->syscalls;
 	for (unsigned i = 0; i < from->share_count; i++)

@@ -362,8 +362,24 @@ static uint64_t excerpt_stack(struct stele__excerpt *x, const struct stele_event
 				    creates && !index ? event->transition_stack : event->stack);
 }
 
+/*
+ * Whose stream the event goes into: that of the thread it is seen on; but not where it tells of
+ * another thread that a goroutine is in a system call of. Asked in front of it.
+ */
+static uint64_t excerpt_thread(const struct stele__excerpt *x, const struct stele_event *event)
+{
+	const struct stele__standing_go *go;
+
+	if (event->type != STELE_EV_GO_STATUS && event->type != STELE_EV_GO_STATUS_STACK)
+		return event->thread;
+	go = stele__standing_go(&x->standing, event->value[0]);
+	return go && (uint8_t)event->value[2] == STELE_GO_SYSCALL && go->thread != event->thread
+		       ? STELE_NONE_ID
+		       : event->thread;
+}
+
 /* The event with numbers and ids of the result. */
-static void excerpt_copy(struct stele__excerpt *x, const struct stele_event *event)
+static void excerpt_copy(struct stele__excerpt *x, const struct stele_event *event, uint64_t thread)
 {
 	const struct stele_spec *spec = stele__spec(event->type);
 	uint64_t args[STELE_ARGS_MAX] = {0};
@@ -390,7 +406,7 @@ static void excerpt_copy(struct stele__excerpt *x, const struct stele_event *eve
 	}
 	if (event->type == STELE_EV_HEAP_OBJECT || event->type == STELE_EV_HEAP_OBJECT_ALLOC)
 		stele__retrace_type(&x->retrace, args[1]);
-	stele__retrace_event(&x->retrace, event->thread, event->type, (uint64_t)event->time, args);
+	stele__retrace_event(&x->retrace, thread, event->type, (uint64_t)event->time, args);
 }
 
 /*
@@ -409,6 +425,7 @@ static bool excerpt_leaves_out(const struct stele__excerpt *x, const struct stel
 int stele__excerpt_add(struct stele__excerpt *x, const struct stele_event *event)
 {
 	bool tells = stele__standing_tells(event), leave_out;
+	uint64_t thread;
 	int64_t since;
 	int r = 0;
 
@@ -426,6 +443,7 @@ int stele__excerpt_add(struct stele__excerpt *x, const struct stele_event *event
 	if (r < 0)
 		return r;
 	leave_out = excerpt_leaves_out(x, event);
+	thread = excerpt_thread(x, event);
 	if (tells)
 		r = stele__standing_apply(&x->standing, event);
 	if (!x->open || leave_out || r < 0)
@@ -435,7 +453,7 @@ int stele__excerpt_add(struct stele__excerpt *x, const struct stele_event *event
 	if (event->kind == STELE_EVENT_STACK_SAMPLE)
 		stele__retrace_sample(&x->retrace, event);
 	else if (tells)
-		excerpt_copy(x, event);
+		excerpt_copy(x, event, thread);
 	return x->retrace.error;
 }
 

@@ -46,7 +46,10 @@ static void cut_help(void)
 	      "wrong\n"
 	      "usage, or OUT exists; 3 FILE is not a trace or damaged (what lies in the window "
 	      "before\n"
-	      "the damage is written); 5 reading or writing failed\n",
+	      "the damage is written); 5 reading or writing failed\n\n"
+	      "examples:\n"
+	      "  stele cut --from 1.2s --to 1.3s -o part.trace big.trace\n"
+	      "  stele cut --to 1s big.trace | stele export --to=perfetto -o part.pftrace -\n",
 	      stdout);
 }
 

@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Blocks between two looks at what can be given back: some 2 MiB. */
+#define ORDER_RELEASE_REFILLS 4096
+
 static const stele__rule_fn order_rules[256] = {
 	[STELE_EV_PROCS_CHANGE] = stele__rule_procs_change,
 	[STELE_EV_PROC_START] = stele__rule_proc_start,
@@ -201,12 +204,42 @@ static STELE_COLD int order_misread(struct stele__order *order, const struct ste
 			       "%s", fault->text);
 }
 
+/* Gives back what lies in front of all streams: also pages that two batches share. */
+static void order_release(struct stele__order *order)
+{
+	const struct stele__frontier *frontier = &order->frontier;
+	const struct stele__window *window = order->window;
+	uint64_t lowest = UINT64_MAX;
+
+	for (uint32_t i = 0; i < frontier->stream_count; i++) {
+		const struct stele__stream *stream = &frontier->streams[i];
+		uint64_t offset;
+
+		if (stream->decoder.at == stream->decoder.end && !stream->batch)
+			continue;
+		offset = stream->decoder.begin
+				 ? window->base + (uint64_t)(stream->decoder.begin - window->data)
+				 : 0;
+		lowest = offset < lowest ? offset : lowest;
+	}
+	if (lowest == UINT64_MAX || lowest <= order->released)
+		return;
+	stele__window_release(window, order->released, lowest);
+	order->released = lowest;
+}
+
 /* Goes on to the stream's next event. 1, 0 at its end, or a failure. */
 static int order_refill(struct stele__order *order, struct stele__stream *stream)
 {
 	struct stele__fault fault;
 	int r = stele__stream_refill(stream, order->generation, order->window, &fault);
 
+	/* Of a cost that does not matter, however many streams there are. */
+	if (STELE_UNLIKELY(++order->refills >
+			   ORDER_RELEASE_REFILLS + order->frontier.stream_count)) {
+		order->refills = 0;
+		order_release(order);
+	}
 	return STELE_LIKELY(r >= 0) ? r : order_misread(order, stream, &fault);
 }
 
@@ -217,6 +250,7 @@ int stele__order_begin(struct stele__order *order)
 	int r = stele__frontier_begin(frontier, g->chain_count);
 
 	order->run_count = 0;
+	order->refills = 0; /* no look at streams that were not started yet */
 	order->failed = 0;
 	order->due = INT64_MIN;
 	if (r < 0)

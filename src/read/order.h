@@ -62,7 +62,9 @@ struct stele__order {
 	struct stele_event extra[STELE__RUN_EXTRA]; /* those of the run */
 	unsigned extra_count, extra_seen;
 	struct stele_event sample;
-	uint32_t parting_text;			      /* kept for the queued event only */
+	uint64_t released;     /* offset up to which nothing is asked for any more */
+	uint32_t refills;      /* since that was looked at */
+	uint32_t parting_text; /* kept for the queued event only */
 	char range_name[STELE_STRING_BYTES_MAX + 32]; /* "stop-the-world (…)" */
 };
 

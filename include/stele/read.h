@@ -253,15 +253,16 @@ struct stele_data_item {
 };
 
 enum stele_data_tag {
-	STELE_DATA_PROGRAM = 1, /**< pid, images executed; name */
-	STELE_DATA_MODULE = 2,	/**< unloaded, epoch, start, end, bias; build id, path */
-	STELE_DATA_THREAD = 3,	/**< thread, proc, goroutine; name */
-	STELE_DATA_LOSS = 4,	/**< thread, cause, class, count: of this generation */
-	STELE_DATA_TOTAL = 5,	/**< what, value: of the recording so far */
-	STELE_DATA_CLOCK = 6,	/**< ticks, monotonic ns, wall s, wall ns */
-	STELE_DATA_COUNTER = 7, /**< name: logs of this category are samples of a counter */
-	STELE_DATA_ENDING = 8,	/**< flags, exit status or signal */
-	STELE_DATA_END = 9,	/**< records, events, generation: the recording ended in order */
+	STELE_DATA_PROGRAM = 1,	 /**< pid, images executed; name */
+	STELE_DATA_MODULE = 2,	 /**< unloaded, epoch, start, end, bias; build id, path */
+	STELE_DATA_THREAD = 3,	 /**< thread, proc, goroutine; name */
+	STELE_DATA_LOSS = 4,	 /**< thread, cause, class, count: of this generation */
+	STELE_DATA_TOTAL = 5,	 /**< what, value: of the recording so far */
+	STELE_DATA_CLOCK = 6,	 /**< ticks, monotonic ns, wall s, wall ns */
+	STELE_DATA_COUNTER = 7,	 /**< name: logs of this category are samples of a counter */
+	STELE_DATA_ENDING = 8,	 /**< flags, exit status or signal */
+	STELE_DATA_END = 9,	 /**< records, events, generation: the recording ended in order */
+	STELE_DATA_SKIPPED = 10, /**< event of the memory experiment, count: by --reentry=skip */
 };
 
 /**
@@ -289,6 +290,7 @@ enum stele_data_total {
 #define STELE_LOSS_CAUSE_MAX  8
 #define STELE_LOSS_CLASS_MAX  4
 #define STELE_DATA_TOTALS_MAX 16
+#define STELE_SKIPPED_MAX     9
 
 /** How a trace was recorded and how that ended, summed up from Stele's own data. */
 struct stele_recording {
@@ -300,6 +302,7 @@ struct stele_recording {
 	uint64_t lost[STELE_LOSS_CAUSE_MAX][STELE_LOSS_CLASS_MAX];
 	uint64_t lost_events; /**< events that are not in the trace, of all causes */
 	uint64_t total[STELE_DATA_TOTALS_MAX];
+	uint64_t skipped[STELE_SKIPPED_MAX]; /**< of the lost ones, by --reentry=skip */
 	char program[256];
 };
 
@@ -310,6 +313,8 @@ void stele_recording_add(struct stele_recording *recording, const struct stele_r
 const char *stele_loss_cause_name(unsigned cause);
 /** "state", "user", "memory"; NULL: no such class. */
 const char *stele_loss_class_name(unsigned loss_class);
+/** "Span", "SpanAlloc", …, the events of the memory experiment in their order; NULL: no such. */
+const char *stele_skipped_name(unsigned event);
 /** "threads without a slot", …; NULL: no such total. */
 const char *stele_data_total_name(unsigned what);
 

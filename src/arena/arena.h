@@ -43,7 +43,7 @@ bool stele__arena_is_valid(const struct stele_arena *arena, uint64_t bytes);
 
 /*
  * Takes a ring of a size class: off the free list, or from unused data. Its records are zero,
- * tail, head and tail_seen 0, state FREE. NULL: none left, or no memory.
+ * tail and head 0, tail_seen 0 or STELE_TAIL_WATCHED, state FREE. NULL: none left, or no memory.
  * Threads: any process that maps the arena. Signals: safe, re-entrant at any instruction.
  */
 struct stele_ring *stele__ring_take(struct stele_arena *arena, uint32_t size_class);

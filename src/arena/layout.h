@@ -127,6 +127,8 @@ STELE_INLINE uint64_t stele__token(uint32_t sequence, uint64_t position)
 #define STELE_RING_BYTES_MIN 4096
 #define STELE_RING_CLASSES   8 /* 4 KiB × 4^class */
 #define STELE_HEAD_CLOSED    (1ull << 63)
+/* A tail_seen that sends every emission to the slow path: a policy on re-entry is watched over. */
+#define STELE_TAIL_WATCHED (1ull << 62)
 
 /*
  * FREE -> PREPARED by the writer that took it off the free list (slot, incarnation and sequence
@@ -146,7 +148,7 @@ enum stele_ring_state { STELE_RING_FREE, STELE_RING_PREPARED, STELE_RING_LIVE };
 struct stele_ring {
 	/* The writer's line. */
 	uint64_t head;	      /* W: local CAS only. Bit 63: closed, a successor exists or will */
-	uint64_t tail_seen;   /* W: a tail read some time ago */
+	uint64_t tail_seen;   /* W: a tail read some time ago, or STELE_TAIL_WATCHED */
 	int64_t data_delta;   /* from this header to its first record, in bytes */
 	uint64_t mask;	      /* records - 1 */
 	uint64_t limit[2];    /* W: head - tail_seen above which the slow path decides: [0] state
@@ -299,12 +301,13 @@ struct stele_arena {
 	uint64_t data_bump;	       /* next unused byte of data */
 	uint64_t heap_bump;	       /* next unused byte of heap */
 	uint64_t heap_populated;
-	uint32_t module_epoch;	  /* grows at dlclose and exec */
-	uint32_t images;	  /* program images so far: 1 + execs */
-	uint64_t no_slot;	  /* events of threads that found no free slot */
-	uint64_t dictionary_full; /* insertions refused */
-	uint64_t abandoned;	  /* emissions known to have been left by longjmp */
-	uint64_t children;	  /* forked, not recorded */
+	uint32_t module_epoch;		     /* grows at dlclose and exec */
+	uint32_t images;		     /* program images so far: 1 + execs */
+	uint64_t no_slot;		     /* events of threads that found no free slot */
+	uint64_t dictionary_full;	     /* insertions refused */
+	uint64_t abandoned;		     /* emissions known to have been left by longjmp */
+	uint64_t children;		     /* forked, not recorded */
+	uint64_t skipped[STELE__KIND_COUNT]; /* by policy skip; locked add */
 
 	/* D. */
 	uint64_t heartbeat __attribute__((aligned(STELE_CACHE_LINE))); /* grows at each tick */

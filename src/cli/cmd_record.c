@@ -50,6 +50,14 @@ static const char record_help[] =
 	"      --on-full=POLICY  when the buffer is full: drop (default) loses and counts events;\n"
 	"                        block makes threads wait for room, for a second at most\n"
 	"                        (default with --heap)\n"
+	"      --reentry=POLICY  what becomes of an event that comes (from a signal handler, an\n"
+	"                        allocator's hook) within the writing of another event:\n"
+	"                          nest   it is recorded like any other (default)\n"
+	"                          flush  the same, and the thread's batch in FILE ends there\n"
+	"                          skip   events of memory are dropped and counted\n"
+	"                          abort  PROGRAM is ended by SIGABRT, with both events and their\n"
+	"                                 stacks on its standard error: for debugging\n"
+	"                        All but nest make each event slower.\n"
 	"  -q, --quiet           print errors and warnings only\n"
 	"  -v, --verbose         print details of the recording, too\n"
 	"  -h, --help            print this\n"
@@ -70,8 +78,8 @@ static const char record_help[] =
 	"\n"
 	"environment:\n"
 	"  STELE_OPTIONS  options as NAME=VALUE, separated by colons: output, events, go,\n"
-	"                 buffer-size, heap, on-full. The command line has the last word.\n"
-	"                 heap= without a SIZE records everything.\n"
+	"                 buffer-size, heap, on-full, reentry. The command line has the last\n"
+	"                 word. heap= without a SIZE records everything.\n"
 	"  STELE_DISABLE  if set and neither empty nor 0, PROGRAM runs untraced\n"
 	"  STELE_PRELOAD_MODULE  the file of the preload module, if it is not beside stele\n"
 	"  NO_COLOR       if set and not empty, the summary has no colours\n"
@@ -105,6 +113,11 @@ static const struct record_word record_versions[] = {{"1.23", 23}, {"1.25", 25},
 
 static const struct record_word record_fulls[] = {{"drop", STELE_ON_FULL_DROP},
 						  {"block", STELE_ON_FULL_BLOCK}};
+
+static const struct record_word record_reentries[] = {{"nest", STELE_REENTRY_NEST},
+						      {"flush", STELE_REENTRY_FLUSH},
+						      {"skip", STELE_REENTRY_SKIP},
+						      {"abort", STELE_REENTRY_ABORT}};
 
 static const struct record_word record_classes[] = {{"sched", 0},
 						    {"lock", STELE_EVENTS_LOCKS},
@@ -233,6 +246,8 @@ static int record_set(struct record *record, const char *name, const char *value
 		return record_set_heap(value, record);
 	if (!strcmp(name, "on-full"))
 		return RECORD_SET_WORD(name, value, record_fulls, &o->on_full);
+	if (!strcmp(name, "reentry"))
+		return RECORD_SET_WORD(name, value, record_reentries, &o->reentry);
 	if (strcmp(name, "go") != 0)
 		return -ENOENT;
 	error = RECORD_SET_WORD(name, value, record_versions, &word);
@@ -258,7 +273,7 @@ static int record_read_environment(struct record *record, char *copy)
 		error = value ? record_set(record, item, value) : -ENOENT;
 		if (error == -ENOENT)
 			stele__complain("STELE_OPTIONS: there is no '%s'; known are output, "
-					"events, go, buffer-size, heap and on-full",
+					"events, go, buffer-size, heap, on-full and reentry",
 					item);
 		else if (error < 0)
 			return error;
@@ -275,6 +290,7 @@ static const struct option record_options[] = {
 	{"buffer-size", required_argument, NULL, RECORD_VALUE},
 	{"heap", optional_argument, NULL, RECORD_VALUE},
 	{"on-full", required_argument, NULL, RECORD_VALUE},
+	{"reentry", required_argument, NULL, RECORD_VALUE},
 	{"force", no_argument, NULL, 'f'},
 	{"quiet", no_argument, NULL, 'q'},
 	{"verbose", no_argument, NULL, 'v'},

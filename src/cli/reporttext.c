@@ -95,6 +95,10 @@ static void report_lost(FILE *out, const struct stele_recording *rec)
 					what ? what : "?", stele__column_count(count, text));
 		}
 	}
+	for (unsigned i = 0; i < STELE_SKIPPED_MAX; i++)
+		if (rec->skipped[i])
+			fprintf(out, "            skipped %s: %s\n", stele_skipped_name(i),
+				stele__column_count(rec->skipped[i], text));
 }
 
 /* Of more than this without a name, it is worth a word how to get them. */

@@ -62,6 +62,10 @@ void stele__verdict_print_losses(FILE *out, const struct stele_recording *record
 					stele_loss_cause_name(i) ? stele_loss_cause_name(i) : "?",
 					stele_loss_class_name(k) ? stele_loss_class_name(k) : "?",
 					recording->lost[i][k]);
+	for (unsigned i = 0; i < STELE_SKIPPED_MAX; i++)
+		if (recording->skipped[i])
+			fprintf(out, "  skipped %s %" PRIu64 "\n", stele_skipped_name(i),
+				recording->skipped[i]);
 }
 
 void stele__verdict_json_losses(FILE *out, const struct stele_recording *recording)
@@ -82,7 +86,16 @@ void stele__verdict_json_losses(FILE *out, const struct stele_recording *recordi
 		}
 	}
 	comma = "";
-	fputs("], \"totals\": {", out);
+	fputs("], \"skipped\": {", out);
+	for (unsigned i = 0; i < STELE_SKIPPED_MAX; i++) {
+		if (!recording->skipped[i])
+			continue;
+		fprintf(out, "%s\"%s\": %" PRIu64, comma, stele_skipped_name(i),
+			recording->skipped[i]);
+		comma = ", ";
+	}
+	comma = "";
+	fputs("}, \"totals\": {", out);
 	for (unsigned i = 1; i < STELE_DATA_TOTALS_MAX; i++) {
 		if (!stele_data_total_name(i))
 			continue;

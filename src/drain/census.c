@@ -242,6 +242,8 @@ void stele__census_losses(struct stele_drain *d)
 {
 	for (uint32_t i = 0; i < d->thread_count; i++)
 		thread_count_losses(d, d->threads[i]);
+	for (unsigned kind = 0; kind < STELE__KIND_COUNT; kind++)
+		d->stats.skipped[kind] = stele__load_relaxed(&d->arena->skipped[kind]);
 	d->stats.no_slot = stele__load_relaxed(&d->arena->no_slot);
 	d->stats.dictionary_full = stele__load_relaxed(&d->arena->dictionary_full);
 	d->stats.children = stele__load_relaxed(&d->arena->children);

@@ -79,12 +79,14 @@ struct stele_drain_stats {
 	uint64_t valid_bytes; /* of these, up to the end of the last whole generation: where to cut
 			       * the file off if the sink failed */
 	uint64_t generations;
+	uint64_t batches; /* of threads' events */
 	uint64_t threads; /* ever seen */
 	uint64_t threads_live;
 	uint64_t stacks, stacks_truncated, stacks_broken;
 	uint64_t frames, frames_unsymbolized; /* distinct pcs of the trace */
 	uint64_t dropped[STELE__LOSS_COUNT][STELE__CLASS_COUNT];
-	uint64_t no_slot; /* events of threads without a slot */
+	uint64_t skipped[STELE__KIND_COUNT]; /* of the dropped ones, by policy skip */
+	uint64_t no_slot;		     /* events of threads without a slot */
 	uint64_t dictionary_full;
 	uint64_t bridged;	 /* state changes invented to keep the trace legal */
 	uint64_t late;		 /* records declared late */

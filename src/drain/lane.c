@@ -111,6 +111,7 @@ void stele__lane_flush(struct stele_drain *d, struct stele_lane *l)
 	if (!stele__batch_is_open(&l->batch))
 		return;
 	l->last = l->batch.time;
+	d->stats.batches++;
 	stele__outlet_batch(&d->outlet, &l->batch);
 	/* Batch times of an ended batch say nothing about the next one. */
 	l->batch.time = 0;

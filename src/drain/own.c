@@ -214,6 +214,22 @@ static void own_totals(struct stele_drain *d)
 	own_total(d, STELE_OWN_FRAMES_UNNAMED, s->frames_unsymbolized, &told->frames_unsymbolized);
 }
 
+/* By the event that each would have become. */
+static void own_skipped(struct stele_drain *d)
+{
+	for (unsigned kind = STELE_KIND_SPAN; kind <= STELE_KIND_STACK_FREE; kind++) {
+		struct own_record r;
+
+		if (d->stats.skipped[kind] == d->own.told.skipped[kind])
+			continue;
+		d->own.told.skipped[kind] = d->stats.skipped[kind];
+		own_begin(&r);
+		own_value(&r, STELE_EV_SPAN + (kind - STELE_KIND_SPAN));
+		own_value(&r, d->stats.skipped[kind]);
+		own_end(d, STELE_OWN_SKIPPED, &r);
+	}
+}
+
 /* The last words: how the process ended, and that nothing follows. */
 static void own_ending(struct stele_drain *d, const struct stele_ending *ending)
 {
@@ -241,6 +257,7 @@ void stele__own_write(struct stele_drain *d, const struct stele_ending *ending)
 			stele__own_thread(d, d->threads[i]);
 	own_clock(d);
 	own_totals(d);
+	own_skipped(d);
 	if (ending)
 		own_ending(d, ending);
 	stele__outlet_batch(&d->outlet, &d->own.batch);

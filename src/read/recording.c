@@ -8,6 +8,7 @@
 
 #include "format/cursor.h"
 #include "format/own.h"
+#include "format/spec.h"
 #include "stele/read.h"
 
 /* How many numbers and then texts a record of each tag has. */
@@ -17,9 +18,10 @@ static const struct {
 	[STELE_OWN_PROGRAM] = {2, 1}, [STELE_OWN_MODULE] = {5, 2}, [STELE_OWN_THREAD] = {3, 1},
 	[STELE_OWN_LOSS] = {4, 0},    [STELE_OWN_TOTAL] = {2, 0},  [STELE_OWN_CLOCK] = {4, 0},
 	[STELE_OWN_COUNTER] = {0, 1}, [STELE_OWN_ENDING] = {2, 0}, [STELE_OWN_END] = {3, 0},
+	[STELE_OWN_SKIPPED] = {2, 0},
 };
 
-_Static_assert((int)STELE_DATA_END == (int)STELE_OWN_END &&
+_Static_assert((int)STELE_DATA_SKIPPED == (int)STELE_OWN_SKIPPED &&
 		       (int)STELE_DATA_LOSS == (int)STELE_OWN_LOSS,
 	       "the public tags are those of the format");
 
@@ -127,6 +129,10 @@ static void recording_item(struct stele_recording *r, const struct stele_data_it
 		r->events = v[1];
 		r->complete = true;
 		break;
+	case STELE_OWN_SKIPPED:
+		if (v[0] >= STELE_EV_SPAN && v[0] - STELE_EV_SPAN < STELE_SKIPPED_MAX)
+			r->skipped[v[0] - STELE_EV_SPAN] = v[1];
+		break;
 	default:
 		break;
 	}
@@ -162,6 +168,12 @@ const char *stele_loss_class_name(unsigned loss_class)
 	static const char *const name[] = {"state", "user", "memory"};
 
 	return loss_class < STELE_ARRAY_LENGTH(name) ? name[loss_class] : NULL;
+}
+
+const char *stele_skipped_name(unsigned event)
+{
+	return event < STELE_SKIPPED_MAX ? stele__spec((uint8_t)(STELE_EV_SPAN + event))->name
+					 : NULL;
 }
 
 const char *stele_data_total_name(unsigned what)

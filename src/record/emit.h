@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Emitting one event: the fast path, inlined into every entry point. The slow paths are in
- * thread.c (no slot yet) and grow.c (ring full or closed).
+ * thread.c (no slot yet), grow.c (ring full or closed) and reentry.c (a policy is watched over).
  *
  * Protocol (docs/design/reentrancy.md):
  *   1. load the thread's ring and its head h; full or closed: slow path
@@ -17,13 +17,15 @@
 #include "arena/layout.h"
 #include "sys/clock.h"
 
-/* All that a thread keeps outside the arena: 40 bytes of static TLS. */
+/* All that a thread keeps outside the arena: 56 bytes of static TLS. */
 struct stele_thread {
 	struct stele_ring *ring; /* local CAS only; NULL: no slot yet, or not recording */
 	struct stele_ring *lent; /* the ring while a vfork child runs on this thread's memory */
 	uint64_t lender;	 /* this thread's tid meanwhile; 0: it is not lent */
 	uint64_t sample_left;	 /* bytes of objects up to the next sample: sample.c */
 	uint64_t sample_random;	 /* 0: not begun */
+	struct stele_emission *emission; /* unfinished ones, if they are watched: reentry.c */
+	struct stele_emission *outermost;
 };
 
 extern STELE_TLS struct stele_thread stele__thread STELE_HIDDEN;
@@ -32,8 +34,12 @@ extern STELE_TLS struct stele_thread stele__thread STELE_HIDDEN;
 extern bool stele__clock_is_counter STELE_HIDDEN;
 extern struct stele_arena *stele__arena STELE_HIDDEN;
 
-/* The ring is absent, full or closed: everything that is not the fast path. */
+/* The ring is absent, full, closed or watched: everything that is not the fast path. */
 uint64_t stele__emit_slow(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t c) STELE_HIDDEN;
+
+/* The same without regard to what the emission may be within. */
+uint64_t stele__emit_unwatched(enum stele_kind kind, uint64_t a, uint64_t b,
+			       uint64_t c) STELE_HIDDEN;
 
 STELE_INLINE uint64_t stele__emit_clock(enum stele_kind kind)
 {

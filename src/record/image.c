@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "arena/arena.h"
+#include "record/image.h"
 #include "record/thread.h"
 #include "stele/runtime.h"
 #include "sys/sys.h"
@@ -169,6 +170,26 @@ static struct image_module *module_find(uintptr_t start)
 		if (modules[i].entry && modules[i].start == start)
 			return &modules[i];
 	return NULL;
+}
+
+/* Without the linker's lock: a cell in the midst of a change is read as what it was or will be. */
+bool stele__image_find(uintptr_t pc, struct stele_image_place *ret_place)
+{
+	for (uint32_t i = 0; i < stele__load_relaxed(&module_count); i++) {
+		const struct image_module *m = &modules[i];
+		const struct stele_entry *entry =
+			stele__dictionary_get(stele__arena, stele__load_relaxed(&m->entry));
+		const struct stele_module *module = (const void *)(entry + 1);
+
+		if (!entry || entry->kind != STELE_ENTRY_MODULE || pc < module->start ||
+		    pc >= module->end)
+			continue;
+		*ret_place = (struct stele_image_place){.path = (const char *)(module + 1),
+							.path_bytes = module->path_bytes,
+							.offset = pc - module->bias};
+		return true;
+	}
+	return false;
 }
 
 static struct image_module *module_unused(void)

@@ -8,6 +8,7 @@
 
 #include "arena/arena.h"
 #include "record/capture.h"
+#include "record/reentry.h"
 #include "stele/trace.h"
 #include "sys/sys.h"
 
@@ -80,7 +81,7 @@ bool stele__thread_enter(uint64_t g, uint64_t flags, uint64_t entry_pc)
 	return true;
 }
 
-static void emit_count_loss(struct stele_ring *ring, enum stele_kind kind, int cause)
+void stele__emit_count_loss(struct stele_ring *ring, enum stele_kind kind, int cause)
 {
 	struct stele_slot *slot = stele__thread_slot(ring);
 
@@ -109,7 +110,8 @@ static uint64_t emit_reload(struct stele_ring *ring, uint64_t *ret_tail)
 		uint64_t h = stele__load_relaxed(&ring->head);
 		uint64_t tail = stele__load_acquire(&ring->tail); /* pairs with the drain */
 
-		stele__store_relaxed(&ring->tail_seen, tail);
+		if (stele__arena->reentry == STELE_REENTRY_NEST)
+			stele__store_relaxed(&ring->tail_seen, tail);
 		if (stele__load_relaxed(&ring->head) != h)
 			continue;
 		*ret_tail = tail;
@@ -135,6 +137,14 @@ static bool emit_fits(struct stele_ring *ring, uint64_t ahead, enum stele_kind k
 
 uint64_t stele__emit_slow(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t c)
 {
+	if (!stele_enabled())
+		return 0;
+	return stele__arena->reentry == STELE_REENTRY_NEST ? stele__emit_unwatched(kind, a, b, c)
+							   : stele__emit_watched(kind, a, b, c);
+}
+
+uint64_t stele__emit_unwatched(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t c)
+{
 	while (stele_enabled()) {
 		struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);
 		uint64_t h, tail, token;
@@ -151,7 +161,7 @@ uint64_t stele__emit_slow(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t
 		h = emit_reload(ring, &tail);
 		if (h & STELE_HEAD_CLOSED) {
 			if (!stele__ring_replace(ring, ring->size_class, 0)) {
-				emit_count_loss(ring, kind, STELE_LOSS_ARENA_FULL);
+				stele__emit_count_loss(ring, kind, STELE_LOSS_ARENA_FULL);
 				return 0;
 			}
 			continue;
@@ -165,7 +175,7 @@ uint64_t stele__emit_slow(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t
 		int cause = stele__ring_make_room(ring, tail);
 
 		if (cause != STELE_ROOM_MADE) {
-			emit_count_loss(ring, kind, cause);
+			stele__emit_count_loss(ring, kind, cause);
 			return 0;
 		}
 	}

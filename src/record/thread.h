@@ -17,6 +17,9 @@ STELE_INLINE struct stele_slot *stele__thread_slot(const struct stele_ring *ring
  */
 bool stele__thread_enter(uint64_t g, uint64_t flags, uint64_t entry_pc) STELE_HIDDEN;
 
+/* Counts an event of the calling thread as lost, for a reason of enum stele_loss. */
+void stele__emit_count_loss(struct stele_ring *ring, enum stele_kind kind, int cause) STELE_HIDDEN;
+
 /* Is a record of the calling thread's ring reserved and not yet written? */
 bool stele__ring_has_hole(struct stele_ring *ring) STELE_HIDDEN;
 

@@ -82,7 +82,7 @@ static int session_create_arena(struct session *s)
 	struct stele_arena_options options = {
 		.bytes = s->options->arena_bytes,
 		.clock = session_clock(),
-		.reentry = STELE_REENTRY_NEST,
+		.reentry = s->options->reentry,
 		.on_full = s->options->on_full,
 		.events = s->options->events,
 		.stack_frames_max = SESSION_FRAMES_MAX,

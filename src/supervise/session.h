@@ -30,6 +30,7 @@ struct stele_session_options {
 	bool disabled;	    /* run it untraced */
 	unsigned version;   /* header: 23, 25 or 26 */
 	uint32_t on_full;   /* enum stele_on_full */
+	uint32_t reentry;   /* enum stele_reentry */
 	uint32_t events;    /* of enum stele_events; MEMORY loads the module for it */
 	uint64_t arena_bytes;
 	uint64_t heap_sample_bytes; /* with events & STELE_EVENTS_MEMORY; 0: every object */

@@ -123,7 +123,7 @@ static size_t summary_losses(const struct stele_drain_stats *d, struct summary_l
 		[STELE_LOSS_RING_FULL] = "the buffer was full (see --on-full, --buffer-size)",
 		[STELE_LOSS_ARENA_FULL] = "no memory was left in the buffer (see --buffer-size)",
 		[STELE_LOSS_DRAIN_DEAD] = "the recorder did not answer",
-		[STELE_LOSS_REENTRY] = "it came from within the writing of another",
+		[STELE_LOSS_REENTRY] = "they came within the writing of another (--reentry=skip)",
 	};
 	const struct summary_loss others[] = {
 		{d->no_slot, "of threads beyond the buffer's number (see --buffer-size)"},

@@ -225,6 +225,19 @@ void stele__sys_signals_restore(uint64_t mask)
 	call6(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, (long)&mask, 0, KERNEL_SIGSET_BYTES, 0, 0);
 }
 
+void stele__sys_die(void)
+{
+	const uint64_t standard[4] = {0}; /* the kernel's struct sigaction: SIG_DFL, no flags */
+
+	call6(SYS_rt_sigaction, SIGABRT, (long)standard, 0, KERNEL_SIGSET_BYTES, 0, 0);
+	stele__sys_signals_block();
+	call3(SYS_tgkill, stele__sys_pid(), stele__sys_tid(), SIGABRT);
+	/* That one alone: the program's other handlers have nothing to do any more. */
+	stele__sys_signals_restore(~(1ull << (SIGABRT - 1)));
+	for (;;)
+		call3(SYS_exit_group, 128 + SIGABRT, 0, 0);
+}
+
 int stele__sys_alternate_stack(uintptr_t *ret_low, uintptr_t *ret_high)
 {
 	stack_t stack = {.ss_flags = SS_DISABLE};

@@ -54,6 +54,9 @@ int stele__sys_futex_wake(const uint32_t *word, uint32_t count);
 uint64_t stele__sys_signals_block(void);
 void stele__sys_signals_restore(uint64_t mask);
 
+/* Ends the process by SIGABRT, whatever it does with that signal. */
+_Noreturn void stele__sys_die(void);
+
 /* The calling thread's alternate signal stack, [low, high); -ENOENT: it has none. */
 int stele__sys_alternate_stack(uintptr_t *ret_low, uintptr_t *ret_high);
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """stele record around a real program: status, signals, files, programs that cannot be traced.
 
-usage: test_record.py STELE BUSY
+usage: test_record.py STELE BUSY REENTER
 """
 import glob
 import json
@@ -19,7 +19,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support.tap import Skip, case, check, equal, run  # noqa: E402
 
-STELE, BUSY = (os.path.abspath(a) for a in sys.argv[1:3])
+STELE, BUSY, REENTER = (os.path.abspath(a) for a in sys.argv[1:4])
 ENV = {k: v for k, v in os.environ.items() if not k.startswith("STELE_") or k.endswith("_MODULE")}
 
 
@@ -298,6 +298,7 @@ def misuse_is_explained():
                            (["--go=1.24", "x"], "1.23, 1.25 or 1.26"),
                            (["--events=lock,nonsense", "x"], "sched, lock, syscall or user"),
                            (["--on-full=x", "x"], "drop or block"),
+                           (["--reentry=x", "x"], "nest, flush, skip or abort"),
                            (["--buffer-size=1000", "x"], "1M to 16G"),
                            (["--buffer-size=1T", "x"], "1M to 16G")):
             result = p.record(*args)
@@ -311,8 +312,8 @@ def help_names_every_option():
         result = p.record("--help")
         equal(result.returncode, 0, "status")
         for word in ("--output", "--force", "--events", "--go", "--buffer-size", "--on-full",
-                     "--quiet", "--verbose", "--help", "STELE_OPTIONS", "STELE_DISABLE",
-                     "NO_COLOR", "exit status", "examples"):
+                     "--reentry", "--quiet", "--verbose", "--help", "STELE_OPTIONS",
+                     "STELE_DISABLE", "NO_COLOR", "exit status", "examples"):
             check(word in result.stdout, f"{word} is not explained")
         check(max(map(len, result.stdout.splitlines())) <= 100, "a line is too wide")
 
@@ -565,6 +566,40 @@ def events_can_be_left_out():
             says(result, *present)
             for word in absent:
                 check(word not in result.stderr, f"{word} with --events={events}")
+            p.valid("x.trace")
+
+
+@case
+def skipped_events_are_told_by_kind():
+    with Place() as p:
+        result = p.record("--heap", "--reentry=skip", "-o", "x.trace", REENTER, "300000")
+        equal(result.returncode, 0, result.stderr)
+        info = subprocess.run([STELE, "info", "--json", p.path("x.trace")], capture_output=True,
+                              text=True, check=False)
+        lost = json.loads(info.stdout)["lost"]
+        equal(sum(lost["skipped"].values()), lost["events"], f"skipped of {lost}")
+        check(set(lost["skipped"]) <= {"HeapObjectAlloc", "HeapObjectFree"}, lost)
+        check(lost["events"] > 0, "the timer never came within an emission")
+        says(result, f"{lost['events']:,} because they came within the writing of another")
+
+
+@case
+def abort_on_reentry_says_what_met():
+    with Place() as p:
+        result = p.record("--heap", "--reentry=abort", "-o", "x.trace", REENTER, "100000000")
+        equal(result.returncode, 128 + signal.SIGABRT, result.stderr)
+        says(result, "within the emission of another", "the inner one: OBJECT_",
+             "the outer one: OBJECT_", "reenter+0x", "killed by signal 6")
+        p.valid("x.trace")
+
+
+@case
+def reentry_changes_nothing_else():
+    with Place() as p:
+        for policy in ("nest", "flush"):
+            result = p.record("--heap", f"--reentry={policy}", "-f", "-o", "x.trace", REENTER)
+            equal(result.returncode, 0, result.stderr)
+            says(result, "lost      nothing")
             p.valid("x.trace")
 
 

@@ -19,16 +19,10 @@
 #include "record/thread.h"
 #include "stele/runtime.h"
 #include "stele/version.h"
-#include "sys/sys.h"
+#include "support/attached.h"
+#include "support/stepped.h"
 
-#ifdef __has_feature /* clang's way to say what gcc says with __SANITIZE_ADDRESS__ */
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED
-#endif
-#endif
-
-#if !defined(__x86_64__) || defined(SANITIZED) || defined(__SANITIZE_THREAD__) ||                  \
-	defined(__SANITIZE_ADDRESS__)
+#ifndef STEPPED_POSSIBLE
 
 int main(void)
 {
@@ -68,8 +62,6 @@ struct run {
 
 static struct run *current;
 static stele_name name, filler;
-static volatile uint64_t steps;
-static volatile int stepping;
 static uint64_t next_id;
 
 static void emit_id(void)
@@ -83,23 +75,13 @@ static void emit_filler(void)
 	stele_counter(filler, 0);
 }
 
-static void on_trap(int signal_number)
+static bool on_instruction(uint64_t instruction)
 {
-	(void)signal_number;
-	if (!stepping)
-		return;
-	steps++;
-	if (steps == current->at[0] || steps == current->at[1])
+	if (instruction == current->at[0] || instruction == current->at[1])
 		for (unsigned i = 0; i < injection_events[current->injection]; i++)
 			emit_id();
-}
-
-static inline __attribute__((always_inline)) void trap_flag(bool on)
-{
-	if (on)
-		__asm__ volatile("pushfq; orq $0x100, (%%rsp); popfq" ::: "memory", "cc");
-	else
-		__asm__ volatile("pushfq; andq $~0x100, (%%rsp); popfq" ::: "memory", "cc");
+	return current->injection == INJECT_NONE || instruction < current->at[0] ||
+	       instruction < current->at[1];
 }
 
 static void advance_tail(void)
@@ -149,16 +131,12 @@ static void *run_thread(void *arg)
 	}
 	set_up(run);
 	next_id = 0;
-	steps = 0;
-	stepping = 1;
-	trap_flag(true);
+	stepped_begin();
 	if (run->with_stack)
 		stele_wake(stele_block(STELE_WAIT_MUTEX, run));
 	else
 		emit_id();
-	trap_flag(false);
-	stepping = 0;
-	run->instructions = steps;
+	run->instructions = stepped_end();
 	run->emitted = next_id;
 	run->slot = stele__thread.ring ? stele__thread_slot(stele__thread.ring) : NULL;
 	return NULL;
@@ -291,40 +269,16 @@ static bool inject_everywhere(enum state state, enum injection injection, bool w
 	return !fault;
 }
 
-static int set_up_arena(void)
-{
-	struct stele_arena_options options = {
-		.bytes = 4 << 20,
-		.clock = stele__clock_counter_usable() ? STELE_CLOCK_TSC : STELE_CLOCK_MONOTONIC,
-		.events = STELE_EVENTS_ALL,
-		.stack_frames_max = 32};
-	struct stele_arena *arena;
-	char path[64];
-	int fd = stele__sys_memfd("inject");
-	int error = stele__arena_create(fd, &options, &arena);
-
-	if (error < 0)
-		return error;
-	arena->ring_class_max = 1; /* so that the largest ring is soon full */
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return stele_attach(path);
-}
-
 int main(void)
 {
-	struct sigaction action = {.sa_handler = on_trap, .sa_flags = SA_NODEFER};
 	uint64_t runs = 0;
 	int failed = 0;
 	int number = 0;
-	int error = set_up_arena();
 
-	if (error < 0) {
-		printf("Bail out! attach: %s\n", stele_strerror(error));
-		return 1;
-	}
+	attached_arena(4 << 20, STELE_ON_FULL_DROP)->ring_class_max = 1; /* soon at its largest */
 	name = stele_name_intern("id");
 	filler = stele_name_intern("filler");
-	sigaction(SIGTRAP, &action, NULL);
+	stepped_install(on_instruction);
 	printf("1..%d\n", STATE__COUNT * (INJECT__COUNT - 1) + INJECT__COUNT - 1);
 	for (int state = 0; state < STATE__COUNT; state++)
 		for (int injection = INJECT_ONE; injection < INJECT__COUNT; injection++) {

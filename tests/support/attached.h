@@ -15,19 +15,23 @@
 #include "stele/version.h"
 #include "sys/sys.h"
 
-/* The process's arena; the program ends if there can be none. */
-static inline struct stele_arena *attached_arena(uint64_t bytes, uint32_t on_full)
+/* What a test's arena is like unless it says otherwise. */
+static inline struct stele_arena_options attached_options(uint64_t bytes)
 {
-	struct stele_arena_options options = {
+	return (struct stele_arena_options){
 		.bytes = bytes,
 		.clock = stele__clock_counter_usable() ? STELE_CLOCK_TSC : STELE_CLOCK_MONOTONIC,
-		.on_full = on_full,
 		.events = STELE_EVENTS_ALL,
 		.stack_frames_max = 32};
+}
+
+/* The process's arena; the program ends if there can be none. */
+static inline struct stele_arena *attached_arena_with(const struct stele_arena_options *options)
+{
 	struct stele_arena *arena = NULL;
 	char path[64];
 	int fd = stele__sys_memfd("attached");
-	int error = fd < 0 ? fd : stele__arena_create(fd, &options, &arena);
+	int error = fd < 0 ? fd : stele__arena_create(fd, options, &arena);
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (error == 0)
@@ -38,6 +42,14 @@ static inline struct stele_arena *attached_arena(uint64_t bytes, uint32_t on_ful
 	}
 	stele__sys_close(fd);
 	return arena;
+}
+
+static inline struct stele_arena *attached_arena(uint64_t bytes, uint32_t on_full)
+{
+	struct stele_arena_options options = attached_options(bytes);
+
+	options.on_full = on_full;
+	return attached_arena_with(&options);
 }
 
 /* The ring of a slot incarnation with this sequence; NULL: there is none. */

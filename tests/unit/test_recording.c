@@ -81,9 +81,11 @@ static void recording_put(struct tracemaker *t, const char *data, size_t bytes)
 
 static void recording_sums_losses_over_generations(void)
 {
-	static const char first[] = "S\1\1\7\x2a\1\4prog\4\4\5\0\2\3\5\2\1\7";
+	static const char first[] = "S\1\1\7\x2a\1\4prog\4\4\5\0\2\3\5\2\1\7"
+				    "\x0a\3\x84\1\7";
 	static const char second[] =
-		"S\1\4\4\5\0\2\4\4\4\6\3\1\1\5\2\1\x09\5\2\2\1\x08\2\3\x09\x09\3\1\1\1";
+		"S\1\4\4\5\0\2\4\4\4\6\3\1\1\5\2\1\x09\5\2\2\1\x08\2\3\x09\x09\3\1\1\1"
+		"\x0a\4\x84\1\xac\2\x0a\2\5\1";
 	struct tracemaker t = tracemaker(23);
 	struct stele_recording recording = {0};
 	const struct stele_event *event;
@@ -109,6 +111,7 @@ static void recording_sums_losses_over_generations(void)
 	CHECK_EQ(recording.lost[3][1], 1);
 	CHECK_EQ(recording.total[1], 9); /* so far, not in addition */
 	CHECK_EQ(recording.lost_events, 7 + 1 + 9);
+	CHECK_EQ(recording.skipped[4], 300);
 	stele_reader_close(reader);
 }
 
@@ -118,6 +121,8 @@ static void recording_names_causes_and_classes(void)
 	CHECK(!stele_loss_cause_name(99));
 	CHECK_STR(stele_loss_class_name(2), "memory");
 	CHECK(!stele_loss_class_name(99));
+	CHECK_STR(stele_skipped_name(4), "HeapObjectAlloc");
+	CHECK(!stele_skipped_name(9));
 	CHECK(!stele_data_total_name(0));
 	CHECK(!stele_data_total_name(99));
 	CHECK_STR(stele_data_total_name(10), "child processes not recorded");

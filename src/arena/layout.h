@@ -321,11 +321,13 @@ struct stele_arena {
 	uint32_t child_pids[STELE_CHILDREN_MAX]; /* W: locked CAS 0 -> pid */
 };
 
-/* The largest head - tail at which an event still fits: the last eighth is kept for state events.
+/*
+ * The largest head - tail at which an event still fits. The last eighth is kept for urgent ones:
+ * state events or, where threads wait for room, those within another emission, which cannot wait.
  */
-STELE_INLINE uint64_t stele__ring_room(const struct stele_ring *r, bool state)
+STELE_INLINE uint64_t stele__ring_room(const struct stele_ring *r, bool urgent)
 {
-	return state ? r->mask : r->mask - (r->mask + 1) / 8;
+	return urgent ? r->mask : r->mask - (r->mask + 1) / 8;
 }
 
 STELE_INLINE struct stele_slot *stele__arena_slot(struct stele_arena *a, uint32_t index)

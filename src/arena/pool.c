@@ -111,14 +111,23 @@ static uint64_t ring_bytes(uint32_t size_class)
 	return (uint64_t)STELE_RING_BYTES_MIN << 2 * size_class;
 }
 
-/* Offset of unused, populated data; 0: none. */
-static uint64_t pool_data(struct stele_arena *a, uint64_t bytes)
+/*
+ * What is kept for rings of the smallest size, an eighth: threads that grew while there was room
+ * must not leave those that come later without any.
+ */
+static uint64_t pool_reserve(const struct stele_arena *a, uint32_t size_class)
+{
+	return size_class ? (a->bytes - a->data) / 8 : 0;
+}
+
+/* Offset of unused, populated data that leaves so much behind it; 0: none. */
+static uint64_t pool_data(struct stele_arena *a, uint64_t bytes, uint64_t reserve)
 {
 	uint64_t at;
 
 	do {
 		at = stele__load_relaxed(&a->data_bump);
-		if (at > a->bytes || bytes > a->bytes - at)
+		if (at > a->bytes || bytes + reserve > a->bytes - at)
 			return 0;
 	} while (!stele__cas_u64(&a->data_bump, at, at + bytes));
 	return stele__sys_populate((char *)a + at, bytes) < 0 ? 0 : at;
@@ -134,7 +143,7 @@ static struct stele_ring *ring_new(struct stele_arena *a, uint32_t size_class)
 
 	if (stele__load_relaxed(&a->ring_bump) >= a->ring_max)
 		return NULL;
-	at = pool_data(a, bytes);
+	at = pool_data(a, bytes, pool_reserve(a, size_class));
 	if (!at)
 		return NULL;
 	index = pool_bump(&a->ring_bump, a->ring_max);

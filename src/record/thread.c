@@ -119,20 +119,29 @@ static uint64_t emit_reload(struct stele_ring *ring, uint64_t *ret_tail)
 	}
 }
 
+/* May this event use the last eighth of its ring? Who can neither be left out nor wait may. */
+static bool emit_is_urgent(struct stele_ring *ring, enum stele_kind kind)
+{
+	return stele__arena->on_full == STELE_ON_FULL_BLOCK ? stele__ring_has_hole(ring)
+							    : !stele__emit_limit(kind);
+}
+
 /*
  * Is there room? Half a ring ahead of the drain is where it is woken, and until it has caught up
  * only the ring's real end brings an emission here again.
  */
 static bool emit_fits(struct stele_ring *ring, uint64_t ahead, enum stele_kind kind)
 {
+	bool waits = stele__arena->on_full == STELE_ON_FULL_BLOCK;
 	uint64_t half = (ring->mask + 1) / 2;
 	bool behind = ahead > half;
 
 	if (behind && stele__load_relaxed(&ring->limit[1]) == half)
 		stele__bell_strike(stele__arena);
-	stele__store_relaxed(&ring->limit[0], behind ? stele__ring_room(ring, true) : half);
+	stele__store_relaxed(&ring->limit[0], behind ? stele__ring_room(ring, !waits) : half);
 	stele__store_relaxed(&ring->limit[1], behind ? stele__ring_room(ring, false) : half);
-	return ahead <= stele__ring_room(ring, !stele__emit_limit(kind));
+	return ahead <= stele__ring_room(ring, false) ||
+	       (ahead <= stele__ring_room(ring, true) && emit_is_urgent(ring, kind));
 }
 
 uint64_t stele__emit_slow(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t c)

@@ -129,6 +129,21 @@ static void rings_are_clean_and_run_out(void)
 	close(fd);
 }
 
+static void small_rings_are_left_when_large_ones_have_taken_the_rest(void)
+{
+	int fd, rings = 0;
+	struct stele_arena *a = arena_make(&small, &fd);
+
+	while (stele__ring_take(a, a->ring_class_max))
+		rings++;
+	CHECK(rings > 0);
+	for (rings = 0; stele__ring_take(a, 0);)
+		rings++;
+	CHECK(rings >= (int)((a->bytes - a->data) / 8 / STELE_RING_BYTES_MIN));
+	stele__arena_unmap(a);
+	close(fd);
+}
+
 static void slots_keep_counting_incarnations(void)
 {
 	int fd;
@@ -302,6 +317,7 @@ static void dictionary_agrees_across_threads(void)
 TAP_MAIN(TEST(arena_can_be_mapped_again), TEST(arena_refuses_another_build),
 	 TEST(arena_refuses_what_is_none), TEST(arena_survives_any_spoilt_header_word),
 	 TEST(arena_size_has_limits), TEST(rings_are_clean_and_run_out),
+	 TEST(small_rings_are_left_when_large_ones_have_taken_the_rest),
 	 TEST(slots_keep_counting_incarnations), TEST(pool_never_gives_one_slot_to_two),
 	 TEST(dictionary_stores_each_once), TEST(dictionary_tells_kinds_and_epochs_apart),
 	 TEST(dictionary_full_is_counted), TEST(dictionary_get_believes_no_id),

@@ -65,10 +65,11 @@ static struct stele_drain_thread *thread_new(struct stele_drain *d, uint32_t ind
 	struct stele_slot *slot = &d->slots[index];
 	struct stele_drain_thread *t = calloc(1, sizeof(*t));
 
-	if (!t)
-		return NULL;
-	t->tid = stele__load_relaxed(&slot->tid);
-	if (stele__lane_init(&t->lane, t->tid)) {
+	if (t)
+		t->tid = stele__load_relaxed(&slot->tid);
+	if (!t || stele__lane_init(&t->lane, t->tid)) {
+		/* Its events would be missing without a word. */
+		d->error = -ENOMEM;
 		free(t);
 		return NULL;
 	}

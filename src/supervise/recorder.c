@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+#include "supervise/recorder.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "format/spec.h"
+#include "stele/version.h"
+#include "supervise/liveness.h"
+#include "sys/sys.h"
+
+#define RECORDER_FRAMES_MAX 64
+
+/* A free that is encoded late may stand behind the next alloc of its address: a thread that was
+ * stopped in the middle of an event is waited for longer than usual. */
+#define RECORDER_HEAP_LATE_NS 500000000ull
+
+void stele__recorder_say(const struct stele_session_options *options, enum stele_say level,
+			 const char *format, ...)
+{
+	char text[PATH_MAX + 1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	options->say(options->arg, level, text);
+}
+
+static uint32_t recorder_clock(void)
+{
+	if (!stele__clock_counter_usable())
+		return STELE_CLOCK_MONOTONIC;
+#if defined(__aarch64__)
+	return STELE_CLOCK_CNTVCT;
+#else
+	return STELE_CLOCK_TSC;
+#endif
+}
+
+int stele__recorder_arena(struct stele_recorder *r, const struct stele_session_options *chosen)
+{
+	struct stele_arena_options options = {
+		.bytes = chosen->arena_bytes,
+		.clock = recorder_clock(),
+		.reentry = chosen->reentry,
+		.on_full = chosen->on_full,
+		.events = chosen->events,
+		.stack_frames_max = RECORDER_FRAMES_MAX,
+		.heap_sample_bytes = chosen->heap_sample_bytes,
+	};
+	struct rlimit limit = {0}, raised;
+	bool limited = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < options.bytes;
+	int error;
+
+	r->options = chosen;
+	r->output.fd = -1;
+	r->arena_fd = stele__sys_memfd("stele-arena");
+	if (r->arena_fd < 0)
+		return r->arena_fd;
+	/* The limit for files is not meant for shared memory, but holds for it. */
+	raised = limit;
+	raised.rlim_cur = raised.rlim_max;
+	if (limited)
+		setrlimit(RLIMIT_FSIZE, &raised);
+	error = stele__arena_create(r->arena_fd, &options, &r->arena);
+	if (limited)
+		setrlimit(RLIMIT_FSIZE, &limit);
+	return error;
+}
+
+static int recorder_pid(const struct stele_recorder *r)
+{
+	uint32_t pid = stele__load_acquire(&r->arena->pid);
+
+	return pid ? (int)pid : r->pid;
+}
+
+/* Which threads the traced process has: none once it was reaped. */
+static int64_t recorder_threads(void *arg, uint32_t *tids, size_t max)
+{
+	const struct stele_recorder *r = arg;
+
+	return stele__load_acquire(&r->gone) ? 0
+					     : stele__liveness_threads(recorder_pid(r), tids, max);
+}
+
+static bool recorder_thread_exists(void *arg, uint32_t tid)
+{
+	const struct stele_recorder *r = arg;
+
+	return !stele__load_acquire(&r->gone) && stele__liveness_exists(recorder_pid(r), tid);
+}
+
+static int recorder_create_drain(struct stele_recorder *r)
+{
+	struct stele_drain_options options = {
+		.version = r->options->version,
+		.sink = {stele__tracefile_write, &r->output},
+		.symbolizer = stele__symbols_symbolizer(r->symbols),
+		.liveness = {recorder_threads, recorder_thread_exists, r},
+		.program = r->options->argv[0],
+		.late_ns = r->options->events & STELE_EVENTS_MEMORY ? RECORDER_HEAP_LATE_NS : 0,
+	};
+
+	return stele__drain_new(r->arena, &options, &r->drain);
+}
+
+static int recorder_open_output(struct stele_recorder *r)
+{
+	const struct stele_session_options *o = r->options;
+	char path[PATH_MAX];
+	int error = stele__tracefile_name(o->output, o->argv[0], r->pid, path, sizeof(path));
+
+	if (error == 0)
+		error = stele__tracefile_open(path, o->force, &r->output);
+	if (error == -EEXIST)
+		stele__recorder_say(r->options, STELE_SAY_ERROR, "'%s' exists; -f overwrites it",
+				    path);
+	else if (error == -ENOTTY)
+		stele__recorder_say(r->options, STELE_SAY_ERROR,
+				    "'%s' is a terminal, and a trace is binary", path);
+	else if (error < 0)
+		stele__recorder_say(r->options, STELE_SAY_ERROR, "cannot create '%s': %s",
+				    error == -ENAMETOOLONG ? o->output : path,
+				    stele_strerror(error));
+	return error;
+}
+
+/* The names of the program and of libc are needed in nearly every recording. */
+static struct stele_symbols *recorder_create_symbols(const struct stele_recorder *r)
+{
+	struct stele_symbols *symbols = stele__symbols_new();
+	Dl_info libc;
+
+	/* No server is to be asked: it could take minutes. */
+	unsetenv("DEBUGINFOD_URLS");
+	if (symbols) {
+		stele__symbols_prepare(symbols, r->image);
+		if (dladdr((void *)(uintptr_t)fork, &libc))
+			stele__symbols_prepare(symbols, libc.dli_fname);
+	}
+	return symbols;
+}
+
+int stele__recorder_open(struct stele_recorder *r, int pid, const char *image)
+{
+	int error;
+
+	r->pid = pid;
+	r->image = image;
+	error = recorder_open_output(r);
+	if (error < 0)
+		return error;
+	r->symbols = recorder_create_symbols(r);
+	error = r->symbols ? recorder_create_drain(r) : -ENOMEM;
+	if (error == 0)
+		error = r->output.error; /* not even the header could be written */
+	if (error < 0) {
+		stele__recorder_say(r->options, STELE_SAY_ERROR, "cannot write '%s': %s",
+				    r->output.path, stele_strerror(error));
+		stele__tracefile_discard(&r->output);
+	}
+	return error;
+}
+
+/* Says once that writing failed. The drain goes on and drops what it reads: the program does not
+ * notice. */
+static void recorder_check_output(struct stele_recorder *r)
+{
+	if (!r->output.error || r->write_failed)
+		return;
+	r->write_failed = true;
+	stele__recorder_say(r->options, STELE_SAY_ERROR,
+			    "cannot write '%s': %s; the program goes on, its trace ends here",
+			    r->output.path, stele_strerror(r->output.error));
+}
+
+/* In the pump's thread. */
+static void recorder_after_tick(void *arg, int64_t taken)
+{
+	struct stele_recorder *r = arg;
+
+	if (taken < 0 && !r->output.error)
+		r->output.error = (int)taken;
+	recorder_check_output(r);
+	if (!r->process) {
+		r->process = stele__load_acquire(&r->arena->pid);
+		stele__symbols_set_process(r->symbols, (int)r->process);
+	}
+}
+
+int stele__recorder_start(struct stele_recorder *r)
+{
+	int error;
+
+	r->pump = (struct stele_pump){
+		.arena = r->arena, .drain = r->drain, .after_tick = recorder_after_tick, .arg = r};
+	error = stele__pump_start(&r->pump);
+	if (error < 0)
+		stele__recorder_say(r->options, STELE_SAY_ERROR,
+				    "no thread for the drain: %s; the rings alone are kept",
+				    stele_strerror(error));
+	r->pumping = error == 0;
+	return error;
+}
+
+void stele__recorder_stop(struct stele_recorder *r)
+{
+	if (r->pumping)
+		stele__pump_stop(&r->pump);
+	r->pumping = false;
+}
+
+bool stele__recorder_was_joined(const struct stele_recorder *r)
+{
+	return stele__load_acquire(&r->arena->pid) != 0;
+}
+
+static void recorder_finish_drain(struct stele_recorder *r, const struct stele_ending *ending,
+				  struct stele_session_result *result)
+{
+	int error;
+
+	result->ending = *ending;
+	error = stele__drain_finish(r->drain, &result->ending);
+	if (error < 0 && !r->output.error)
+		r->output.error = error;
+	recorder_check_output(r);
+	stele__drain_stats(r->drain, &result->drain);
+}
+
+static void recorder_report_symbols(struct stele_recorder *r, struct stele_session_result *result)
+{
+	struct stele_symbols_stats stats;
+
+	stele__symbols_stats(r->symbols, &stats);
+	result->symbols_ns = stats.spent_ns;
+	if (stats.worst)
+		snprintf(result->worst_module, sizeof(result->worst_module), "%s", stats.worst);
+}
+
+static void recorder_close_output(struct stele_recorder *r, struct stele_session_result *result)
+{
+	uint64_t valid = r->output.error ? result->drain.valid_bytes : r->output.bytes;
+	int error;
+
+	/* A header alone is no trace. */
+	if (valid <= STELE_HEADER_BYTES) {
+		stele__recorder_say(r->options, STELE_SAY_ERROR,
+				    "nothing of the trace could be kept");
+		stele__tracefile_discard(&r->output);
+		result->status = STELE_SESSION_FAILED;
+		return;
+	}
+	error = stele__tracefile_finish(&r->output, valid);
+	if (error < 0)
+		stele__recorder_say(r->options, STELE_SAY_ERROR, "cannot complete '%s': %s",
+				    r->output.path, stele_strerror(error));
+	result->recorded = true;
+	result->cut_short = r->output.error || error < 0;
+	result->file_bytes = valid;
+	snprintf(result->path, sizeof(result->path), "%s", r->output.path);
+}
+
+static const char *recorder_clock_name(const struct stele_arena *arena)
+{
+	switch (arena->clock) {
+	case STELE_CLOCK_TSC:
+		return "TSC";
+	case STELE_CLOCK_CNTVCT:
+		return "CNTVCT";
+	default:
+		return "CLOCK_MONOTONIC";
+	}
+}
+
+void stele__recorder_finish(struct stele_recorder *r, const struct stele_ending *ending,
+			    struct stele_session_result *result)
+{
+	recorder_finish_drain(r, ending, result);
+	recorder_report_symbols(r, result);
+	result->heap = r->options->events & STELE_EVENTS_MEMORY;
+	result->tick_ns_max = r->pump.tick_ns_max;
+	result->images = r->arena->images;
+	result->clock = recorder_clock_name(r->arena);
+	recorder_close_output(r, result);
+}
+
+void stele__recorder_discard(struct stele_recorder *r)
+{
+	stele__tracefile_discard(&r->output);
+}
+
+void stele__recorder_release(struct stele_recorder *r)
+{
+	stele__drain_free(r->drain);
+	stele__symbols_free(r->symbols);
+	stele__arena_unmap(r->arena);
+	if (r->arena_fd >= 0)
+		stele__sys_close(r->arena_fd);
+}

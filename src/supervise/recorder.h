@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The recording of one process: its arena, its trace file, the names, the drain and the thread that
+ * runs it. What the process is, and when it ends, is its owner's business.
+ *
+ * Life: arena, open, start, stop, finish, release; after a failure: discard, release.
+ */
+#ifndef STELE_SUPERVISE_RECORDER_H
+#define STELE_SUPERVISE_RECORDER_H
+
+#include "supervise/pump.h"
+#include "supervise/session.h"
+#include "supervise/symbols.h"
+#include "supervise/tracefile.h"
+
+struct stele_recorder {
+	const struct stele_session_options *options;
+	const char *image; /* file of the program that begins, "": unknown */
+	int pid;	   /* the process, unless the arena knows better */
+	uint32_t gone;	   /* owner release: it has ended */
+
+	struct stele_arena *arena;
+	int arena_fd; /* -1: none */
+	struct stele_tracefile output;
+	struct stele_symbols *symbols;
+	struct stele_drain *drain;
+	struct stele_pump pump;
+	bool pumping;
+	bool write_failed; /* and said */
+	uint32_t process;  /* the traced process's pid, once it has attached */
+};
+
+/* One sentence to the options' say. */
+void STELE_PRINTF(3, 4) stele__recorder_say(const struct stele_session_options *options,
+					    enum stele_say level, const char *format, ...);
+
+/* Begins with everything else zero. Makes the arena. -errno or STELE_E_*, said by the caller. */
+int stele__recorder_arena(struct stele_recorder *recorder,
+			  const struct stele_session_options *options);
+
+/* File, names and drain of the process `pid`, which waits or runs. Negative: said why. */
+int stele__recorder_open(struct stele_recorder *recorder, int pid, const char *image);
+
+/* The drain's thread. Negative: said why; then the rings alone are kept. */
+int stele__recorder_start(struct stele_recorder *recorder);
+void stele__recorder_stop(struct stele_recorder *recorder);
+
+/* Has the process joined the recording? */
+bool stele__recorder_was_joined(const struct stele_recorder *recorder);
+
+/* The last words; fills what the result tells of the recording. */
+void stele__recorder_finish(struct stele_recorder *recorder, const struct stele_ending *ending,
+			    struct stele_session_result *result);
+
+/* No file is left. */
+void stele__recorder_discard(struct stele_recorder *recorder);
+void stele__recorder_release(struct stele_recorder *recorder);
+
+#endif

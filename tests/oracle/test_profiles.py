@@ -94,8 +94,9 @@ def agree(trace):
         early_count, early_ns = before_first_run(trace, kind)
         want_count, want_ns = of_go(trace, kind)
         equal(count - early_count, want_count, f"{kind} of {trace.name}: count")
-        # Events of the same tick come one ns apart, in any lawful order.
-        check(abs(ns - early_ns - want_ns) <= 1 + count // 100,
+        # Events of the same tick come one ns apart, in any lawful order: an interval that begins
+        # or ends among some is a few ns longer or shorter. One in ten does, at the most.
+        check(abs(ns - early_ns - want_ns) <= 2 + count // 10,
               f"{kind} of {trace.name}: {ns} - {early_ns}, {want_ns} ns")
     check(report["waits"]["count"] > 0, "a trace without waits says nothing")
 

@@ -74,6 +74,8 @@ static void arena_configure(struct stele_arena *a, const struct stele_arena_opti
 	a->events = options->events;
 	a->stack_frames_max = options->stack_frames_max;
 	a->heap_sample_bytes = options->heap_sample_bytes;
+	a->supervisor = options->supervisor;
+	a->board = options->board;
 }
 
 static void arena_intern_full(struct stele_arena *a)

@@ -16,6 +16,7 @@ struct stele_arena_options {
 	uint32_t events; /* enum stele_events */
 	uint32_t stack_frames_max;
 	uint64_t heap_sample_bytes; /* 0: every object is recorded */
+	uint32_t supervisor, board; /* of struct stele_arena; 0: children are not followed */
 };
 
 #define STELE_ARENA_BYTES_MIN	  (1ull << 20)
@@ -88,6 +89,12 @@ uint32_t stele__dictionary_intern(struct stele_arena *arena, enum stele_entry_ki
 				  uint16_t flags, uint32_t epoch, uint32_t length,
 				  const void *part1, size_t bytes1, const void *part2,
 				  size_t bytes2);
+
+/*
+ * Makes `to`, which is new and of the same shape, hold what `from` holds, under the same ids;
+ * others may be inserting into `from`. -EINVAL: another shape; -ENOMEM.
+ */
+int stele__dictionary_copy(struct stele_arena *to, struct stele_arena *from);
 
 /* The same for a string; of long ones the first STELE_STRING_MAX bytes. */
 #define STELE_STRING_MAX 1024

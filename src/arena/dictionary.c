@@ -6,6 +6,7 @@
  * An entry is written completely, then published by a CAS on its table slot. Interrupted anywhere,
  * an insertion leaves at worst some unused heap. Nobody waits for anybody.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "arena/arena.h"
@@ -195,6 +196,24 @@ static uint64_t entry_payload_bytes(const struct stele_entry *e)
 	default:
 		return UINT64_MAX;
 	}
+}
+
+/* The table first: what it names then is in the heap, whole. */
+int stele__dictionary_copy(struct stele_arena *to, struct stele_arena *from)
+{
+	uint64_t bytes;
+
+	if (to->table_length != from->table_length || to->heap_bytes != from->heap_bytes)
+		return -EINVAL;
+	memcpy((char *)to + to->table, (char *)from + from->table,
+	       (size_t)to->table_length * sizeof(uint32_t));
+	bytes = stele__load_acquire(&from->heap_bump);
+	if (bytes > to->heap_bytes || !heap_populate(to, bytes))
+		return -ENOMEM;
+	memcpy((char *)to + to->heap, (char *)from + from->heap, bytes);
+	to->heap_bump = bytes;
+	to->module_epoch = stele__load_relaxed(&from->module_epoch);
+	return 0;
 }
 
 const struct stele_entry *stele__dictionary_get(struct stele_arena *arena, uint32_t id)

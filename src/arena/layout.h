@@ -290,7 +290,9 @@ struct stele_arena {
 	uint32_t events;  /* enum stele_events */
 	uint32_t stack_frames_max;
 	uint64_t heap_sample_bytes; /* one sample in this many bytes of objects; 0: every object */
-	uint32_t pid; /* W: of the traced process, 0 until it has attached (CAS); 1 reader: D */
+	uint32_t supervisor;	    /* pid of whoever offers arenas to children of this process, */
+	uint32_t board; /* and its descriptor of the board + 1; 0: they are not followed */
+	uint32_t pid;	/* W: of the traced process, 0 until it has attached (CAS); 1 reader: D */
 
 	/* W. */
 	uint64_t enabled __attribute__((aligned(STELE_CACHE_LINE))); /* D and W: 1 = recording */

@@ -43,6 +43,10 @@ static const char record_help[] =
 	"                        with SIZE (1 to 1G) a sample, one in so many bytes, by which the\n"
 	"                        whole can be estimated without bias. Threads then wait when the\n"
 	"                        buffer is full, unless --on-full=drop is given\n"
+	"      --follow-fork     record the processes that PROGRAM gives birth to, too, each in\n"
+	"                        a file of its own: FILE must hold %p. stele ends when all of\n"
+	"                        them have ended, or with the first SIGINT, SIGTERM or SIGHUP\n"
+	"                        after PROGRAM has\n"
 	"      --go=VERSION      write for readers of Go 1.23, 1.25 or 1.26 (default: 1.23,\n"
 	"                        which newer ones read, too)\n"
 	"      --buffer-size=N   shared memory between PROGRAM and the recorder, 1M to 16G\n"
@@ -64,7 +68,8 @@ static const char record_help[] =
 	"\n"
 	"PROGRAM keeps its standard input, output and error, its process group and terminal.\n"
 	"Signals sent to stele are passed on to it. Programs that it executes in its place are\n"
-	"recorded in the same trace; child processes are counted, not recorded.\n"
+	"recorded in the same trace; child processes are counted, not recorded, unless they are\n"
+	"followed.\n"
 	"\n"
 	"exit status:\n"
 	"  PROGRAM's own; 128+N if signal N killed it; 125 if stele failed and did not run it,\n"
@@ -281,7 +286,7 @@ static int record_read_environment(struct record *record, char *copy)
 	return 0;
 }
 
-enum record_option { RECORD_VALUE = 256 };
+enum record_option { RECORD_VALUE = 256, RECORD_FOLLOW };
 
 static const struct option record_options[] = {
 	{"output", required_argument, NULL, RECORD_VALUE},
@@ -291,6 +296,7 @@ static const struct option record_options[] = {
 	{"heap", optional_argument, NULL, RECORD_VALUE},
 	{"on-full", required_argument, NULL, RECORD_VALUE},
 	{"reentry", required_argument, NULL, RECORD_VALUE},
+	{"follow-fork", no_argument, NULL, RECORD_FOLLOW},
 	{"force", no_argument, NULL, 'f'},
 	{"quiet", no_argument, NULL, 'q'},
 	{"verbose", no_argument, NULL, 'v'},
@@ -331,6 +337,9 @@ static int record_read_arguments(struct record *record, int argc, char **argv)
 		case 'f':
 			record->session.force = true;
 			break;
+		case RECORD_FOLLOW:
+			record->session.follow = true;
+			break;
 		case 'q':
 			record->quiet = true;
 			break;
@@ -347,6 +356,14 @@ static int record_read_arguments(struct record *record, int argc, char **argv)
 	}
 	if (optind == argc) {
 		stele__usage_error("record", "no program is named");
+		return -EINVAL;
+	}
+	if (record->session.follow && record->session.output &&
+	    !strstr(record->session.output, "%p")) {
+		stele__usage_error("record",
+				   "--follow-fork makes a file for each process: '%s' "
+				   "must hold %%p",
+				   record->session.output);
 		return -EINVAL;
 	}
 	record->session.argv = argv + optind;

@@ -233,6 +233,17 @@ void stele__drain_stats(const struct stele_drain *d, struct stele_drain_stats *r
 	ret_stats->sink_lost_bytes = d->outlet.lost;
 }
 
+uint64_t stele__drain_lost(const struct stele_drain_stats *stats)
+{
+	uint64_t lost =
+		stats->no_slot + stats->late_discarded + stats->abandoned + stats->unexplained;
+
+	for (unsigned i = 0; i < STELE__LOSS_COUNT; i++)
+		for (unsigned k = 0; k < STELE__CLASS_COUNT; k++)
+			lost += stats->dropped[i][k];
+	return lost;
+}
+
 static void drain_free_threads(struct stele_drain *d)
 {
 	for (uint32_t i = 0; i < d->thread_count; i++) {

@@ -61,7 +61,7 @@ struct stele_drain_options {
 	struct stele_drain_clock clock; /* now NULL: this machine's */
 	uint64_t late_ns;	/* an unwritten record older than this is declared late; 0: 20 ms */
 	uint64_t generation_ns; /* 0: one second */
-	const char *program;	/* for the trace's own data; may be NULL */
+	const char *program;	/* as it was called; NULL: the file of what was executed */
 };
 
 /* How the traced process ended, for the trace's last words. */
@@ -124,6 +124,9 @@ int stele__drain_cut(struct stele_drain *drain);
 int stele__drain_finish(struct stele_drain *drain, const struct stele_ending *ending);
 
 void stele__drain_stats(const struct stele_drain *drain, struct stele_drain_stats *ret_stats);
+
+/* Events that are not in the trace, of all causes. */
+uint64_t stele__drain_lost(const struct stele_drain_stats *stats);
 
 void stele__drain_free(struct stele_drain *drain);
 

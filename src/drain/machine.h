@@ -238,6 +238,7 @@ struct stele_own {
 	struct stele_drain_stats told; /* totals as last written */
 	struct stele_lookup counters;  /* names told to be counters, by dictionary id */
 	bool image;		       /* a program image has begun */
+	uint32_t program;	       /* its first module, dictionary id: the program itself */
 	uint64_t pid;
 };
 

@@ -150,15 +150,32 @@ void stele__own_counter(struct stele_drain *d, uint32_t name)
 	own_end(d, STELE_OWN_COUNTER, &r);
 }
 
+/* As it was called, or the file of what was executed in its place. */
+static void own_program_name(struct stele_drain *d, struct own_record *r, uint32_t images)
+{
+	const struct stele_entry *e = stele__dictionary_get(d->arena, d->own.program);
+	const struct stele_module *m = (const void *)(e + 1);
+	uint32_t bytes;
+
+	if (d->options.program && images <= 1) {
+		own_text(r, d->options.program, strlen(d->options.program));
+	} else if (e && e->kind == STELE_ENTRY_MODULE && e->length >= sizeof(*m)) {
+		bytes = stele__load_relaxed(&m->path_bytes);
+		own_text(r, m + 1, bytes <= e->length - sizeof(*m) ? bytes : 0);
+	} else {
+		own_text(r, "", 0);
+	}
+}
+
 static void own_program(struct stele_drain *d)
 {
-	const char *name = d->options.program ? d->options.program : "";
+	uint32_t images = stele__load_relaxed(&d->arena->images);
 	struct own_record r;
 
 	own_begin(&r);
 	own_value(&r, d->own.pid ? d->own.pid : d->arena->pid);
-	own_value(&r, stele__load_relaxed(&d->arena->images));
-	own_text(&r, name, strlen(name));
+	own_value(&r, images);
+	own_program_name(d, &r, images);
 	own_end(d, STELE_OWN_PROGRAM, &r);
 	d->own.image = false;
 }

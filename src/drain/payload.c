@@ -258,10 +258,13 @@ void stele__payload_convert(struct stele_drain *d, struct stele_drain_thread *t,
 	case STELE_KIND_IMAGE_BEGIN:
 		payload_image(d, t, time);
 		d->own.image = true;
+		d->own.program = 0;
 		d->own.pid = r->a;
 		stele__census_image(d, t);
 		break;
 	case STELE_KIND_MODULE_LOAD:
+		if (!d->own.program)
+			d->own.program = (uint32_t)r->a;
 		stele__module_loaded(d, (uint32_t)r->a);
 		break;
 	case STELE_KIND_MODULE_UNLOAD:

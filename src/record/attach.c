@@ -13,6 +13,8 @@
 #include "arena/arena.h"
 #include "base/error.h"
 #include "record/capture.h"
+#include "record/image.h"
+#include "record/join.h"
 #include "record/thread.h"
 #include "stele/runtime.h"
 #include "sys/sys.h"
@@ -25,7 +27,10 @@ extern void *__libc_stack_end __attribute__((weak));
 
 static uint64_t *attach_switch; /* the wipe-on-fork page; NULL until the first attach */
 
-/* Notes a child once, however many ways we hear of it. */
+/*
+ * Notes a child once, however many ways we hear of it. If children are followed the supervisor
+ * counts: it knows which of those noted here came to it.
+ */
 static void attach_count_child(struct stele_arena *a, uint32_t pid)
 {
 	for (uint32_t probe = 0; probe < STELE_CHILDREN_MAX; probe++) {
@@ -39,18 +44,27 @@ static void attach_count_child(struct stele_arena *a, uint32_t pid)
 		if (stele__load_relaxed(cell) == pid)
 			return;
 	}
-	stele__add_relaxed(&a->children, 1);
+	if (!a->board)
+		stele__add_relaxed(&a->children, 1);
 }
 
-/* 0: this arena is ours to write; -ECHILD: it is our parent's. */
-static int attach_claim(struct stele_arena *a)
+/*
+ * Makes the arena ours. If it is our parent's: replaces it by one of our own if its recording
+ * follows children, else -ECHILD, counted. Unmapped on failure.
+ */
+static int attach_claim(struct stele_arena **arena)
 {
+	struct stele_arena *a = *arena;
 	uint32_t pid = stele__sys_pid();
+	int error;
 
 	if (stele__cas_u32(&a->pid, 0, pid) || stele__load_acquire(&a->pid) == pid)
 		return 0;
-	attach_count_child(a, pid);
-	return -ECHILD;
+	error = stele__join(a, arena);
+	if (error < 0)
+		attach_count_child(a, pid);
+	stele__arena_unmap(a);
+	return error < 0 ? -ECHILD : 0;
 }
 
 static int attach_map(const char *path, struct stele_arena **ret_arena)
@@ -103,16 +117,18 @@ static bool attach_clock_usable(const struct stele_arena *a)
 	return a->clock == STELE_CLOCK_MONOTONIC || stele__sys_tsc_allowed();
 }
 
-static int attach_begin(struct stele_arena *a)
+/* Unmaps the arena on failure. */
+static int attach_begin(struct stele_arena **arena)
 {
-	int error = 0;
+	int error = attach_clock_usable(*arena) ? 0 : STELE_E_CLOCK;
 
-	if (!attach_clock_usable(a))
-		return STELE_E_CLOCK;
-	error = attach_claim(a);
-	if (error < 0)
+	if (error == 0 && !attach_switch)
+		error = attach_switch_page();
+	if (error < 0) {
+		stele__arena_unmap(*arena);
 		return error;
-	return attach_switch ? 0 : attach_switch_page();
+	}
+	return attach_claim(arena);
 }
 
 STELE_EXPORT int stele_attach(const char *path)
@@ -125,11 +141,9 @@ STELE_EXPORT int stele_attach(const char *path)
 	error = attach_map(path, &a);
 	if (error < 0)
 		return error;
-	error = attach_begin(a);
-	if (error < 0) {
-		stele__arena_unmap(a);
+	error = attach_begin(&a);
+	if (error < 0)
 		return error;
-	}
 	stele__arena = a;
 	stele__capture_prepare(a->slot_max);
 	stele__clock_is_counter = a->clock != STELE_CLOCK_MONOTONIC;
@@ -176,13 +190,49 @@ static void fork_make_private(struct stele_arena *a)
 	stele__sys_unmap(copy, control_bytes);
 }
 
+/* An arena of the child's own, which knows what the parent's knew; NULL: the child is off. */
+static struct stele_arena *fork_join(struct stele_arena *parents)
+{
+	struct stele_arena *own = NULL;
+
+	if (!parents->board)
+		return NULL;
+	if (stele__join(parents, &own) == 0 && stele__dictionary_copy(own, parents) == 0)
+		return own;
+	stele__arena_unmap(own);
+	return NULL;
+}
+
+/* The one thread of the child goes on, on the stack that it had. */
+static void fork_go_on(struct stele_arena *own, const struct stele_slot *before)
+{
+	uint64_t low = before->stack_low, high = before->stack_high;
+
+	stele__arena = own;
+	stele__add_relaxed(&own->images, 1);
+	stele__store_release(attach_switch, 1);
+	stele_thread_begin(0, NULL);
+	stele__emit(STELE_KIND_IMAGE_BEGIN, own->pid, 0, 0);
+	stele_thread_set_stack((const void *)low, (const void *)high);
+	stele__image_announce();
+}
+
 STELE_EXPORT void stele_fork_child(struct stele_fork *state)
 {
+	const struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);
+	struct stele_slot before = {0};
+	struct stele_arena *own = NULL;
+
 	if (stele__arena) {
 		stele__store_relaxed(attach_switch, 0); /* emulators ignore MADV_WIPEONFORK */
+		if (ring)
+			before = *stele__thread_slot(ring);
+		own = fork_join(stele__arena);
 		fork_make_private(stele__arena);
 	}
 	stele__store_relaxed(&stele__thread.ring, NULL);
+	if (own)
+		fork_go_on(own, &before);
 	stele__sys_signals_restore(state->signals);
 }
 

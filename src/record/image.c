@@ -258,6 +258,16 @@ static int image_sweep(struct dl_phdr_info *info, size_t size, void *arg)
 	return 1;
 }
 
+void stele__image_announce(void)
+{
+	for (uint32_t i = 0; i < stele__load_relaxed(&module_count); i++) {
+		uint32_t entry = stele__load_relaxed(&modules[i].entry);
+
+		if (entry)
+			stele__emit(STELE_KIND_MODULE_LOAD, entry, 0, 0);
+	}
+}
+
 STELE_EXPORT void stele_modules_changed(bool unloaded)
 {
 	int saved_errno = errno;

@@ -14,4 +14,7 @@ struct stele_image_place {
 /* False: in no known module. Signals: safe; a module that is being unloaded may still be named. */
 bool stele__image_find(uintptr_t pc, struct stele_image_place *ret_place) STELE_HIDDEN;
 
+/* Announces what is known again, in an arena whose dictionary was copied from the one before. */
+void stele__image_announce(void) STELE_HIDDEN;
+
 #endif

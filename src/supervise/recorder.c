@@ -45,7 +45,8 @@ static uint32_t recorder_clock(void)
 #endif
 }
 
-int stele__recorder_arena(struct stele_recorder *r, const struct stele_session_options *chosen)
+int stele__recorder_arena(struct stele_recorder *r, const struct stele_session_options *chosen,
+			  uint32_t board)
 {
 	struct stele_arena_options options = {
 		.bytes = chosen->arena_bytes,
@@ -55,6 +56,8 @@ int stele__recorder_arena(struct stele_recorder *r, const struct stele_session_o
 		.events = chosen->events,
 		.stack_frames_max = RECORDER_FRAMES_MAX,
 		.heap_sample_bytes = chosen->heap_sample_bytes,
+		.supervisor = (uint32_t)getpid(),
+		.board = board,
 	};
 	struct rlimit limit = {0}, raised;
 	bool limited = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < options.bytes;
@@ -106,7 +109,7 @@ static int recorder_create_drain(struct stele_recorder *r)
 		.sink = {stele__tracefile_write, &r->output},
 		.symbolizer = stele__symbols_symbolizer(r->symbols),
 		.liveness = {recorder_threads, recorder_thread_exists, r},
-		.program = r->options->argv[0],
+		.program = *r->image ? r->options->argv[0] : NULL,
 		.late_ns = r->options->events & STELE_EVENTS_MEMORY ? RECORDER_HEAP_LATE_NS : 0,
 	};
 
@@ -142,7 +145,7 @@ static struct stele_symbols *recorder_create_symbols(const struct stele_recorder
 
 	/* No server is to be asked: it could take minutes. */
 	unsetenv("DEBUGINFOD_URLS");
-	if (symbols) {
+	if (symbols && *r->image) {
 		stele__symbols_prepare(symbols, r->image);
 		if (dladdr((void *)(uintptr_t)fork, &libc))
 			stele__symbols_prepare(symbols, libc.dli_fname);

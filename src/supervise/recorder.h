@@ -34,9 +34,10 @@ struct stele_recorder {
 void STELE_PRINTF(3, 4) stele__recorder_say(const struct stele_session_options *options,
 					    enum stele_say level, const char *format, ...);
 
-/* Begins with everything else zero. Makes the arena. -errno or STELE_E_*, said by the caller. */
+/* Begins with everything else zero. Makes the arena. `board`: as in struct stele_arena; 0: none.
+ * -errno or STELE_E_*, said by the caller. */
 int stele__recorder_arena(struct stele_recorder *recorder,
-			  const struct stele_session_options *options);
+			  const struct stele_session_options *options, uint32_t board);
 
 /* File, names and drain of the process `pid`, which waits or runs. Negative: said why. */
 int stele__recorder_open(struct stele_recorder *recorder, int pid, const char *image);

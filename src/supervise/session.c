@@ -19,11 +19,16 @@
 #include "base/error.h"
 #include "stele/version.h"
 #include "supervise/child.h"
+#include "supervise/follow.h"
 #include "supervise/locate.h"
 #include "supervise/recorder.h"
 #include "supervise/signals.h"
 #include "supervise/target.h"
 #include "sys/sys.h"
+
+/* When the child is gone: how often it is looked whether others are there, and for how long. */
+#define SESSION_LOOK_MS	    20
+#define SESSION_QUIET_LOOKS 5
 
 struct session {
 	const struct stele_session_options *options;
@@ -31,6 +36,7 @@ struct session {
 	struct stele_signals signals;
 	struct stele_child child;
 	struct stele_recorder recorder;
+	struct stele_follow *follow; /* NULL: nobody is followed */
 };
 
 /* Before the program runs --------------------------------------------------------------------- */
@@ -147,13 +153,43 @@ static void session_wait(struct session *s)
 
 /* Afterwards ---------------------------------------------------------------------------------- */
 
+/* Was the recorder told to end? There is no child any more that this could be meant for. */
+static bool session_is_interrupted(struct session *s)
+{
+	struct signalfd_siginfo info;
+	bool interrupted = false;
+
+	while (stele__signals_next(&s->signals, &info))
+		interrupted |= info.ssi_signo == SIGINT || info.ssi_signo == SIGTERM ||
+			       info.ssi_signo == SIGHUP || info.ssi_signo == SIGQUIT;
+	return interrupted;
+}
+
+/* The child's own children may outlive it; one that it just gave birth to shows in a moment. */
+static void session_wait_for_followed(struct session *s)
+{
+	struct pollfd signals = {.fd = s->signals.fd, .events = POLLIN};
+
+	for (int quiet = 0; quiet < SESSION_QUIET_LOOKS;) {
+		poll(&signals, 1, SESSION_LOOK_MS);
+		if (session_is_interrupted(s))
+			return;
+		quiet = stele__follow_is_idle(s->follow) ? quiet + 1 : 0;
+	}
+}
+
 /* Signals, the child and its recording, until it is gone. */
-static void session_watch(struct session *s)
+static void session_watch(struct session *s, struct stele_session_result *result)
 {
 	stele__recorder_start(&s->recorder);
 	session_wait(s);
 	stele__store_release(&s->recorder.gone, 1); /* pairs with recorder_threads */
 	stele__recorder_stop(&s->recorder);
+	if (!s->follow)
+		return;
+	session_wait_for_followed(s);
+	stele__follow_stop(s->follow);
+	stele__follow_totals(s->follow, s->recorder.arena, &result->followed);
 }
 
 static void session_conclude(struct session *s, struct stele_session_result *result)
@@ -214,10 +250,14 @@ static void session_run_traced(struct session *s, char *const *environment,
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
+	/* Only now: the process was forked with one thread. */
+	if (s->follow && stele__follow_start(s->follow) < 0)
+		stele__recorder_say(s->options, STELE_SAY_WARNING,
+				    "its children are not recorded: there is no thread for them");
 	begin = stele__sys_monotonic_ns();
 	result->status = session_go(s);
 	if (result->status == 0) {
-		session_watch(s);
+		session_watch(s, result);
 		result->wall_ns = stele__sys_monotonic_ns() - begin;
 		session_conclude(s, result);
 	} else {
@@ -243,8 +283,11 @@ static void session_run_untraced(struct session *s, struct stele_session_result 
 static void session_run_target(struct session *s, struct stele_session_result *result)
 {
 	char module[PATH_MAX], **environment;
-	int error = stele__recorder_arena(&s->recorder, s->options);
+	int error = s->options->follow ? stele__follow_new(s->options, &s->follow) : 0;
 
+	if (error == 0)
+		error = stele__recorder_arena(&s->recorder, s->options,
+					      s->follow ? stele__follow_board(s->follow) : 0);
 	if (error < 0) {
 		stele__recorder_say(
 			s->options, STELE_SAY_ERROR, "cannot make a buffer of %llu MiB: %s",
@@ -290,5 +333,7 @@ void stele__session_run(const struct stele_session_options *options,
 		return;
 	}
 	session_run_target(&s, result);
+	stele__follow_stop(s.follow);
+	stele__follow_free(s.follow);
 	stele__recorder_release(&s.recorder);
 }

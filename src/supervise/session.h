@@ -28,6 +28,7 @@ struct stele_session_options {
 	const char *output; /* %p: its pid; NULL: PROGRAM.PID.trace */
 	bool force;	    /* replace an existing file */
 	bool disabled;	    /* run it untraced */
+	bool follow;	    /* record the processes that it gives birth to, too; output holds %p */
 	unsigned version;   /* header: 23, 25 or 26 */
 	uint32_t on_full;   /* enum stele_on_full */
 	uint32_t reentry;   /* enum stele_reentry */
@@ -40,6 +41,14 @@ struct stele_session_options {
 	void *arg;
 };
 
+/* Of processes that were followed. */
+struct stele_followed {
+	uint64_t processes; /* recorded, each in a file of its own */
+	uint64_t failed;    /* for which there could be no file */
+	uint64_t missed;    /* born, and not seen: what they executed cannot be recorded */
+	uint64_t events, lost;
+};
+
 struct stele_session_result {
 	int status;    /* for exit() */
 	bool recorded; /* there is a trace: the rest is set */
@@ -50,6 +59,7 @@ struct stele_session_result {
 	bool cut_short; /* writing failed in the middle */
 	struct stele_ending ending;
 	struct stele_drain_stats drain;
+	struct stele_followed followed;
 	uint64_t offsets_only;	/* addresses for which only module + offset is known */
 	char worst_module[256]; /* with most addresses without a name; "": none */
 	uint64_t symbols_ns;

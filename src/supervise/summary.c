@@ -195,11 +195,21 @@ static void summary_process(const struct summary *s)
 {
 	const struct stele_session_result *r = s->result;
 	char text[SUMMARY_TEXT];
+	uint64_t missed = r->drain.children + r->followed.missed;
 
-	if (r->drain.children)
-		summary_line(s, "children", "%s %s not recorded",
-			     stele__summary_count(r->drain.children, text, sizeof(text)),
-			     r->drain.children == 1 ? "child" : "children");
+	if (r->followed.processes)
+		summary_line(s, "children",
+			     "%s recorded in files of their own, %llu events, %llu lost",
+			     stele__summary_count(r->followed.processes, text, sizeof(text)),
+			     (unsigned long long)r->followed.events,
+			     (unsigned long long)r->followed.lost);
+	if (missed)
+		summary_line(s, r->followed.processes ? "" : "children", "%s %s not recorded",
+			     stele__summary_count(missed, text, sizeof(text)),
+			     missed == 1 ? "child" : "children");
+	if (r->followed.failed)
+		summary_line(s, "", "%llu for which there could be no file",
+			     (unsigned long long)r->followed.failed);
 	if (r->ending.signal) {
 		const char *name = sigabbrev_np(r->ending.signal);
 

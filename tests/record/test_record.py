@@ -13,72 +13,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from record.place import ENV, STELE, Place, says, wait_for  # noqa: E402
 from support.tap import Skip, case, check, equal, run  # noqa: E402
 
-STELE, BUSY, REENTER = (os.path.abspath(a) for a in sys.argv[1:4])
-ENV = {k: v for k, v in os.environ.items() if not k.startswith("STELE_") or k.endswith("_MODULE")}
-
-
-class Place:
-    """A directory of its own, and what was run in it."""
-
-    def __enter__(self):
-        self.directory = tempfile.mkdtemp(prefix="stele-record-")
-        return self
-
-    def __exit__(self, *_):
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-    def path(self, name):
-        return os.path.join(self.directory, name)
-
-    def record(self, *args, env=None, **more):
-        """Runs stele record with these arguments."""
-        settings = {"capture_output": True, "text": True, "timeout": 60}
-        settings.update(more)
-        return subprocess.run([STELE, "record", *args], cwd=self.directory,
-                              env={**ENV, **(env or {})}, check=False, **settings)
-
-    def start(self, *args, **more):
-        settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        settings.update(more)
-        return subprocess.Popen([STELE, "record", *args], cwd=self.directory, env=ENV, **settings)
-
-    def traces(self):
-        return sorted(os.path.basename(p) for p in glob.glob(self.path("*.trace")))
-
-    def valid(self, name):
-        """The trace is complete and no reader's rule is broken."""
-        result = subprocess.run([STELE, "check", self.path(name)], capture_output=True, text=True,
-                                timeout=60, check=False)
-        equal(result.returncode, 0, f"stele check {name}: {result.stdout}{result.stderr}")
-
-    def compile(self, name, source, *flags, compiler="cc"):
-        if not shutil.which(compiler):
-            raise Skip(f"there is no {compiler}")
-        pathlib.Path(self.path("source.c")).write_text(source, encoding="utf-8")
-        made = subprocess.run([compiler, "-o", self.path(name), self.path("source.c"), *flags],
-                              capture_output=True, check=False)
-        if made.returncode != 0:
-            raise Skip(f"{compiler} {' '.join(flags)} does not work here")
-        return "./" + name
-
-
-def says(result, *parts):
-    for part in parts:
-        check(part in result.stderr, f"not said: {part!r} in {result.stderr!r}")
-
-
-def wait_for(condition, what):
-    for _ in range(1000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"never: {what}")
+BUSY, REENTER = (os.path.abspath(a) for a in sys.argv[2:4])
 
 
 def children(pid):
@@ -299,6 +240,7 @@ def misuse_is_explained():
                            (["--events=lock,nonsense", "x"], "sched, lock, syscall or user"),
                            (["--on-full=x", "x"], "drop or block"),
                            (["--reentry=x", "x"], "nest, flush, skip or abort"),
+                           (["--follow-fork", "-o", "x.trace", "x"], "must hold %p"),
                            (["--buffer-size=1000", "x"], "1M to 16G"),
                            (["--buffer-size=1T", "x"], "1M to 16G")):
             result = p.record(*args)
@@ -313,7 +255,7 @@ def help_names_every_option():
         equal(result.returncode, 0, "status")
         for word in ("--output", "--force", "--events", "--go", "--buffer-size", "--on-full",
                      "--reentry", "--quiet", "--verbose", "--help", "STELE_OPTIONS",
-                     "STELE_DISABLE", "NO_COLOR", "exit status", "examples"):
+                     "STELE_DISABLE", "--follow-fork", "NO_COLOR", "exit status", "examples"):
             check(word in result.stdout, f"{word} is not explained")
         check(max(map(len, result.stdout.splitlines())) <= 100, "a line is too wide")
 

@@ -267,6 +267,32 @@ static void dictionary_full_is_counted(void)
 	close(fd);
 }
 
+static void dictionary_copy_keeps_ids(void)
+{
+	int fds[2];
+	struct stele_arena *from = arena_make(&small, &fds[0]), *to = arena_make(&small, &fds[1]);
+	uint32_t first = stele__dictionary_string(from, "first"), last = 0;
+	char text[32];
+
+	for (int i = 0; i < 1000; i++) {
+		snprintf(text, sizeof(text), "text %d", i);
+		last = stele__dictionary_string(from, text);
+	}
+	from->module_epoch = 3;
+	CHECK_EQ(stele__dictionary_copy(to, from), 0);
+	CHECK_EQ(to->module_epoch, 3);
+	CHECK_EQ(stele__dictionary_string(to, "first"), first);
+	CHECK_EQ(stele__dictionary_string(to, "text 999"), last);
+	CHECK(stele__dictionary_string(to, "another") > last);
+	to->heap_bytes -= 4096;
+	CHECK_EQ(stele__dictionary_copy(to, from), -EINVAL);
+	to->heap_bytes += 4096;
+	stele__arena_unmap(from);
+	stele__arena_unmap(to);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void dictionary_get_believes_no_id(void)
 {
 	int fd;
@@ -320,5 +346,5 @@ TAP_MAIN(TEST(arena_can_be_mapped_again), TEST(arena_refuses_another_build),
 	 TEST(small_rings_are_left_when_large_ones_have_taken_the_rest),
 	 TEST(slots_keep_counting_incarnations), TEST(pool_never_gives_one_slot_to_two),
 	 TEST(dictionary_stores_each_once), TEST(dictionary_tells_kinds_and_epochs_apart),
-	 TEST(dictionary_full_is_counted), TEST(dictionary_get_believes_no_id),
-	 TEST(dictionary_agrees_across_threads))
+	 TEST(dictionary_full_is_counted), TEST(dictionary_copy_keeps_ids),
+	 TEST(dictionary_get_believes_no_id), TEST(dictionary_agrees_across_threads))

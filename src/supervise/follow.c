@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+#include "supervise/follow.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "arena/board.h"
+#include "stele/version.h"
+#include "supervise/recorder.h"
+#include "sys/sys.h"
+
+#define FOLLOW_OFFERS  4 /* open at once */
+#define KEEPER_LOOK_MS 100
+#define FOLLOW_LOOK_NS 20000000u /* how often offers are looked after at least */
+
+/* One process, or one offer; beside the place on the board with the same number. */
+struct follow_process {
+	struct stele_recorder recorder;
+	struct stele_follow *follow;
+	bool used;  /* there is an arena */
+	bool begun; /* somebody has taken it: there is a keeper */
+	int pid;
+
+	/* The keeper's, from its beginning until `kept` is set. */
+	pthread_t keeper;
+	struct stele_session_result result;
+	uint32_t kept; /* keeper release / follower acquire: the recording is complete */
+};
+
+struct follow_pids {
+	uint32_t *pids;
+	size_t count, max;
+};
+
+struct stele_follow {
+	const struct stele_session_options *options;
+	struct stele_board *board;
+	int board_fd;
+	struct follow_process *processes; /* STELE_BOARD_PLACES */
+	pthread_t thread;
+	bool started;
+	uint32_t stop;	  /* owner release / thread acquire */
+	uint32_t hurry;	  /* likewise, for the keepers: do not wait for the processes' ends */
+	uint32_t present; /* processes that are recorded; thread release / owner acquire */
+	struct stele_followed totals;
+	struct follow_pids came, noted; /* took an offer; were told by their parents */
+};
+
+int stele__follow_new(const struct stele_session_options *options, struct stele_follow **ret_follow)
+{
+	struct stele_follow *f = calloc(1, sizeof(*f));
+	int error = f ? 0 : -ENOMEM;
+
+	if (f) {
+		f->options = options;
+		f->processes = calloc(STELE_BOARD_PLACES, sizeof(*f->processes));
+		f->board_fd = stele__sys_memfd("stele-board");
+		error = !f->processes ? -ENOMEM : f->board_fd < 0 ? f->board_fd : 0;
+	}
+	if (error == 0)
+		error = stele__sys_truncate(f->board_fd, sizeof(*f->board));
+	if (error == 0)
+		f->board = stele__sys_map_shared(f->board_fd, sizeof(*f->board), &error);
+	if (error < 0) {
+		stele__follow_free(f);
+		return error;
+	}
+	stele__store_release(&f->board->magic, STELE_BOARD_MAGIC);
+	*ret_follow = f;
+	return 0;
+}
+
+uint32_t stele__follow_board(const struct stele_follow *f)
+{
+	return (uint32_t)f->board_fd + 1;
+}
+
+/* Without memory a figure of the summary is too low. */
+static void pids_add(struct follow_pids *p, uint32_t pid)
+{
+	if (p->count == p->max) {
+		size_t max = p->max ? p->max * 2 : 64;
+		uint32_t *more = realloc(p->pids, max * sizeof(*more));
+
+		if (!more)
+			return;
+		p->pids = more;
+		p->max = max;
+	}
+	p->pids[p->count++] = pid;
+}
+
+static bool pids_have(const struct follow_pids *p, uint32_t pid)
+{
+	for (size_t i = 0; i < p->count; i++)
+		if (p->pids[i] == pid)
+			return true;
+	return false;
+}
+
+static void follow_note(struct stele_follow *f, const struct stele_arena *arena)
+{
+	for (uint32_t i = 0; i < STELE_CHILDREN_MAX; i++) {
+		uint32_t pid = stele__load_relaxed(&arena->child_pids[i]);
+
+		if (pid)
+			pids_add(&f->noted, pid);
+	}
+}
+
+/* Makes an offer at a place that is empty. */
+static int follow_offer(struct stele_follow *f, uint32_t i)
+{
+	struct follow_process *p = &f->processes[i];
+	struct stele_board_place *place = &f->board->places[i];
+	int error;
+
+	*p = (struct follow_process){.follow = f, .recorder = {.arena_fd = -1}};
+	error = stele__recorder_arena(&p->recorder, f->options, stele__follow_board(f));
+	if (error < 0) {
+		stele__recorder_release(&p->recorder);
+		return error;
+	}
+	p->used = true;
+	stele__store_relaxed(&place->pid, 0);
+	stele__store_relaxed(&place->fd, (uint32_t)p->recorder.arena_fd);
+	stele__store_release(&place->state, STELE_PLACE_OFFERED);
+	stele__add_acq_rel(&f->board->offers, 1);
+	stele__sys_futex_wake(&f->board->offers, INT32_MAX);
+	return 0;
+}
+
+/* Waits for the end of a process, which is not a child of ours. False: was told not to. */
+static bool keeper_wait(const struct follow_process *p)
+{
+	struct pollfd ended = {.fd = (int)syscall(SYS_pidfd_open, p->pid, 0), .events = POLLIN};
+	bool gone = ended.fd < 0;
+
+	while (!gone && !stele__load_acquire(&p->follow->hurry))
+		gone = poll(&ended, 1, KEEPER_LOOK_MS) > 0;
+	if (ended.fd >= 0)
+		close(ended.fd);
+	return gone;
+}
+
+/* One process from its first event to its file: opening names takes long, and nobody shall wait. */
+static void *keeper_run(void *arg)
+{
+	struct follow_process *p = arg;
+	struct stele_ending ending = {0};
+
+	if (stele__recorder_open(&p->recorder, p->pid, "") == 0) {
+		stele__recorder_start(&p->recorder);
+		ending.interrupted = !keeper_wait(p);
+		if (!ending.interrupted)
+			stele__store_release(&p->recorder.gone, 1); /* pairs with its threads */
+		stele__recorder_stop(&p->recorder);
+		stele__recorder_finish(&p->recorder, &ending, &p->result);
+	}
+	stele__store_release(&p->kept, 1);
+	stele__add_acq_rel(&p->follow->board->takes, 1);
+	stele__sys_futex_wake(&p->follow->board->takes, 1);
+	return NULL;
+}
+
+/* Somebody has taken an offer. Without a thread it is tried again at the next look. */
+static void follow_begin(struct stele_follow *f, struct follow_process *p, uint32_t pid)
+{
+	p->pid = (int)pid;
+	p->begun = pthread_create(&p->keeper, NULL, keeper_run, p) == 0;
+	if (!p->begun)
+		return;
+	pids_add(&f->came, pid);
+	stele__store_release(&f->present, stele__load_relaxed(&f->present) + 1);
+}
+
+static void follow_end(struct stele_follow *f, struct follow_process *p)
+{
+	pthread_join(p->keeper, NULL);
+	if (p->result.recorded) {
+		f->totals.processes++;
+		f->totals.events += p->result.drain.events;
+		f->totals.lost += stele__drain_lost(&p->result.drain);
+		stele__recorder_say(f->options, STELE_SAY_DETAIL, "followed: %s", p->result.path);
+	} else {
+		f->totals.failed++;
+	}
+	follow_note(f, p->recorder.arena);
+	stele__recorder_release(&p->recorder);
+	p->used = p->begun = false;
+	stele__store_release(&f->board->places[p - f->processes].state, STELE_PLACE_EMPTY);
+	stele__store_release(&f->present, stele__load_relaxed(&f->present) - 1);
+}
+
+/* Whose offers were taken, who is done, and whether there are enough offers. */
+static void follow_look(struct stele_follow *f)
+{
+	uint32_t offers = 0;
+
+	for (uint32_t i = 0; i < STELE_BOARD_PLACES; i++) {
+		struct follow_process *p = &f->processes[i];
+		uint32_t pid = p->used ? stele__load_acquire(&p->recorder.arena->pid) : 0;
+
+		if (pid && !p->begun)
+			follow_begin(f, p, pid);
+		else if (p->begun && stele__load_acquire(&p->kept)) /* pairs with keeper_run */
+			follow_end(f, p);
+		offers += p->used && !pid;
+	}
+	for (uint32_t i = 0; i < STELE_BOARD_PLACES && offers < FOLLOW_OFFERS; i++) {
+		if (f->processes[i].used)
+			continue;
+		if (follow_offer(f, i) < 0)
+			break; /* again at the next look */
+		offers++;
+	}
+}
+
+static void *follow_run(void *arg)
+{
+	struct stele_follow *f = arg;
+
+	while (!stele__load_acquire(&f->stop)) { /* pairs with stele__follow_stop */
+		uint32_t seen = stele__load_acquire(&f->board->takes);
+
+		follow_look(f);
+		stele__sys_futex_wait(&f->board->takes, seen, FOLLOW_LOOK_NS);
+	}
+	return NULL;
+}
+
+int stele__follow_start(struct stele_follow *f)
+{
+	int error;
+
+	follow_look(f); /* the first offers stand before anybody is born */
+	error = -pthread_create(&f->thread, NULL, follow_run, f);
+	f->started = error == 0;
+	return error;
+}
+
+bool stele__follow_is_idle(const struct stele_follow *f)
+{
+	return stele__load_acquire(&f->present) == 0;
+}
+
+void stele__follow_stop(struct stele_follow *f)
+{
+	if (!f || !f->started)
+		return;
+	stele__store_release(&f->stop, 1);
+	stele__add_acq_rel(&f->board->takes, 1);
+	stele__sys_futex_wake(&f->board->takes, 1);
+	pthread_join(f->thread, NULL);
+	f->started = false;
+	follow_look(f);
+	stele__store_release(&f->hurry, 1); /* pairs with keeper_wait */
+	for (uint32_t i = 0; i < STELE_BOARD_PLACES; i++)
+		if (f->processes[i].begun)
+			follow_end(f, &f->processes[i]);
+}
+
+void stele__follow_totals(struct stele_follow *f, struct stele_arena *first,
+			  struct stele_followed *ret_followed)
+{
+	follow_note(f, first);
+	for (size_t i = 0; i < f->noted.count; i++)
+		f->totals.missed += !pids_have(&f->came, f->noted.pids[i]);
+	*ret_followed = f->totals;
+}
+
+void stele__follow_free(struct stele_follow *f)
+{
+	if (!f)
+		return;
+	for (uint32_t i = 0; f->processes && i < STELE_BOARD_PLACES; i++)
+		if (f->processes[i].used)
+			stele__recorder_release(&f->processes[i].recorder);
+	if (f->board)
+		stele__sys_unmap(f->board, sizeof(*f->board));
+	if (f->board_fd >= 0)
+		stele__sys_close(f->board_fd);
+	free(f->processes);
+	free(f->came.pids);
+	free(f->noted.pids);
+	free(f);
+}

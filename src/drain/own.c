@@ -154,7 +154,7 @@ void stele__own_counter(struct stele_drain *d, uint32_t name)
 static void own_program_name(struct stele_drain *d, struct own_record *r, uint32_t images)
 {
 	const struct stele_entry *e = stele__dictionary_get(d->arena, d->own.program);
-	const struct stele_module *m = (const void *)(e + 1);
+	const struct stele_module *m = e ? (const void *)(e + 1) : NULL;
 	uint32_t bytes;
 
 	if (d->options.program && images <= 1) {

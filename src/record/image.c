@@ -179,10 +179,12 @@ bool stele__image_find(uintptr_t pc, struct stele_image_place *ret_place)
 		const struct image_module *m = &modules[i];
 		const struct stele_entry *entry =
 			stele__dictionary_get(stele__arena, stele__load_relaxed(&m->entry));
-		const struct stele_module *module = (const void *)(entry + 1);
+		const struct stele_module *module;
 
-		if (!entry || entry->kind != STELE_ENTRY_MODULE || pc < module->start ||
-		    pc >= module->end)
+		if (!entry || entry->kind != STELE_ENTRY_MODULE)
+			continue;
+		module = (const void *)(entry + 1);
+		if (pc < module->start || pc >= module->end)
 			continue;
 		*ret_place = (struct stele_image_place){.path = (const char *)(module + 1),
 							.path_bytes = module->path_bytes,

@@ -6,7 +6,7 @@
 #include "arena/board.h"
 #include "sys/sys.h"
 
-#define OFFER_NS_MAX  2000000000u
+#define OFFER_NS_MAX  5000000000ull
 #define OFFER_NS_STEP 20000000u
 #define PATH_BYTES    48
 

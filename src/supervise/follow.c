@@ -14,7 +14,7 @@
 #include "supervise/recorder.h"
 #include "sys/sys.h"
 
-#define FOLLOW_OFFERS  4 /* open at once */
+#define FOLLOW_OFFERS  8 /* open at once */
 #define KEEPER_LOOK_MS 100
 #define FOLLOW_LOOK_NS 20000000u /* how often offers are looked after at least */
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """stele record around a real program: status, signals, files, programs that cannot be traced.
 
-usage: test_record.py STELE BUSY REENTER
+usage: test_record.py STELE BUSY REENTER CROWD
 """
 import glob
 import json
@@ -19,7 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from record.place import ENV, STELE, Place, says, wait_for  # noqa: E402
 from support.tap import Skip, case, check, equal, run  # noqa: E402
 
-BUSY, REENTER = (os.path.abspath(a) for a in sys.argv[2:4])
+BUSY, REENTER, CROWD = (os.path.abspath(a) for a in sys.argv[2:5])
 
 
 def children(pid):
@@ -497,6 +497,30 @@ def ten_thousand_threads_leave_nothing_behind():
         equal(result.returncode, 0, "status")
         says(result, "10,001 threads", "lost      nothing")
         p.valid("x.trace")
+
+
+@case
+def a_thousand_threads_end_at_once():
+    with Place() as p:
+        result = p.record("-o", "x.trace", CROWD, "threads", "1000")
+        equal(result.returncode, 0, result.stderr)
+        says(result, "from 2,001 threads", "lost      nothing")
+        p.valid("x.trace")
+
+
+@case
+def ten_million_texts_do_not_fit_and_are_counted():
+    with Place() as p:
+        result = p.record("--on-full=block", "--buffer-size=16M", "-o", "x.trace", CROWD, "texts",
+                          "10000000")
+        equal(result.returncode, 0, result.stderr)
+        says(result, "lost      nothing", "texts because the buffer's table was full")
+        info = subprocess.run([STELE, "info", "--json", p.path("x.trace")], capture_output=True,
+                              text=True, check=True)
+        info = json.loads(info.stdout)
+        equal(info["counts"]["logs"], 10000000, "logs")
+        full = info["lost"]["totals"]["names or stacks without room"]
+        check(9000000 < full < 10000000, f"texts without room: {full}")
 
 
 @case

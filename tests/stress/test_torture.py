@@ -45,13 +45,13 @@ def seeds():
     print(f"# seeds {OPTIONS.seed} to {seed - 1}", flush=True)
 
 
-def start(trace, choice, arguments, buffer=None):
+def start(trace, choice, arguments, buffer=None, more=()):
     """stele record with options that the seed chooses."""
     buffer = buffer or choice.choice(["1M", "1M", "2M", "8M", "64M"])
     command = [OPTIONS.stele, "record", "-f", "-o", trace,
                "--go=" + choice.choice(["1.23", "1.25", "1.26"]),
-               "--on-full=" + choice.choice(["drop", "block"]), "--buffer-size=" + buffer, "--",
-               OPTIONS.torture, *map(str, arguments)]
+               "--on-full=" + choice.choice(["drop", "block"]), "--buffer-size=" + buffer,
+               *more, "--", OPTIONS.torture, *map(str, arguments)]
     with open(os.devnull, "w", encoding="ascii") as null:
         return command, subprocess.Popen(command, stdout=null, stderr=subprocess.PIPE, text=True,
                                          env=ENV, start_new_session=True)
@@ -121,6 +121,30 @@ def death_at_any_moment_leaves_valid_traces():
                 continue
             equal(process.returncode, 137, f"{what}: status ({said})")
             valid(trace, what)
+
+
+@case
+def followed_children_leave_valid_traces():
+    """Each process of a family that does all this, in a file of its own."""
+    families = 0
+    with tempfile.TemporaryDirectory(prefix="stele-torture-") as directory:
+        for seed, choice in seeds():
+            modes = ["children", *(m for m in ("storm", "churn", "jump", "exec", "close", "root")
+                                   if choice.random() < 0.45)]
+            end = choice.choice(list(ENDS))
+            place = os.path.join(directory, str(seed))
+            os.mkdir(place)
+            command, process = start(os.path.join(place, "%p.trace"), choice,
+                                     [seed, 100, choice.choice([1, 4]), end, *modes], "1M",
+                                     ["--follow-fork"])
+            what = f"seed {seed}: {' '.join(command[5:])}"
+            said = finish(process, what)
+            equal(process.returncode, ENDS[end], f"{what}: status ({said})")
+            traces = sorted(os.listdir(place))
+            families += len(traces) > 1
+            for name in traces:
+                valid(os.path.join(place, name), f"{what}: {name}")
+    check(families > 0, "there never was a child")
 
 
 @case

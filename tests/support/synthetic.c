@@ -33,7 +33,8 @@ static struct stele_clock_pair synthetic_now(void *arg)
 
 	return (struct stele_clock_pair){.ticks = s->now * s->rate,
 					 .monotonic_ns = s->now,
-					 .realtime_ns = s->now + 1700000000000000000ull};
+					 .realtime_ns =
+						 s->now + s->wall_ns + 1700000000000000000ull};
 }
 
 static int64_t synthetic_threads(void *arg, uint32_t *tids, size_t max)

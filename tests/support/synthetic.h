@@ -24,7 +24,8 @@ struct synthetic {
 	int fd;
 	uint64_t now; /* ns; each emission moves it on by `step` */
 	uint64_t step;
-	uint64_t rate; /* ticks per ns of the records' clock */
+	uint64_t wall_ns; /* by which the wall clock was set forward; modulo 2^64: back */
+	uint64_t rate;	  /* ticks per ns of the records' clock */
 
 	uint8_t *out; /* what the sink got */
 	size_t out_bytes, out_max;

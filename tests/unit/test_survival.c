@@ -180,6 +180,49 @@ static void drain_tells_the_clock_of_the_cut_that_waited(void)
 	synthetic_close(&s);
 }
 
+/* Somebody sets the clock back by an hour, then forward by two. */
+static void drain_tells_times_that_the_wall_clock_cannot_change(void)
+{
+	static const uint64_t hour = 3600000000000ull;
+	const uint64_t walls[] = {0, -hour, hour};
+	const struct stele_event *event;
+	struct stele_reader *reader;
+	struct synthetic s = {0};
+	struct synthetic_thread a;
+	uint64_t first = 0;
+	int64_t last = 0;
+	unsigned syncs = 0;
+
+	synthetic_open(&s, ARENA_BYTES, 25, 1);
+	a = synthetic_thread(&s, 100, 1, 0);
+	for (size_t i = 0; i < STELE_ARRAY_LENGTH(walls); i++) {
+		s.wall_ns = walls[i];
+		s.now += 1000000;
+		log_some(&s, &a, 3);
+		CHECK_EQ(stele__drain_cut(s.drain), 0);
+	}
+	CHECK_EQ(synthetic_finish(&s), 0);
+	CHECK(synthetic_is_valid(&s));
+	if (!CHECK_EQ(stele_reader_open_memory(s.out, s.out_bytes, NULL, &reader), 0))
+		return;
+	while (stele_reader_next(reader, &event) > 0) {
+		const struct stele_sync *sync = stele_reader_sync(reader);
+
+		CHECK(event->time >= last);
+		last = event->time;
+		if (event->kind != STELE_EVENT_SYNC || !sync->has_clock)
+			continue;
+		first = first ? first : sync->wall_s;
+		/* A generation's clock is that of its beginning, which is the cut before it. */
+		CHECK(sync->wall_s - first == 0 || sync->wall_s - first == (uint64_t)-3600 ||
+		      sync->wall_s - first == 3600);
+		syncs++;
+	}
+	CHECK_EQ(syncs, 4);
+	stele_reader_close(reader);
+	synthetic_close(&s);
+}
+
 /* When the end comes before the death was noticed: a lane must not go on behind the end. */
 static void drain_ends_a_thread_before_its_id_returns(void)
 {
@@ -378,6 +421,7 @@ TAP_MAIN(TEST(drain_reads_on_in_the_next_ring), TEST(drain_frees_what_it_has_rea
 	 TEST(drain_passes_a_hole_without_freeing_it),
 	 TEST(drain_ends_a_thread_before_its_id_returns),
 	 TEST(drain_tells_the_clock_of_the_cut_that_waited),
+	 TEST(drain_tells_times_that_the_wall_clock_cannot_change),
 	 TEST(drain_leaves_what_was_begun_inside_a_left_wait),
 	 TEST(drain_keeps_a_thread_that_the_list_missed), TEST(drain_counts_the_holes_of_the_dead),
 	 TEST(drain_lets_ids_return), TEST(drain_copes_with_a_thousand_threads),

@@ -22,6 +22,8 @@ ALLOWED = {
     "src/unwind": {"src/base", "src/sys"},
     "src/record": {"src/base", "src/sys", "src/arena", "src/unwind"} | RUNTIME,
     "src/drain": {"src/base", "src/sys", "src/format", "src/arena"},
+    "src/embed": {"src/base", "src/sys", "src/arena", "src/record", "src/drain", "pub:runtime",
+                  "pub:stele", "pub:trace", "pub:version"},
     "src/supervise": {"src/base", "src/sys", "src/format", "src/arena", "src/drain", "pub:version"},
     "src/read": {"src/base", "src/format", "pub:version", "pub:read"},
     "src/analyze": {"src/base", "pub:read", "pub:analyze"},

@@ -39,6 +39,8 @@ CLAIMS = (
     ("faults", "whatever the system refuses, at whatever call: valid, counted, said",
      "plain", [["env", f"STELE_PRELOAD_MODULE={check.ROOT}/build/src/preload/stelepreload.so",
                 STRESS + "test_faults"]]),
+    ("embedded", "a process records itself, ten thousand times, and leaks nothing",
+     "plain", [["tests/unit/test_embed"]]),
     ("hosts", "fork, exec, threads by the thousand, closed descriptors, hostile programs",
      "plain", [["meson", "test", "--no-rebuild", "--print-errorlogs", "--num-processes", "2",
                 "--suite", "preload", "--suite", "record"]]),

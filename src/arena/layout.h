@@ -283,7 +283,7 @@ struct stele_arena {
 	uint32_t slot_max, ring_max, table_length, ring_class_max;
 	uint64_t heap_bytes;
 
-	/* C: what to record. */
+	/* C: what to record; an embedding process may change events and heap_sample_bytes. */
 	uint32_t clock;	  /* enum stele_clock_kind */
 	uint32_t reentry; /* enum stele_reentry */
 	uint32_t on_full; /* enum stele_on_full */

@@ -40,6 +40,9 @@ static bool ring_describe(const struct stele_drain *d, struct stele_ring *shared
 		.mask = mask,
 		.shift = shift,
 		.sequence = stele__load_relaxed(&shared->sequence),
+		/* 0, unless an earlier drain has read it. */
+		.next = stele__load_relaxed(&shared->tail),
+		.tail = stele__load_relaxed(&shared->tail),
 	};
 	return true;
 }

@@ -78,6 +78,20 @@ static int drain_allocate(struct stele_drain *d)
 	return error;
 }
 
+/* What the rings hold was read by another drain, or was emitted when there was none. */
+static void drain_skip(struct stele_drain *d)
+{
+	uint32_t count = stele__load_acquire(&d->arena->ring_bump);
+
+	for (uint32_t i = 0; i < count && i < d->ring_max; i++) {
+		struct stele_ring *ring = &d->ring_headers[i];
+
+		if (stele__load_acquire(&ring->state) != STELE_RING_FREE)
+			stele__store_release(&ring->tail,
+					     stele__load_acquire(&ring->head) & ~STELE_HEAD_CLOSED);
+	}
+}
+
 int stele__drain_new(struct stele_arena *arena, const struct stele_drain_options *options,
 		     struct stele_drain **ret_drain)
 {
@@ -104,6 +118,8 @@ int stele__drain_new(struct stele_arena *arena, const struct stele_drain_options
 		stele__drain_free(d);
 		return error;
 	}
+	if (options->resume)
+		drain_skip(d);
 	drain_warm_up(d);
 	stele__header_put(header, options->version);
 	stele__outlet_write(&d->outlet, header, sizeof(header));

@@ -61,6 +61,7 @@ struct stele_drain_options {
 	struct stele_drain_clock clock; /* now NULL: this machine's */
 	uint64_t late_ns;	/* an unwritten record older than this is declared late; 0: 20 ms */
 	uint64_t generation_ns; /* 0: one second */
+	bool resume;		/* the arena was drained before: what is in it is not new */
 	const char *program;	/* as it was called; NULL: the file of what was executed */
 };
 

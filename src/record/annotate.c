@@ -9,7 +9,7 @@
 
 static bool annotate_wanted(void)
 {
-	return stele_enabled() && (stele__arena->events & STELE_EVENTS_USER);
+	return stele_enabled() && (stele__load_relaxed(&stele__arena->events) & STELE_EVENTS_USER);
 }
 
 static uint64_t with_stack(uint32_t stack, uint32_t low)

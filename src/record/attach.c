@@ -12,6 +12,7 @@
 
 #include "arena/arena.h"
 #include "base/error.h"
+#include "record/attach.h"
 #include "record/capture.h"
 #include "record/image.h"
 #include "record/join.h"
@@ -131,19 +132,9 @@ static int attach_begin(struct stele_arena **arena)
 	return attach_claim(arena);
 }
 
-STELE_EXPORT int stele_attach(const char *path)
+/* From here on events are recorded. */
+static void attach_on(struct stele_arena *a)
 {
-	struct stele_arena *a = NULL;
-	int error;
-
-	if (stele_enabled())
-		return 0;
-	error = attach_map(path, &a);
-	if (error < 0)
-		return error;
-	error = attach_begin(&a);
-	if (error < 0)
-		return error;
 	stele__arena = a;
 	stele__capture_prepare(a->slot_max);
 	stele__clock_is_counter = a->clock != STELE_CLOCK_MONOTONIC;
@@ -155,7 +146,47 @@ STELE_EXPORT int stele_attach(const char *path)
 	stele__emit(STELE_KIND_IMAGE_BEGIN, a->pid, 0, 0);
 	attach_main_stack();
 	stele_modules_changed(false);
+}
+
+STELE_EXPORT int stele_attach(const char *path)
+{
+	struct stele_arena *a = NULL;
+	int error;
+
+	if (stele_enabled())
+		return 0;
+	error = attach_map(path, &a);
+	if (error < 0)
+		return error;
+	error = attach_begin(&a);
+	if (error == 0)
+		attach_on(a);
+	return error;
+}
+
+int stele__attach_to(struct stele_arena *a)
+{
+	int error = attach_clock_usable(a) ? 0 : STELE_E_CLOCK;
+
+	if (error == 0 && !attach_switch)
+		error = attach_switch_page();
+	if (error < 0)
+		return error;
+	stele__store_release(&a->pid, stele__sys_pid());
+	attach_on(a);
 	return 0;
+}
+
+void stele__attach_pause(void)
+{
+	stele__store_relaxed(attach_switch, 0);
+}
+
+void stele__attach_resume(void)
+{
+	stele__store_release(attach_switch, 1);
+	stele__image_announce();
+	stele_modules_changed(false);
 }
 
 STELE_EXPORT void stele_fork_prepare(struct stele_fork *state)

@@ -8,7 +8,8 @@
 
 static bool memory_wanted(void)
 {
-	return stele_enabled() && (stele__arena->events & STELE_EVENTS_MEMORY);
+	return stele_enabled() &&
+	       (stele__load_relaxed(&stele__arena->events) & STELE_EVENTS_MEMORY);
 }
 
 static uint64_t memory_address(const void *p)
@@ -19,7 +20,8 @@ static uint64_t memory_address(const void *p)
 /* With sampling: only what the sample has taken, and of that the end too. */
 static bool memory_keeps(const void *object, size_t bytes)
 {
-	return !stele__arena->heap_sample_bytes || stele__sample_alloc(object, bytes);
+	return !stele__load_relaxed(&stele__arena->heap_sample_bytes) ||
+	       stele__sample_alloc(object, bytes);
 }
 
 STELE_EXPORT void stele_object_alloc(const void *object, size_t bytes)
@@ -40,7 +42,7 @@ STELE_EXPORT void stele_object_free(const void *object)
 {
 	if (!memory_wanted() || !object)
 		return;
-	if (stele__arena->heap_sample_bytes && !stele__sample_free(object))
+	if (stele__load_relaxed(&stele__arena->heap_sample_bytes) && !stele__sample_free(object))
 		return;
 	stele__emit(STELE_KIND_OBJECT_FREE, memory_address(object), 0, 0);
 }

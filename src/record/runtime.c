@@ -82,7 +82,7 @@ STELE_EXPORT void stele_goroutine_cancel(stele_goroutine_id g)
 /* Shall these be recorded? Otherwise their ends find no token. */
 static bool runtime_wants(enum stele_events what)
 {
-	return stele_enabled() && (stele__arena->events & what);
+	return stele_enabled() && (stele__load_relaxed(&stele__arena->events) & what);
 }
 
 static bool wait_is_lock(enum stele_wait why)

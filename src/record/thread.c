@@ -81,6 +81,12 @@ bool stele__thread_enter(uint64_t g, uint64_t flags, uint64_t entry_pc)
 	return true;
 }
 
+/* As if its memory were lent for ever: it has no ring, and gets none. */
+void stele__thread_leave_out(void)
+{
+	stele__thread.lender = stele__sys_tid();
+}
+
 void stele__emit_count_loss(struct stele_ring *ring, enum stele_kind kind, int cause)
 {
 	struct stele_slot *slot = stele__thread_slot(ring);

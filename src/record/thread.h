@@ -20,6 +20,10 @@ bool stele__thread_enter(uint64_t g, uint64_t flags, uint64_t entry_pc) STELE_HI
 /* Counts an event of the calling thread as lost, for a reason of enum stele_loss. */
 void stele__emit_count_loss(struct stele_ring *ring, enum stele_kind kind, int cause) STELE_HIDDEN;
 
+/* The calling thread is the recorder's own: whatever it emits is nothing. Before its first event.
+ */
+void stele__thread_leave_out(void) STELE_HIDDEN;
+
 /* Is a record of the calling thread's ring reserved and not yet written? */
 bool stele__ring_has_hole(struct stele_ring *ring) STELE_HIDDEN;
 

@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "drain/liveness.h"
 #include "format/spec.h"
 #include "stele/version.h"
-#include "supervise/liveness.h"
 #include "sys/sys.h"
 
 #define RECORDER_FRAMES_MAX 64

@@ -8,7 +8,7 @@
 #ifndef STELE_SUPERVISE_RECORDER_H
 #define STELE_SUPERVISE_RECORDER_H
 
-#include "supervise/pump.h"
+#include "drain/pump.h"
 #include "supervise/session.h"
 #include "supervise/symbols.h"
 #include "supervise/tracefile.h"

@@ -187,6 +187,11 @@ int64_t stele__sys_read(int fd, void *data, uint64_t bytes)
 	return call3(SYS_read, fd, (long)data, (long)bytes);
 }
 
+int64_t stele__sys_list(int fd, void *entries, uint64_t bytes)
+{
+	return call3(SYS_getdents64, fd, (long)entries, (long)bytes);
+}
+
 uint32_t stele__sys_tid(void)
 {
 	return (uint32_t)call3(SYS_gettid, 0, 0, 0);

@@ -40,6 +40,8 @@ int64_t stele__sys_size(int fd);
 int stele__sys_close(int fd);
 int64_t stele__sys_write(int fd, const void *data, uint64_t bytes);
 int64_t stele__sys_read(int fd, void *data, uint64_t bytes);
+/* Entries of a directory: struct linux_dirent64, which is struct dirent64 of <dirent.h>. */
+int64_t stele__sys_list(int fd, void *entries, uint64_t bytes);
 
 /* Threads and processes. */
 uint32_t stele__sys_tid(void);

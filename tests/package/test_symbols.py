@@ -17,7 +17,7 @@ BUILD = pathlib.Path(sys.argv[1])
 LIBSTELE = BUILD / "src" / "libstele.so.0"
 PRELOAD = BUILD / "src" / "preload" / "stelepreload.so"
 PRELOAD_HEAP = BUILD / "src" / "preload" / "stelepreload-heap.so"
-HEADERS = ["trace.h", "runtime.h", "version.h"]
+HEADERS = ["trace.h", "runtime.h", "stele.h", "version.h"]
 GLIBC_MAX = (2, 28)
 
 # What enters the traced process, and all that it may ask of libc: neither malloc, stdio, locks nor

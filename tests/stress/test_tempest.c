@@ -19,10 +19,10 @@
 #include <unistd.h>
 
 #include "drain/drain.h"
+#include "drain/liveness.h"
 #include "format/spec.h"
 #include "stele/read.h"
 #include "stele/trace.h"
-#include "supervise/liveness.h"
 #include "support/attached.h"
 #include "support/tap.h"
 

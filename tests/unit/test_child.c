@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "supervise/liveness.h"
+#include "drain/liveness.h"
 #include "support/tap.h"
 
 extern char **environ;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which threads of a process exist. */
-#ifndef STELE_SUPERVISE_LIVENESS_H
-#define STELE_SUPERVISE_LIVENESS_H
+#ifndef STELE_DRAIN_LIVENESS_H
+#define STELE_DRAIN_LIVENESS_H
 
 #include "base/compiler.h"
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-#include "supervise/liveness.h"
+#include "drain/liveness.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
+
+#include "sys/sys.h"
 
 /* 0: not a number ("." and ".."). */
 static uint32_t liveness_tid(const char *name)
@@ -22,15 +24,15 @@ int64_t stele__liveness_threads(int pid, uint32_t *tids, size_t max)
 	_Alignas(struct dirent64) char buffer[16384];
 	char path[64];
 	int64_t count = 0;
-	ssize_t got;
+	int64_t got;
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/task", pid);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
-	while ((got = getdents64(fd, buffer, sizeof(buffer))) > 0) {
-		for (ssize_t at = 0; at < got;) {
+	while ((got = stele__sys_list(fd, buffer, sizeof(buffer))) > 0) {
+		for (int64_t at = 0; at < got;) {
 			const struct dirent64 *entry = (const void *)(buffer + at);
 			uint32_t tid = liveness_tid(entry->d_name);
 
@@ -41,7 +43,7 @@ int64_t stele__liveness_threads(int pid, uint32_t *tids, size_t max)
 		}
 	}
 	if (got < 0)
-		count = errno == ENOENT || errno == ESRCH ? 0 : -errno;
+		count = got == -ENOENT || got == -ESRCH ? 0 : got;
 	close(fd);
 	return count;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "supervise/pump.h"
+#include "drain/pump.h"
 
+#include "drain/worker.h"
 #include "sys/sys.h"
 
 #define PUMP_NS	     5000000u  /* between ticks that find records */
@@ -22,6 +23,8 @@ static void *pump_run(void *arg)
 	struct stele_pump *pump = arg;
 	uint64_t pause = PUMP_NS;
 
+	if (pump->enter)
+		pump->enter(pump->arg);
 	while (!stele__load_acquire(&pump->stop)) { /* pairs with stele__pump_stop */
 		uint64_t begin = stele__sys_monotonic_ns(), ns;
 		int64_t taken = stele__drain_tick(pump->drain);
@@ -39,12 +42,12 @@ static void *pump_run(void *arg)
 
 int stele__pump_start(struct stele_pump *pump)
 {
-	return -pthread_create(&pump->thread, NULL, pump_run, pump);
+	return stele__worker_start(&pump->thread, pump_run, pump);
 }
 
 void stele__pump_stop(struct stele_pump *pump)
 {
 	stele__store_release(&pump->stop, 1);
 	stele__bell_strike(pump->arena);
-	pthread_join(pump->thread, NULL);
+	stele__worker_join(pump->thread);
 }

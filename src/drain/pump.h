@@ -4,8 +4,8 @@
  * writer strikes when its ring is half full, and looks by itself every few milliseconds; the
  * session's own thread is left to signals and to the child.
  */
-#ifndef STELE_SUPERVISE_PUMP_H
-#define STELE_SUPERVISE_PUMP_H
+#ifndef STELE_DRAIN_PUMP_H
+#define STELE_DRAIN_PUMP_H
 
 #include <pthread.h>
 
@@ -16,6 +16,7 @@ struct stele_pump {
 	struct stele_arena *arena;
 	struct stele_drain *drain;
 	/* In the pump's thread after each tick; taken: as stele__drain_tick returned it. */
+	void (*enter)(void *arg); /* in the pump's thread, first of all; NULL: nothing */
 	void (*after_tick)(void *arg, int64_t taken);
 	void *arg;
 

@@ -130,6 +130,9 @@ static int recorder_open_output(struct stele_recorder *r)
 	else if (error == -ENOTTY)
 		stele__recorder_say(r->options, STELE_SAY_ERROR,
 				    "'%s' is a terminal, and a trace is binary", path);
+	else if (error == -ENXIO)
+		stele__recorder_say(r->options, STELE_SAY_ERROR,
+				    "nobody reads the pipe '%s': begin with its reader", path);
 	else if (error < 0)
 		stele__recorder_say(r->options, STELE_SAY_ERROR, "cannot create '%s': %s",
 				    error == -ENAMETOOLONG ? o->output : path,

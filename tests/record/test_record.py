@@ -32,6 +32,23 @@ def state(pid):
         return file.read().rsplit(")", 1)[1].split()[0]
 
 
+# Opens the pipe before there is a writer, and takes 64 KiB in 5 ms.
+SLOW_READER = """
+import os, sys, time
+fd = os.open(sys.argv[1], os.O_RDONLY | os.O_NONBLOCK)
+os.set_blocking(fd, True)
+out = open(sys.argv[2], "wb")
+data = b""
+while not data:
+    time.sleep(0.01)
+    data = os.read(fd, 65536)
+while data:
+    out.write(data)
+    time.sleep(0.005)
+    data = os.read(fd, 65536)
+"""
+
+
 @case
 def status_is_the_programs():
     with Place() as p:
@@ -435,6 +452,32 @@ def nothing_that_can_be_kept_is_a_failure():
         equal(result.returncode, 125, "status")
         says(result, "File too large", "nothing of the trace could be kept")
         equal(p.traces(), [], "files")
+
+
+@case
+def slow_reader_of_a_pipe_costs_events_or_time():
+    """Memory stays bounded: what does not fit is lost and counted, or threads wait."""
+    logs = 2000000
+    for policy in ("drop", "block"):
+        with Place() as p:
+            pipe, trace = p.path("pipe"), p.path("x.trace")
+            os.mkfifo(pipe)
+            result = p.record("-o", pipe, "true")
+            equal(result.returncode, 125, "status without a reader")
+            says(result, "nobody reads the pipe")
+            reader = subprocess.Popen([sys.executable, "-c", SLOW_READER, pipe, trace])
+            wait_for(lambda: os.path.exists(trace), "the reader")
+            result = p.record("-f", "-o", pipe, "--buffer-size=4M", f"--on-full={policy}", CROWD,
+                              "texts", str(logs), timeout=120)
+            equal(result.returncode, 0, result.stderr)
+            equal(reader.wait(), 0, "reader")
+            p.valid("x.trace")
+            info = subprocess.run([STELE, "info", "--json", trace], capture_output=True, text=True,
+                                  check=True)
+            info = json.loads(info.stdout)
+            equal(info["counts"]["logs"] + info["lost"]["events"], logs, f"{policy}: logs")
+            if policy == "block":
+                equal(info["lost"]["events"], 0, "lost")
 
 
 @case

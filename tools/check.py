@@ -110,8 +110,8 @@ def run(command, **options):
                           stdin=subprocess.DEVNULL, **options)
 
 
-def build(stage):
-    """True if the configuration is there and up to date."""
+def build(stage, quiet=False):
+    """True if the configuration is there and up to date. Quiet: says only what failed."""
     directory = ROOT / stage.build
     if not (directory / "build.ninja").exists():
         shutil.rmtree(directory, ignore_errors=True)
@@ -119,7 +119,9 @@ def build(stage):
         if done.returncode:
             print(done.stdout + done.stderr)
             return False
-    done = run(["ninja", "-C", stage.build, "--quiet"])
+    done = run(["ninja", "-C", stage.build, "--quiet"], capture_output=quiet, text=True)
+    if quiet and done.returncode:
+        print(done.stdout + done.stderr)
     return done.returncode == 0
 
 

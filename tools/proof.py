@@ -64,7 +64,7 @@ def holds(claim):
     begin = time.monotonic()
     place = check.ROOT / stage(configuration).build
     counts, failure = [], ""
-    if not check.build(stage(configuration)):
+    if not check.build(stage(configuration), quiet=True):
         failure = f"the configuration {configuration} does not build"
     for command in commands:
         if failure:

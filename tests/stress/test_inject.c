@@ -410,7 +410,14 @@ static const char *run_once(enum state state, const struct operation *operation,
 
 static struct totals {
 	uint64_t instructions, runs, missed;
-} totals;
+} totals, all;
+
+static void totals_begin(void)
+{
+	all.instructions += totals.instructions;
+	all.runs += totals.runs;
+	totals = (struct totals){0};
+}
 
 /* The path of an operation in a state, once caches and tables know what it needs. */
 static const char *find_path(enum state state, const struct operation *operation,
@@ -505,7 +512,7 @@ int main(void)
 	for (unsigned state = 0; state < STATE__COUNT; state++) {
 		const char *fault = NULL;
 
-		totals = (struct totals){0};
+		totals_begin();
 		for (size_t i = 0; i < STELE_ARRAY_LENGTH(operations); i++)
 			if (inject_at_each(state, &operations[i]))
 				fault = "a fault";
@@ -519,7 +526,7 @@ int main(void)
 	for (unsigned i = 0; i < 2 * STELE_ARRAY_LENGTH(paired); i++) {
 		const char *fault;
 
-		totals = (struct totals){0};
+		totals_begin();
 		fault = inject_at_pairs(paired[i / 2], i % 2);
 		failed += fault != NULL;
 		printf("%s %d - %s: pairs of instructions, %s, %lu runs, %lu went another way\n",
@@ -527,6 +534,10 @@ int main(void)
 		       i % 2 ? "one within the other" : "in a row", (unsigned long)totals.runs,
 		       (unsigned long)totals.missed);
 	}
+	totals_begin();
+	printf("# %lu instructions in %u states by %u kinds of injection, and pairs: %lu runs\n",
+	       (unsigned long)all.instructions, STATE__COUNT, INJECT__COUNT,
+	       (unsigned long)all.runs);
 	return failed != 0;
 }
 

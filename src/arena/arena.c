@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "fingerprint.h"
+#include "sys/clock.h"
 #include "sys/sys.h"
 
 #define PAGE_BYTES 4096u
@@ -86,6 +87,17 @@ static void arena_intern_full(struct stele_arena *a)
 
 	STELE_ASSERT(id == STELE_ENTRY_FULL);
 	(void)id;
+}
+
+uint32_t stele__arena_clock(void)
+{
+	if (!stele__clock_counter_usable())
+		return STELE_CLOCK_MONOTONIC;
+#if defined(__aarch64__)
+	return STELE_CLOCK_CNTVCT;
+#else
+	return STELE_CLOCK_TSC;
+#endif
 }
 
 int stele__arena_create(int fd, const struct stele_arena_options *options,

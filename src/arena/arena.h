@@ -22,6 +22,9 @@ struct stele_arena_options {
 #define STELE_ARENA_BYTES_MIN	  (1ull << 20)
 #define STELE_ARENA_BYTES_DEFAULT (64ull << 20)
 
+/* The best clock of this machine, an enum stele_clock_kind. */
+uint32_t stele__arena_clock(void);
+
 /*
  * Lays out an arena in fd (a memfd or a file, size set and sealed here) and maps it.
  * Failure: -errno, STELE_E_LIMIT for impossible sizes; nothing stays mapped.

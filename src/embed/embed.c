@@ -136,23 +136,12 @@ static int outputs_open(const struct stele_start_options *options)
 
 /* The arena ---------------------------------------------------------------------------------- */
 
-static uint32_t embed_clock(void)
-{
-	if (!stele__clock_counter_usable())
-		return STELE_CLOCK_MONOTONIC;
-#if defined(__aarch64__)
-	return STELE_CLOCK_CNTVCT;
-#else
-	return STELE_CLOCK_TSC;
-#endif
-}
-
 /* What is recorded, said while nothing is. An embedded drain never makes anyone wait. */
 static struct stele_arena_options embed_shape(const struct stele_start_options *options)
 {
 	return (struct stele_arena_options){
 		.bytes = options->buffer_bytes ? options->buffer_bytes : STELE_ARENA_BYTES_DEFAULT,
-		.clock = embed_clock(),
+		.clock = stele__arena_clock(),
 		.reentry = options->reentry,
 		.on_full = STELE_ON_FULL_DROP,
 		.events = STELE_EVENTS_ALL & ~options->leave_out,

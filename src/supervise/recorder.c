@@ -34,23 +34,12 @@ void stele__recorder_say(const struct stele_session_options *options, enum stele
 	options->say(options->arg, level, text);
 }
 
-static uint32_t recorder_clock(void)
-{
-	if (!stele__clock_counter_usable())
-		return STELE_CLOCK_MONOTONIC;
-#if defined(__aarch64__)
-	return STELE_CLOCK_CNTVCT;
-#else
-	return STELE_CLOCK_TSC;
-#endif
-}
-
 int stele__recorder_arena(struct stele_recorder *r, const struct stele_session_options *chosen,
 			  uint32_t board)
 {
 	struct stele_arena_options options = {
 		.bytes = chosen->arena_bytes,
-		.clock = recorder_clock(),
+		.clock = stele__arena_clock(),
 		.reentry = chosen->reentry,
 		.on_full = chosen->on_full,
 		.events = chosen->events,

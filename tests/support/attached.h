@@ -18,11 +18,10 @@
 /* What a test's arena is like unless it says otherwise. */
 static inline struct stele_arena_options attached_options(uint64_t bytes)
 {
-	return (struct stele_arena_options){
-		.bytes = bytes,
-		.clock = stele__clock_counter_usable() ? STELE_CLOCK_TSC : STELE_CLOCK_MONOTONIC,
-		.events = STELE_EVENTS_ALL,
-		.stack_frames_max = 32};
+	return (struct stele_arena_options){.bytes = bytes,
+					    .clock = stele__arena_clock(),
+					    .events = STELE_EVENTS_ALL,
+					    .stack_frames_max = 32};
 }
 
 /* The process's arena; the program ends if there can be none. */

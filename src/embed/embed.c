@@ -215,22 +215,23 @@ static struct stele_fork embed_fork;
 static void embed_before_fork(void)
 {
 	pthread_mutex_lock(&embed_lock);
-	if (stele_enabled())
+	if (embed.arena)
 		stele_fork_prepare(&embed_fork);
 }
 
 static void embed_in_parent(void)
 {
-	if (stele_enabled())
+	if (embed.arena)
 		stele_fork_parent(&embed_fork, -1);
 	pthread_mutex_unlock(&embed_lock);
 }
 
-/* The recording is the parent's. What the child has of it is left as it is: its files are the
- * parent's, too, and memory may be given back in the parent alone. */
+/* The arena is the parent's, whether it records just now or not: threads have rings there. What the
+ * child has of a recording is left as it is: files and memory are given back in the parent alone.
+ */
 static void embed_in_child(void)
 {
-	if (embed.drain)
+	if (embed.arena)
 		stele_fork_child(&embed_fork);
 	embed.arena = NULL;
 	embed.drain = NULL;

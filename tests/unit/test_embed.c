@@ -355,7 +355,56 @@ static void embed_lets_a_child_record_for_itself(void)
 	free(mine.data);
 }
 
+/* Between two recordings, too, the arena is the parent's: the child went on in the parent's ring.
+ */
+static void embed_keeps_a_child_out_of_its_parents_rings(void)
+{
+	struct taken first = {0}, second = {0};
+	struct found f;
+	int status, pipe_ends[2];
+	char byte = 0;
+	pid_t child;
+
+#ifdef __SANITIZE_THREAD__
+	SKIP("ThreadSanitizer allows no thread in a child");
+#endif
+	if (is_emulated())
+		SKIP("the emulator cannot fork among threads");
+	CHECK_EQ(pipe(pipe_ends), 0);
+	CHECK_EQ(start_into(&first), 0);
+	stele_log(0, "key", "parent");
+	CHECK_EQ(stele_stop(NULL), 0);
+	child = fork();
+	if (child == 0) {
+		struct taken own = {0};
+		ssize_t got = read(pipe_ends[0], &byte, 1); /* the parent records again */
+
+		if (got != 1 || start_into(&own))
+			_exit(1);
+		for (int i = 0; i < 50; i++)
+			stele_log(0, "key", "child");
+		if (stele_stop(NULL))
+			_exit(2);
+		f = find(own.data, own.bytes);
+		_exit(f.verdict == 0 && f.logs == 50 ? 0 : 3);
+	}
+	CHECK_EQ(start_into(&second), 0);
+	CHECK_EQ(write(pipe_ends[1], &byte, 1), 1);
+	waitpid(child, &status, 0);
+	CHECK_EQ(status, 0);
+	stele_log(0, "key", "parent");
+	CHECK_EQ(stele_stop(NULL), 0);
+	f = find(second.data, second.bytes);
+	CHECK_EQ(f.verdict, 0);
+	CHECK_EQ(f.logs, 1);
+	close(pipe_ends[0]);
+	close(pipe_ends[1]);
+	free(first.data);
+	free(second.data);
+}
+
 TAP_MAIN(TEST(embed_refuses_what_does_not_fit), TEST(embed_writes_the_same_to_all_outputs),
 	 TEST(embed_leaves_out_what_is_not_wanted), TEST(embed_starts_and_stops_among_busy_threads),
 	 TEST(embed_leaks_nothing_in_ten_thousand_recordings),
-	 TEST(embed_lets_a_child_record_for_itself))
+	 TEST(embed_lets_a_child_record_for_itself),
+	 TEST(embed_keeps_a_child_out_of_its_parents_rings))

@@ -2,6 +2,8 @@
 #include "record/join.h"
 
 #include <errno.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "arena/board.h"
 #include "sys/sys.h"
@@ -62,6 +64,18 @@ static int join_board(const struct stele_arena *parents, struct stele_board **re
 	if (board)
 		stele__sys_unmap(board, sizeof(*board));
 	return error < 0 ? error : -EINVAL;
+}
+
+/*
+ * Does the supervisor know this process by the same number? Not if it lives in a pid namespace of
+ * its own: then somebody else would be waited for. /proc/self is what the supervisor would say.
+ */
+static bool join_is_known(uint32_t pid)
+{
+	char theirs[16], ours[16];
+	ssize_t bytes = readlink("/proc/self", theirs, sizeof(theirs));
+
+	return bytes == path_number(ours, pid) - ours && memcmp(theirs, ours, (size_t)bytes) == 0;
 }
 
 /* One that this process has taken, or can take now; NULL: none. */
@@ -127,7 +141,7 @@ int stele__join(const struct stele_arena *parents, struct stele_arena **ret_aren
 	struct stele_board_place *place;
 	int error;
 
-	if (!parents->board)
+	if (!parents->board || !join_is_known(pid))
 		return -ECHILD;
 	error = join_board(parents, &board);
 	if (error < 0)

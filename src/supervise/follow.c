@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -16,6 +17,7 @@
 
 #define FOLLOW_OFFERS  8 /* open at once */
 #define KEEPER_LOOK_MS 100
+#define FORSAKEN_NS    1000000000u
 #define FOLLOW_LOOK_NS 20000000u /* how often offers are looked after at least */
 
 /* One process, or one offer; beside the place on the board with the same number. */
@@ -25,6 +27,7 @@ struct follow_process {
 	bool used;  /* there is an arena */
 	bool begun; /* somebody has taken it: there is a keeper */
 	int pid;
+	uint64_t taken_ns; /* since when it has been taken without an owner; 0: it is not */
 
 	/* The keeper's, from its beginning until `kept` is set. */
 	pthread_t keeper;
@@ -95,12 +98,36 @@ static void pids_add(struct follow_pids *p, uint32_t pid)
 	p->pids[p->count++] = pid;
 }
 
-static bool pids_have(const struct follow_pids *p, uint32_t pid)
+static int pids_compare(const void *a, const void *b)
 {
-	for (size_t i = 0; i < p->count; i++)
-		if (p->pids[i] == pid)
-			return true;
-	return false;
+	const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void pids_sort(struct follow_pids *p)
+{
+	if (p->count)
+		qsort(p->pids, p->count, sizeof(uint32_t), pids_compare);
+}
+
+/* How many of these, whom several may have told, are not among those. Sorts both. */
+static uint64_t pids_missing(struct follow_pids *these, struct follow_pids *those)
+{
+	uint64_t missing = 0;
+	size_t k = 0;
+
+	pids_sort(these);
+	pids_sort(those);
+	for (size_t i = 0; i < these->count; i++) {
+		uint32_t pid = these->pids[i];
+
+		while (k < those->count && those->pids[k] < pid)
+			k++;
+		missing += (i == 0 || these->pids[i - 1] != pid) &&
+			   (k == those->count || those->pids[k] != pid);
+	}
+	return missing;
 }
 
 static void follow_note(struct stele_follow *f, const struct stele_arena *arena)
@@ -197,6 +224,32 @@ static void follow_end(struct stele_follow *f, struct follow_process *p)
 	stele__store_release(&f->present, stele__load_relaxed(&f->present) - 1);
 }
 
+static bool follow_is_offered(const struct stele_follow *f, uint32_t i)
+{
+	return stele__load_acquire(&f->board->places[i].state) == STELE_PLACE_OFFERED;
+}
+
+/*
+ * An offer that was taken and has no owner: the taker is between two instructions, or died there.
+ * One that has not even said who it is gets a while. Two may come to one arena so, if the first was
+ * stopped for long: the arena belongs to one of them, and the other is missed.
+ */
+static void follow_renew(struct stele_follow *f, uint32_t i)
+{
+	struct stele_board_place *place = &f->board->places[i];
+	struct follow_process *p = &f->processes[i];
+	uint32_t pid = stele__load_acquire(&place->pid);
+	uint64_t now = stele__sys_monotonic_ns();
+
+	if (!p->taken_ns)
+		p->taken_ns = now;
+	if (pid ? kill((pid_t)pid, 0) == 0 || errno != ESRCH : now - p->taken_ns < FORSAKEN_NS)
+		return;
+	p->taken_ns = 0;
+	stele__store_relaxed(&place->pid, 0);
+	stele__store_release(&place->state, STELE_PLACE_OFFERED);
+}
+
 /* Whose offers were taken, who is done, and whether there are enough offers. */
 static void follow_look(struct stele_follow *f)
 {
@@ -210,7 +263,9 @@ static void follow_look(struct stele_follow *f)
 			follow_begin(f, p, pid);
 		else if (p->begun && stele__load_acquire(&p->kept)) /* pairs with keeper_run */
 			follow_end(f, p);
-		offers += p->used && !pid;
+		else if (p->used && !pid && !follow_is_offered(f, i))
+			follow_renew(f, i);
+		offers += follow_is_offered(f, i);
 	}
 	for (uint32_t i = 0; i < STELE_BOARD_PLACES && offers < FOLLOW_OFFERS; i++) {
 		if (f->processes[i].used)
@@ -268,9 +323,9 @@ void stele__follow_stop(struct stele_follow *f)
 void stele__follow_totals(struct stele_follow *f, struct stele_arena *first,
 			  struct stele_followed *ret_followed)
 {
-	follow_note(f, first);
-	for (size_t i = 0; i < f->noted.count; i++)
-		f->totals.missed += !pids_have(&f->came, f->noted.pids[i]);
+	if (first)
+		follow_note(f, first);
+	f->totals.missed = pids_missing(&f->noted, &f->came);
 	*ret_followed = f->totals;
 }
 

@@ -6,25 +6,12 @@
 #include <unistd.h>
 
 #include "arena/board.h"
+#include "base/digits.h"
 #include "sys/sys.h"
 
 #define OFFER_NS_MAX  5000000000ull
 #define OFFER_NS_STEP 20000000u
-#define PATH_BYTES    48
-
-static char *path_number(char *at, uint32_t number)
-{
-	char digits[10];
-	unsigned count = 0;
-
-	do {
-		digits[count++] = (char)('0' + number % 10);
-		number /= 10;
-	} while (number);
-	while (count)
-		*at++ = digits[--count];
-	return at;
-}
+#define PATH_BYTES    64
 
 static char *path_text(char *at, const char *text)
 {
@@ -38,9 +25,9 @@ static int join_open(uint32_t supervisor, uint32_t fd)
 {
 	char path[PATH_BYTES], *at = path_text(path, "/proc/");
 
-	at = path_number(at, supervisor);
+	at = stele__digits_put(at, supervisor, 10);
 	at = path_text(at, "/fd/");
-	*path_number(at, fd) = '\0';
+	*stele__digits_put(at, fd, 10) = '\0';
 	return stele__sys_open_rw(path);
 }
 
@@ -72,10 +59,11 @@ static int join_board(const struct stele_arena *parents, struct stele_board **re
  */
 static bool join_is_known(uint32_t pid)
 {
-	char theirs[16], ours[16];
+	char theirs[STELE_DIGITS_MAX], ours[STELE_DIGITS_MAX];
 	ssize_t bytes = readlink("/proc/self", theirs, sizeof(theirs));
 
-	return bytes == path_number(ours, pid) - ours && memcmp(theirs, ours, (size_t)bytes) == 0;
+	return bytes == stele__digits_put(ours, pid, 10) - ours &&
+	       memcmp(theirs, ours, (size_t)bytes) == 0;
 }
 
 /* One that this process has taken, or can take now; NULL: none. */

@@ -7,6 +7,7 @@
  */
 #include "record/reentry.h"
 
+#include "base/digits.h"
 #include "record/image.h"
 #include "record/thread.h"
 #include "sys/sys.h"
@@ -79,15 +80,10 @@ static void line_text(struct reentry_line *l, const char *text)
 
 static void line_number(struct reentry_line *l, uint64_t value, unsigned base)
 {
-	char digits[24];
-	size_t at = sizeof(digits);
+	char digits[STELE_DIGITS_MAX + 1];
 
-	digits[--at] = '\0';
-	do {
-		digits[--at] = "0123456789abcdef"[value % base];
-		value /= base;
-	} while (value);
-	line_text(l, digits + at);
+	*stele__digits_put(digits, value, base) = '\0';
+	line_text(l, digits);
 }
 
 static void line_end(struct reentry_line *l)

@@ -118,13 +118,19 @@ static bool attach_clock_usable(const struct stele_arena *a)
 	return a->clock == STELE_CLOCK_MONOTONIC || stele__sys_tsc_allowed();
 }
 
+/* Can this process record into an arena with this clock? There is a switch afterwards. */
+static int attach_prepare(const struct stele_arena *a)
+{
+	if (!attach_clock_usable(a))
+		return STELE_E_CLOCK;
+	return attach_switch ? 0 : attach_switch_page();
+}
+
 /* Unmaps the arena on failure. */
 static int attach_begin(struct stele_arena **arena)
 {
-	int error = attach_clock_usable(*arena) ? 0 : STELE_E_CLOCK;
+	int error = attach_prepare(*arena);
 
-	if (error == 0 && !attach_switch)
-		error = attach_switch_page();
 	if (error < 0) {
 		stele__arena_unmap(*arena);
 		return error;
@@ -132,8 +138,8 @@ static int attach_begin(struct stele_arena **arena)
 	return attach_claim(arena);
 }
 
-/* From here on events are recorded. */
-static void attach_on(struct stele_arena *a)
+/* From here on events are recorded; the calling thread is the first. */
+static void attach_image(struct stele_arena *a)
 {
 	stele__arena = a;
 	stele__capture_prepare(a->slot_max);
@@ -144,6 +150,11 @@ static void attach_on(struct stele_arena *a)
 	__atomic_store_n(&stele__switch, attach_switch, __ATOMIC_RELEASE);
 	stele_thread_begin(0, NULL);
 	stele__emit(STELE_KIND_IMAGE_BEGIN, a->pid, 0, 0);
+}
+
+static void attach_on(struct stele_arena *a)
+{
+	attach_image(a);
 	attach_main_stack();
 	stele_modules_changed(false);
 }
@@ -166,10 +177,8 @@ STELE_EXPORT int stele_attach(const char *path)
 
 int stele__attach_to(struct stele_arena *a)
 {
-	int error = attach_clock_usable(a) ? 0 : STELE_E_CLOCK;
+	int error = attach_prepare(a);
 
-	if (error == 0 && !attach_switch)
-		error = attach_switch_page();
 	if (error < 0)
 		return error;
 	stele__store_release(&a->pid, stele__sys_pid());
@@ -239,11 +248,7 @@ static void fork_go_on(struct stele_arena *own, const struct stele_slot *before)
 {
 	uint64_t low = before->stack_low, high = before->stack_high;
 
-	stele__arena = own;
-	stele__add_relaxed(&own->images, 1);
-	stele__store_release(attach_switch, 1);
-	stele_thread_begin(0, NULL);
-	stele__emit(STELE_KIND_IMAGE_BEGIN, own->pid, 0, 0);
+	attach_image(own);
 	stele_thread_set_stack((const void *)low, (const void *)high);
 	stele__image_announce();
 }

@@ -61,12 +61,13 @@ struct stele_start_options {
 	unsigned version;
 	/** Of enum stele_leave_out; 0: everything is recorded. */
 	unsigned leave_out;
-	/** enum stele_reentry_policy. */
+	/** enum stele_reentry_policy. The first start of the process decides: another one later is
+	 * -EINVAL. */
 	unsigned reentry;
 	/** Bytes of objects for each sample; 0: every object. */
 	uint64_t heap_sample_bytes;
 	/** Memory for events, 1 MiB or more; 0: 64 MiB, of which only what is used is taken. The
-	 * first start of the process decides. */
+	 * first start of the process decides: others later are ignored. */
 	uint64_t buffer_bytes;
 };
 

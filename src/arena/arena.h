@@ -93,15 +93,15 @@ uint32_t stele__dictionary_intern(struct stele_arena *arena, enum stele_entry_ki
 				  const void *part1, size_t bytes1, const void *part2,
 				  size_t bytes2);
 
+/* The same for a string; of long ones the first STELE_STRING_MAX bytes. */
+#define STELE_STRING_MAX 1024
+uint32_t stele__dictionary_string(struct stele_arena *arena, const char *text);
+
 /*
  * Makes `to`, which is new and of the same shape, hold what `from` holds, under the same ids;
  * others may be inserting into `from`. -EINVAL: another shape; -ENOMEM.
  */
 int stele__dictionary_copy(struct stele_arena *to, struct stele_arena *from);
-
-/* The same for a string; of long ones the first STELE_STRING_MAX bytes. */
-#define STELE_STRING_MAX 1024
-uint32_t stele__dictionary_string(struct stele_arena *arena, const char *text);
 
 /*
  * The entry with this id, or NULL if there is none: ids come from records that a dying or hostile

@@ -162,7 +162,6 @@ struct stele_ring *stele__ring_take(struct stele_arena *a, uint32_t size_class)
 {
 	struct pool_members members = pool_rings(a);
 	uint32_t index = pool_pop(&a->free_rings[size_class], &members, a->ring_max);
-
 	struct stele_ring *ring = index ? stele__arena_ring(a, index - 1) : ring_new(a, size_class);
 
 	if (ring && a->reentry != STELE_REENTRY_NEST)

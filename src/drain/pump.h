@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The thread that runs the drain while the program runs. It sleeps on the arena's bell, which a
- * writer strikes when its ring is half full, and looks by itself every few milliseconds; the
- * session's own thread is left to signals and to the child.
+ * writer strikes when its ring is half full, and looks by itself every few milliseconds.
  */
 #ifndef STELE_DRAIN_PUMP_H
 #define STELE_DRAIN_PUMP_H
@@ -15,8 +14,9 @@ struct stele_pump {
 	/* Given by the owner before the start. */
 	struct stele_arena *arena;
 	struct stele_drain *drain;
-	/* In the pump's thread after each tick; taken: as stele__drain_tick returned it. */
-	void (*enter)(void *arg); /* in the pump's thread, first of all; NULL: nothing */
+	/* In the pump's thread, first of all; NULL: nothing. */
+	void (*enter)(void *arg);
+	/* There after each tick; taken: as stele__drain_tick returned it. */
 	void (*after_tick)(void *arg, int64_t taken);
 	void *arg;
 

@@ -107,8 +107,9 @@ static uint64_t emit_once(struct stele_ring *ring, uint64_t h, enum stele_kind k
 }
 
 /*
- * Head and tail, with tail_seen brought up to date. Loaded again after the tail: an interrupted
- * emission's old h can lie behind the tail, and the subtraction would call an empty ring full.
+ * Head and tail, with tail_seen brought up to date unless emissions are watched. Loaded again after
+ * the tail: an interrupted emission's old h can lie behind the tail, and the subtraction would call
+ * an empty ring full.
  */
 static uint64_t emit_reload(struct stele_ring *ring, uint64_t *ret_tail)
 {

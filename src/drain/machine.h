@@ -242,6 +242,13 @@ struct stele_own {
 	uint64_t pid;
 };
 
+/* One record of it while it is made; what finds no room is left out. */
+#define STELE_OWN_RECORD_BYTES_MAX 8192
+struct stele_own_record {
+	uint8_t *at;
+	uint8_t data[STELE_OWN_RECORD_BYTES_MAX];
+};
+
 /*
  * An id that ended cannot begin again in the same generation: on two threads nothing would order
  * the end before the beginning for a reader. Ids are never reused by a sane process.
@@ -465,6 +472,10 @@ void stele__generation_end(struct stele_drain *d, uint64_t time, const struct st
 
 int stele__own_init(struct stele_own *own);
 void stele__own_done(struct stele_own *own);
+void stele__own_begin(struct stele_own_record *r);
+void stele__own_value(struct stele_own_record *r, uint64_t value);
+void stele__own_text(struct stele_own_record *r, const void *data, size_t bytes);
+void stele__own_end(struct stele_drain *d, unsigned tag, const struct stele_own_record *r);
 void stele__own_module(struct stele_drain *d, uint32_t entry, bool unloaded);
 void stele__own_counter(struct stele_drain *d, uint32_t name);
 /* Said at once, into the generation's own data. */

@@ -14,13 +14,6 @@
 #include "drain/machine.h"
 #include "format/own.h"
 
-#define RECORD_BYTES_MAX 8192
-
-struct own_record {
-	uint8_t *at;
-	uint8_t data[RECORD_BYTES_MAX];
-};
-
 int stele__own_init(struct stele_own *own)
 {
 	own->data = malloc(STELE_BATCH_BUFFER_BYTES);
@@ -37,18 +30,18 @@ void stele__own_done(struct stele_own *own)
 	free(own->data);
 }
 
-static void own_begin(struct own_record *r)
+void stele__own_begin(struct stele_own_record *r)
 {
 	r->at = r->data;
 }
 
-static void own_value(struct own_record *r, uint64_t value)
+void stele__own_value(struct stele_own_record *r, uint64_t value)
 {
 	if ((size_t)(r->data + sizeof(r->data) - r->at) >= STELE_VARINT_BYTES_MAX)
 		r->at = stele__varint_put(r->at, value);
 }
 
-static void own_text(struct own_record *r, const void *data, size_t bytes)
+void stele__own_text(struct stele_own_record *r, const void *data, size_t bytes)
 {
 	size_t room = (size_t)(r->data + sizeof(r->data) - r->at);
 
@@ -56,21 +49,21 @@ static void own_text(struct own_record *r, const void *data, size_t bytes)
 		return;
 	if (bytes > room - STELE_VARINT_BYTES_MAX)
 		bytes = room - STELE_VARINT_BYTES_MAX;
-	own_value(r, bytes);
+	stele__own_value(r, bytes);
 	if (bytes)
 		memcpy(r->at, data, bytes);
 	r->at += bytes;
 }
 
-static void own_string(struct stele_drain *d, struct own_record *r, uint32_t entry)
+static void own_string(struct stele_drain *d, struct stele_own_record *r, uint32_t entry)
 {
 	uint32_t bytes = 0;
 	const char *data = stele__entry_string(d, entry, &bytes);
 
-	own_text(r, data, data ? bytes : 0);
+	stele__own_text(r, data, data ? bytes : 0);
 }
 
-static void own_end(struct stele_drain *d, enum stele_own_tag tag, const struct own_record *r)
+void stele__own_end(struct stele_drain *d, unsigned tag, const struct stele_own_record *r)
 {
 	struct stele_batch *b = &d->own.batch;
 	size_t bytes = (size_t)(r->at - r->data);
@@ -90,35 +83,35 @@ static void own_end(struct stele_drain *d, enum stele_own_tag tag, const struct 
 
 void stele__own_thread(struct stele_drain *d, struct stele_drain_thread *t)
 {
-	struct own_record r;
+	struct stele_own_record r;
 
-	own_begin(&r);
-	own_value(&r, t->tid);
-	own_value(&r, t->slot_index);
-	own_value(&r, t->goroutine);
+	stele__own_begin(&r);
+	stele__own_value(&r, t->tid);
+	stele__own_value(&r, t->slot_index);
+	stele__own_value(&r, t->goroutine);
 	own_string(d, &r, t->name);
-	own_end(d, STELE_OWN_THREAD, &r);
+	stele__own_end(d, STELE_OWN_THREAD, &r);
 	t->announce = false;
 }
 
 void stele__own_loss(struct stele_drain *d, const struct stele_drain_thread *t, unsigned cause,
 		     unsigned class, uint64_t count)
 {
-	struct own_record r;
+	struct stele_own_record r;
 
-	own_begin(&r);
-	own_value(&r, t->tid);
-	own_value(&r, cause);
-	own_value(&r, class);
-	own_value(&r, count);
-	own_end(d, STELE_OWN_LOSS, &r);
+	stele__own_begin(&r);
+	stele__own_value(&r, t->tid);
+	stele__own_value(&r, cause);
+	stele__own_value(&r, class);
+	stele__own_value(&r, count);
+	stele__own_end(d, STELE_OWN_LOSS, &r);
 }
 
 void stele__own_module(struct stele_drain *d, uint32_t entry, bool unloaded)
 {
 	const struct stele_entry *e = stele__dictionary_get(d->arena, entry);
 	struct stele_module m;
-	struct own_record r;
+	struct stele_own_record r;
 
 	if (!e)
 		return;
@@ -127,83 +120,83 @@ void stele__own_module(struct stele_drain *d, uint32_t entry, bool unloaded)
 		m.build_id_bytes = 0;
 	if (m.path_bytes > e->length - sizeof(m))
 		m.path_bytes = 0;
-	own_begin(&r);
-	own_value(&r, unloaded);
-	own_value(&r, e->epoch);
-	own_value(&r, m.start);
-	own_value(&r, m.end);
-	own_value(&r, m.bias);
-	own_text(&r, m.build_id, m.build_id_bytes);
-	own_text(&r, (const struct stele_module *)(const void *)(e + 1) + 1, m.path_bytes);
-	own_end(d, STELE_OWN_MODULE, &r);
+	stele__own_begin(&r);
+	stele__own_value(&r, unloaded);
+	stele__own_value(&r, e->epoch);
+	stele__own_value(&r, m.start);
+	stele__own_value(&r, m.end);
+	stele__own_value(&r, m.bias);
+	stele__own_text(&r, m.build_id, m.build_id_bytes);
+	stele__own_text(&r, (const struct stele_module *)(const void *)(e + 1) + 1, m.path_bytes);
+	stele__own_end(d, STELE_OWN_MODULE, &r);
 }
 
 void stele__own_counter(struct stele_drain *d, uint32_t name)
 {
-	struct own_record r;
+	struct stele_own_record r;
 
 	if (stele__lookup_get(&d->own.counters, name, 0) ||
 	    stele__lookup_put(&d->own.counters, name, 0, d))
 		return;
-	own_begin(&r);
+	stele__own_begin(&r);
 	own_string(d, &r, name);
-	own_end(d, STELE_OWN_COUNTER, &r);
+	stele__own_end(d, STELE_OWN_COUNTER, &r);
 }
 
 /* As it was called, or the file of what was executed in its place. */
-static void own_program_name(struct stele_drain *d, struct own_record *r, uint32_t images)
+static void own_program_name(struct stele_drain *d, struct stele_own_record *r, uint32_t images)
 {
 	const struct stele_entry *e = stele__dictionary_get(d->arena, d->own.program);
 	const struct stele_module *m = e ? (const void *)(e + 1) : NULL;
 	uint32_t bytes;
 
 	if (d->options.program && images <= 1) {
-		own_text(r, d->options.program, strlen(d->options.program));
+		stele__own_text(r, d->options.program, strlen(d->options.program));
 	} else if (e && e->kind == STELE_ENTRY_MODULE && e->length >= sizeof(*m)) {
 		bytes = stele__load_relaxed(&m->path_bytes);
-		own_text(r, m + 1, bytes <= e->length - sizeof(*m) ? bytes : 0);
+		stele__own_text(r, m + 1, bytes <= e->length - sizeof(*m) ? bytes : 0);
 	} else {
-		own_text(r, "", 0);
+		stele__own_text(r, "", 0);
 	}
 }
 
 static void own_program(struct stele_drain *d)
 {
 	uint32_t images = stele__load_relaxed(&d->arena->images);
-	struct own_record r;
+	struct stele_own_record r;
 
-	own_begin(&r);
-	own_value(&r, d->own.pid ? d->own.pid : d->arena->pid);
-	own_value(&r, images);
+	stele__own_begin(&r);
+	stele__own_value(&r, d->own.pid ? d->own.pid : d->arena->pid);
+	stele__own_value(&r, images);
 	own_program_name(d, &r, images);
-	own_end(d, STELE_OWN_PROGRAM, &r);
+	stele__own_end(d, STELE_OWN_PROGRAM, &r);
 	d->own.image = false;
 }
 
 static void own_clock(struct stele_drain *d)
 {
-	struct own_record r;
+	struct stele_own_record r;
 
-	own_begin(&r);
-	own_value(&r, stele__timeline_wire(&d->timeline, d->start.ticks));
-	own_value(&r, d->start.monotonic_ns);
-	own_value(&r, d->start.realtime_ns / 1000000000u);
-	own_value(&r, d->start.realtime_ns % 1000000000u);
-	own_end(d, STELE_OWN_CLOCK, &r);
+	stele__own_begin(&r);
+	stele__own_value(&r, stele__timeline_wire(&d->timeline, d->start.ticks));
+	stele__own_value(&r, d->start.monotonic_ns);
+	stele__own_value(&r, d->start.realtime_ns / 1000000000u);
+	stele__own_value(&r, d->start.realtime_ns % 1000000000u);
+	stele__own_end(d, STELE_OWN_CLOCK, &r);
 }
 
 static void own_total(struct stele_drain *d, enum stele_own_total what, uint64_t value,
 		      uint64_t *told)
 {
-	struct own_record r;
+	struct stele_own_record r;
 
 	if (value == *told)
 		return;
 	*told = value;
-	own_begin(&r);
-	own_value(&r, what);
-	own_value(&r, value);
-	own_end(d, STELE_OWN_TOTAL, &r);
+	stele__own_begin(&r);
+	stele__own_value(&r, what);
+	stele__own_value(&r, value);
+	stele__own_end(d, STELE_OWN_TOTAL, &r);
 }
 
 static void own_totals(struct stele_drain *d)
@@ -235,34 +228,34 @@ static void own_totals(struct stele_drain *d)
 static void own_skipped(struct stele_drain *d)
 {
 	for (unsigned kind = STELE_KIND_SPAN; kind <= STELE_KIND_STACK_FREE; kind++) {
-		struct own_record r;
+		struct stele_own_record r;
 
 		if (d->stats.skipped[kind] == d->own.told.skipped[kind])
 			continue;
 		d->own.told.skipped[kind] = d->stats.skipped[kind];
-		own_begin(&r);
-		own_value(&r, STELE_EV_SPAN + (kind - STELE_KIND_SPAN));
-		own_value(&r, d->stats.skipped[kind]);
-		own_end(d, STELE_OWN_SKIPPED, &r);
+		stele__own_begin(&r);
+		stele__own_value(&r, STELE_EV_SPAN + (kind - STELE_KIND_SPAN));
+		stele__own_value(&r, d->stats.skipped[kind]);
+		stele__own_end(d, STELE_OWN_SKIPPED, &r);
 	}
 }
 
 /* The last words: how the process ended, and that nothing follows. */
 static void own_ending(struct stele_drain *d, const struct stele_ending *ending)
 {
-	struct own_record r;
+	struct stele_own_record r;
 
-	own_begin(&r);
-	own_value(&r, (ending->known ? STELE_OWN_ENDING_KNOWN : 0) |
-			      (ending->signal ? STELE_OWN_ENDING_SIGNAL : 0) |
-			      (ending->interrupted ? STELE_OWN_ENDING_INTERRUPTED : 0));
-	own_value(&r, (uint64_t)(ending->signal ? ending->signal : ending->exit_status));
-	own_end(d, STELE_OWN_ENDING, &r);
-	own_begin(&r);
-	own_value(&r, d->stats.records);
-	own_value(&r, d->stats.events);
-	own_value(&r, d->generation);
-	own_end(d, STELE_OWN_END, &r);
+	stele__own_begin(&r);
+	stele__own_value(&r, (ending->known ? STELE_OWN_ENDING_KNOWN : 0) |
+				     (ending->signal ? STELE_OWN_ENDING_SIGNAL : 0) |
+				     (ending->interrupted ? STELE_OWN_ENDING_INTERRUPTED : 0));
+	stele__own_value(&r, (uint64_t)(ending->signal ? ending->signal : ending->exit_status));
+	stele__own_end(d, STELE_OWN_ENDING, &r);
+	stele__own_begin(&r);
+	stele__own_value(&r, d->stats.records);
+	stele__own_value(&r, d->stats.events);
+	stele__own_value(&r, d->generation);
+	stele__own_end(d, STELE_OWN_END, &r);
 }
 
 void stele__own_write(struct stele_drain *d, const struct stele_ending *ending)

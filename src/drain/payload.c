@@ -23,15 +23,30 @@ static bool payload_enter(struct stele_drain *d, struct stele_drain_thread *t, u
 	return t->go != NULL;
 }
 
+/*
+ * Another thread may have ended the task, and its stream may have been read first. Then the time
+ * tells; nobody begins the task again.
+ */
+static bool payload_task_ended(struct stele_drain *d, uint64_t task, uint64_t time, bool *ret_later)
+{
+	uintptr_t ended = (uintptr_t)stele__lookup_get(&d->retired, task, STELE_RETIRED_TASK);
+
+	*ret_later = ended > time;
+	if (*ret_later)
+		stele__lookup_put(&d->retired, task, STELE_RETIRED_TASK, (void *)1);
+	return ended && !*ret_later;
+}
+
 static void payload_task_begin(struct stele_drain *d, struct stele_drain_thread *t,
 			       const struct stele_record *r, uint64_t time)
 {
 	uint64_t task = r->a;
+	bool later = false;
 	uint8_t *p;
 
 	if (task == 0 || task == UINT64_MAX || stele__lookup_get(&d->tasks, task, 0) ||
-	    stele__lookup_get(&d->retired, task, STELE_RETIRED_TASK) ||
-	    d->tasks.count >= STELE_GO_COUNT_MAX || stele__lookup_put(&d->tasks, task, 0, d)) {
+	    payload_task_ended(d, task, time, &later) || d->tasks.count >= STELE_GO_COUNT_MAX ||
+	    (!later && stele__lookup_put(&d->tasks, task, 0, d))) {
 		d->stats.unexplained++;
 		return;
 	}
@@ -51,7 +66,7 @@ static void payload_task_end(struct stele_drain *d, struct stele_drain_thread *t
 		return;
 	}
 	stele__lookup_remove(&d->tasks, r->a, 0);
-	if (stele__lookup_put(&d->retired, r->a, STELE_RETIRED_TASK, d))
+	if (stele__lookup_put(&d->retired, r->a, STELE_RETIRED_TASK, (void *)(uintptr_t)time))
 		return;
 	p = payload_arg(stele__lane_begin(d, &t->lane, STELE_EV_USER_TASK_END, time), r->a);
 	stele__lane_end(&t->lane, payload_arg(p, stele__intern_stack(d, (uint32_t)r->c)));

@@ -66,4 +66,28 @@ static void drain_tells_the_life_of_threads(void)
 	}
 }
 
-TAP_MAIN(TEST(drain_tells_the_life_of_threads))
+/* Both within one tick: the thread that ends the task is read first, whichever that is. */
+static void drain_lets_a_task_end_on_a_thread_that_it_reads_first(void)
+{
+	for (unsigned first = 0; first < 2; first++) {
+		struct synthetic s = {0};
+		struct synthetic_thread threads[2];
+
+		synthetic_open(&s, STELE_ARENA_BYTES_MIN, 23, 1);
+		for (uint32_t i = 0; i < 2; i++)
+			threads[i] = synthetic_thread(&s, 100 + i, 1 + i, 0);
+		synthetic_emit(&s, &threads[first], STELE_KIND_TASK_BEGIN, 7, 0, 0);
+		synthetic_emit(&s, &threads[!first], STELE_KIND_TASK_END, 7, 0, 0);
+		stele__drain_tick(s.drain);
+		/* It has ended, so it cannot begin again here. */
+		synthetic_emit(&s, &threads[first], STELE_KIND_TASK_BEGIN, 7, 0, 0);
+		CHECK_EQ(synthetic_finish(&s), 0);
+		CHECK(synthetic_is_valid(&s));
+		CHECK_EQ(synthetic_count(&s, STELE_EV_USER_TASK_BEGIN), 1);
+		CHECK_EQ(synthetic_count(&s, STELE_EV_USER_TASK_END), 1);
+		synthetic_close(&s);
+	}
+}
+
+TAP_MAIN(TEST(drain_tells_the_life_of_threads),
+	 TEST(drain_lets_a_task_end_on_a_thread_that_it_reads_first))

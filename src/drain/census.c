@@ -63,7 +63,7 @@ static void thread_order(struct stele_drain *d, struct stele_drain_thread *t)
 	}
 }
 
-static struct stele_drain_thread *thread_new(struct stele_drain *d, uint32_t index)
+struct stele_drain_thread *stele__thread_new(struct stele_drain *d, uint32_t index)
 {
 	struct stele_slot *slot = &d->slots[index];
 	struct stele_drain_thread *t = calloc(1, sizeof(*t));
@@ -81,9 +81,18 @@ static struct stele_drain_thread *thread_new(struct stele_drain *d, uint32_t ind
 	t->incarnation = stele__load_relaxed(&slot->incarnation);
 	t->birth = stele__load_relaxed(&slot->birth);
 	t->goroutine = stele__load_relaxed(&slot->goroutine);
-	t->fresh = true;
 	d->by_slot[index] = t;
 	d->threads[d->thread_count++] = t;
+	return t;
+}
+
+static struct stele_drain_thread *thread_meet(struct stele_drain *d, uint32_t index)
+{
+	struct stele_drain_thread *t = stele__thread_new(d, index);
+
+	if (!t)
+		return NULL;
+	t->fresh = true;
 	thread_order(d, t);
 	/* The first thread's id comes again only by exec: it is the same thread in a new image. */
 	if (!t->predecessor || t->tid != stele__load_relaxed(&d->arena->pid))
@@ -102,8 +111,20 @@ static struct stele_drain_thread *ring_thread(struct stele_drain *d, const struc
 	    stele__load_relaxed(&d->slots[index].incarnation) != incarnation)
 		return NULL;
 	if (!d->by_slot[index])
-		return thread_new(d, index);
+		return thread_meet(d, index);
 	return d->by_slot[index]->incarnation == incarnation ? d->by_slot[index] : NULL;
+}
+
+bool stele__census_attach(struct stele_drain *d, struct stele_drain_thread *t, uint32_t index)
+{
+	struct stele_drain_ring *ring = &d->rings[index];
+
+	if (ring->thread || !ring_describe(d, &d->ring_headers[index], ring))
+		return false;
+	ring->thread = t;
+	ring->following = t->rings;
+	t->rings = ring;
+	return true;
 }
 
 void stele__census_scan(struct stele_drain *d)
@@ -120,11 +141,8 @@ void stele__census_scan(struct stele_drain *d)
 		    !ring_was_published(shared))
 			continue;
 		t = ring_thread(d, shared);
-		if (!t || !ring_describe(d, shared, ring))
-			continue;
-		ring->thread = t;
-		ring->following = t->rings;
-		t->rings = ring;
+		if (t)
+			stele__census_attach(d, t, i);
 	}
 	for (uint32_t i = 0; i < d->thread_count; i++)
 		d->threads[i]->fresh = false;
@@ -264,19 +282,21 @@ static bool ring_is_sane(const struct stele_drain *d, const struct stele_drain_r
 	       stele__load_relaxed(&ring->shared->size_class) < STELE_RING_CLASSES;
 }
 
-static void census_give_rings(struct stele_drain *d, struct stele_drain_thread *t)
+/* `t`: whose slot it is, if it is known. */
+static void census_give(struct stele_drain *d, const struct stele_drain_thread *t, uint32_t slot,
+			uint32_t incarnation)
 {
 	uint32_t count = stele__load_acquire(&d->arena->ring_bump);
 
 	for (uint32_t i = 0; i < count && i < d->ring_max; i++) {
 		struct stele_drain_ring *ring = &d->rings[i];
 		struct stele_ring *shared = &d->ring_headers[i];
-		bool own = ring->thread == t;
+		bool own = t && ring->thread == t;
 
 		/* Prepared and never published: only its own thread could, and that is gone. */
 		if (!ring->thread && stele__load_acquire(&shared->state) != STELE_RING_FREE &&
-		    stele__load_relaxed(&shared->slot) == t->slot_index &&
-		    stele__load_relaxed(&shared->incarnation) == t->incarnation)
+		    stele__load_relaxed(&shared->slot) == slot &&
+		    stele__load_relaxed(&shared->incarnation) == incarnation)
 			own = ring_describe(d, shared, ring);
 		if (!own)
 			continue;
@@ -284,23 +304,46 @@ static void census_give_rings(struct stele_drain *d, struct stele_drain_thread *
 			stele__ring_give(d->arena, shared);
 		ring->thread = NULL;
 	}
+	stele__slot_give(d->arena, &d->slots[slot]);
 }
 
-void stele__census_forget(struct stele_drain *d, struct stele_drain_thread *t)
+void stele__census_give(struct stele_drain *d, uint32_t slot, uint32_t incarnation)
+{
+	census_give(d, NULL, slot, incarnation);
+}
+
+void stele__census_depart(struct stele_drain *d, struct stele_drain_thread *t)
 {
 	thread_count_losses(d, t);
 	if (t->announce)
 		stele__own_thread(d, t);
-	census_give_rings(d, t);
-	stele__slot_give(d->arena, t->slot);
 	for (uint32_t i = 0; i < d->thread_count; i++) {
 		if (d->threads[i]->predecessor == t)
 			d->threads[i]->predecessor = NULL;
 		if (d->threads[i] == t)
 			d->threads[i--] = d->threads[--d->thread_count];
 	}
-	d->by_slot[t->slot_index] = NULL;
+	t->departed_next = d->departed;
+	d->departed = t;
+	d->departed_count++;
+}
+
+void stele__thread_free(struct stele_drain_thread *t)
+{
 	stele__lane_done(&t->lane);
 	free(t->late);
 	free(t);
+}
+
+void stele__census_release(struct stele_drain *d)
+{
+	while (d->departed) {
+		struct stele_drain_thread *t = d->departed;
+
+		d->departed = t->departed_next;
+		census_give(d, t, t->slot_index, t->incarnation);
+		d->by_slot[t->slot_index] = NULL;
+		stele__thread_free(t);
+	}
+	d->departed_count = 0;
 }

@@ -70,6 +70,7 @@ void stele__generation_end(struct stele_drain *d, uint64_t time, const struct st
 {
 	if (time < d->floor)
 		time = d->floor;
+	d->stats.generations++;
 	cut_statuses(d, time);
 	cut_flush(d);
 	cut_clock(d);
@@ -80,15 +81,18 @@ void stele__generation_end(struct stele_drain *d, uint64_t time, const struct st
 	 * bytes. */
 	stele__tables_write(d, time);
 	stele__own_write(d, ending);
+	if (d->options.keep && !ending)
+		stele__carry_write(d, time);
 	if (d->options.version >= 26)
 		stele__outlet_write(&d->outlet, &(uint8_t){STELE_EV_END_OF_GENERATION}, 1);
 	stele__outlet_flush(&d->outlet);
 	if (!d->outlet.error)
 		d->outlet.valid = d->outlet.written;
 	stele__lookup_done(&d->retired, NULL);
-	d->stats.generations++;
 	d->generation++;
 	d->floor = time;
 	d->start = d->cut_pair;
 	d->events_at_start = d->stats.events;
+	if (d->options.keep)
+		stele__take_release(d);
 }

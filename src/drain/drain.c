@@ -92,11 +92,20 @@ static void drain_skip(struct stele_drain *d)
 	}
 }
 
+static void drain_header(struct stele_drain *d)
+{
+	uint8_t header[STELE_HEADER_BYTES];
+
+	stele__header_put(header, d->options.version);
+	stele__outlet_write(&d->outlet, header, sizeof(header));
+	stele__outlet_flush(&d->outlet);
+	d->outlet.valid = d->outlet.written;
+}
+
 int stele__drain_new(struct stele_arena *arena, const struct stele_drain_options *options,
 		     struct stele_drain **ret_drain)
 {
 	struct stele_drain *d = calloc(1, sizeof(*d));
-	uint8_t header[STELE_HEADER_BYTES];
 	int error;
 
 	if (!d)
@@ -121,10 +130,14 @@ int stele__drain_new(struct stele_arena *arena, const struct stele_drain_options
 	if (options->resume)
 		drain_skip(d);
 	drain_warm_up(d);
-	stele__header_put(header, options->version);
-	stele__outlet_write(&d->outlet, header, sizeof(header));
-	stele__outlet_flush(&d->outlet);
-	d->outlet.valid = d->outlet.written;
+	if (options->carry)
+		error = stele__restore(d, options->carry);
+	else
+		drain_header(d);
+	if (error) {
+		stele__drain_free(d);
+		return error;
+	}
 	*ret_drain = d;
 	return 0;
 }
@@ -171,10 +184,13 @@ static void drain_begin_cut(struct stele_drain *d)
 
 static void drain_plan_cut(struct stele_drain *d)
 {
-	if (d->cut_ticks != UINT64_MAX || drain_is_idle(d) ||
-	    d->pair.monotonic_ns - d->start.monotonic_ns < d->options.generation_ns)
+	if (d->cut_ticks != UINT64_MAX)
 		return;
-	drain_begin_cut(d);
+	if (d->options.keep && stele__take_is_pressed(d))
+		drain_begin_cut(d);
+	else if (!drain_is_idle(d) &&
+		 d->pair.monotonic_ns - d->start.monotonic_ns >= d->options.generation_ns)
+		drain_begin_cut(d);
 }
 
 int64_t stele__drain_tick(struct stele_drain *d)
@@ -262,10 +278,13 @@ uint64_t stele__drain_lost(const struct stele_drain_stats *stats)
 
 static void drain_free_threads(struct stele_drain *d)
 {
-	for (uint32_t i = 0; i < d->thread_count; i++) {
-		stele__lane_done(&d->threads[i]->lane);
-		free(d->threads[i]->late);
-		free(d->threads[i]);
+	for (uint32_t i = 0; i < d->thread_count; i++)
+		stele__thread_free(d->threads[i]);
+	while (d->departed) {
+		struct stele_drain_thread *t = d->departed;
+
+		d->departed = t->departed_next;
+		stele__thread_free(t);
 	}
 	while (d->go_list) {
 		struct stele_drain_go *go = d->go_list;

@@ -62,7 +62,13 @@ struct stele_drain_options {
 	uint64_t late_ns;	/* an unwritten record older than this is declared late; 0: 20 ms */
 	uint64_t generation_ns; /* 0: one second */
 	bool resume;		/* the arena was drained before: what is in it is not new */
-	const char *program;	/* as it was called; NULL: the file of what was executed */
+	/* Records stay in the arena until their generation is in the sink, and each generation
+	 * holds what another drain needs to go on behind it (carry.h). */
+	bool keep;
+	/* Goes on behind these bytes of a trace, which the sink has; NULL: begins with the header.
+	 * The arena was drained with `keep`, and nobody else changes it: best a private mapping. */
+	const struct stele_carry *carry;
+	const char *program; /* as it was called; NULL: the file of what was executed */
 };
 
 /* How the traced process ended, for the trace's last words. */
@@ -103,9 +109,10 @@ struct stele_drain_stats {
 	uint64_t sink_lost_bytes;
 };
 
+struct stele_carry;
 struct stele_drain;
 
-/* Writes the header to the sink. The arena stays the caller's. */
+/* Writes the header to the sink. The arena stays the caller's. -errno or STELE_E_*. */
 int stele__drain_new(struct stele_arena *arena, const struct stele_drain_options *options,
 		     struct stele_drain **ret_drain);
 

@@ -11,6 +11,7 @@
 
 #include "arena/arena.h"
 #include "base/error.h"
+#include "drain/carry.h"
 #include "drain/drain.h"
 #include "drain/lookup.h"
 #include "drain/timeline.h"
@@ -121,6 +122,7 @@ struct stele_drain_thread {
 	bool gone;				/* the thread does not exist any more */
 	bool lasted;				/* it existed until the process ended */
 	struct stele_drain_thread *predecessor; /* had this tid; must be finished first */
+	struct stele_drain_thread *departed_next;
 
 	uint32_t name;						 /* dictionary id */
 	bool announce;						 /* own data: new, or a new name */
@@ -151,6 +153,7 @@ struct stele_drain_symbol {
 
 struct stele_drain_module {
 	uint64_t start, end, bias;
+	uint32_t entry;			  /* dictionary id */
 	uint32_t epoch_first, epoch_last; /* epochs in which its code may be met */
 	uint32_t path_bytes;
 	char path[];
@@ -217,7 +220,7 @@ struct stele_drain_tables {
 	struct stele_drain_module **modules;
 	uint32_t module_count, module_max;
 	uint64_t pc_next; /* for frames that share a pc with another */
-	uint64_t type_next;
+	uint64_t type_next, types_carried;
 	uint8_t *batch; /* STELE_BATCH_BUFFER_BYTES, for structural batches */
 };
 
@@ -277,11 +280,14 @@ struct stele_drain {
 
 	struct stele_drain_thread **threads; /* the live ones, in no order */
 	uint32_t thread_count;
+	struct stele_drain_thread *departed; /* finished; hold slot and rings until the cut */
+	uint32_t departed_count;
 	struct stele_drain_thread **by_slot;
 	struct stele_drain_ring *rings; /* by ring index */
 	struct stele_drain_proc *procs; /* by slot index */
 	struct stele_lookup runtime_procs, gos, tasks;
-	struct stele_lookup retired; /* (id, enum stele_retired) that ended in this generation */
+	/* (id, enum stele_retired) that ended in this generation; of tasks: at which wire time. */
+	struct stele_lookup retired;
 	struct stele_drain_go *go_list;
 	uint32_t go_count;
 	uint64_t go_private; /* ids of our own */
@@ -425,11 +431,23 @@ void stele__convert_late(struct stele_drain *d, struct stele_drain_thread *t,
 /* Everything complete up to `limit` ticks; number of records taken. */
 uint64_t stele__take(struct stele_drain *d, uint64_t limit);
 bool stele__take_is_waiting(const struct stele_drain *d);
+/* What was taken since the last generation lies in the sink: the writers get the room back. */
+void stele__take_release(struct stele_drain *d);
+/* Do they need it soon? */
+bool stele__take_is_pressed(const struct stele_drain *d);
 /* threads that came and went: census.c */
 void stele__census_scan(struct stele_drain *d);
 void stele__census_ask(struct stele_drain *d, bool now);
-/* Gives rings and slot of a finished thread back and forgets it. */
-void stele__census_forget(struct stele_drain *d, struct stele_drain_thread *t);
+/* A finished thread is none of the live ones any more; then it gives back its rings and slot. */
+void stele__census_depart(struct stele_drain *d, struct stele_drain_thread *t);
+void stele__census_release(struct stele_drain *d);
+/* The same for a slot of which no more is known. */
+void stele__census_give(struct stele_drain *d, uint32_t slot, uint32_t incarnation);
+/* A thread as its slot describes it. NULL: no memory (noted in d->error). */
+struct stele_drain_thread *stele__thread_new(struct stele_drain *d, uint32_t slot);
+void stele__thread_free(struct stele_drain_thread *t);
+/* False: it has a thread, or its header is no good. */
+bool stele__census_attach(struct stele_drain *d, struct stele_drain_thread *t, uint32_t ring);
 void stele__census_losses(struct stele_drain *d);
 /* exec: t's image replaced the one in which all older threads were. */
 void stele__census_image(struct stele_drain *d, struct stele_drain_thread *t);
@@ -461,6 +479,8 @@ const char *stele__entry_string(struct stele_drain *d, uint32_t entry, uint32_t 
 const struct stele_drain_symbol *stele__symbol(struct stele_drain *d, uint64_t pc, uint32_t epoch);
 void stele__module_loaded(struct stele_drain *d, uint32_t entry);
 void stele__module_unloaded(struct stele_drain *d, uint32_t entry);
+/* One that the trace has already. False: no memory, or it is none. */
+bool stele__module_adopt(struct stele_drain *d, uint32_t entry, uint32_t epoch_last);
 
 /* Vectors: room for one more element. False: no memory (noted in d->error). */
 bool stele__vector_grow(struct stele_drain *d, void *vector, uint32_t count, uint32_t *max,
@@ -483,5 +503,12 @@ void stele__own_thread(struct stele_drain *d, struct stele_drain_thread *t);
 void stele__own_loss(struct stele_drain *d, const struct stele_drain_thread *t, unsigned cause,
 		     unsigned class, uint64_t count);
 void stele__own_write(struct stele_drain *d, const struct stele_ending *ending);
+
+/* going on behind a generation: carry.c, restore.c -------------------------------------------- */
+
+/* `floor`: wire time at which the next generation begins. */
+void stele__carry_write(struct stele_drain *d, uint64_t floor);
+/* The drain is new. -ENOMEM, STELE_E_CORRUPT. */
+int stele__restore(struct stele_drain *d, const struct stele_carry *carry);
 
 #endif

@@ -170,6 +170,7 @@ static struct stele_drain_module *module_copy(struct stele_drain *d, uint32_t en
 	m = malloc(sizeof(*m) + bytes + 1);
 	if (!m)
 		return NULL;
+	m->entry = entry;
 	m->start = from->start;
 	m->end = from->end;
 	m->bias = from->bias;
@@ -181,19 +182,17 @@ static struct stele_drain_module *module_copy(struct stele_drain *d, uint32_t en
 	return m;
 }
 
-static void module_tell(struct stele_drain *d, uint32_t entry, bool loaded)
+static void module_tell(struct stele_drain *d, uint32_t entry, uint32_t epoch, bool loaded)
 {
 	const struct stele_entry *e = stele__dictionary_get(d->arena, entry);
 	const struct stele_symbolizer *symbolizer = &d->options.symbolizer;
 
 	if (symbolizer->module)
-		symbolizer->module(symbolizer->arg,
-				   loaded ? e->epoch : stele__load_relaxed(&d->arena->module_epoch),
-				   loaded, (const struct stele_module *)(const void *)(e + 1));
-	stele__own_module(d, entry, !loaded);
+		symbolizer->module(symbolizer->arg, epoch, loaded,
+				   (const struct stele_module *)(const void *)(e + 1));
 }
 
-void stele__module_loaded(struct stele_drain *d, uint32_t entry)
+static struct stele_drain_module *module_add(struct stele_drain *d, uint32_t entry)
 {
 	struct stele_drain_tables *tables = &d->tables;
 	struct stele_drain_module *m = module_copy(d, entry);
@@ -201,11 +200,30 @@ void stele__module_loaded(struct stele_drain *d, uint32_t entry)
 	if (!m || !stele__vector_grow(d, &tables->modules, tables->module_count,
 				      &tables->module_max, sizeof(struct stele_drain_module *))) {
 		free(m);
-		d->stats.unexplained++;
-		return;
+		return NULL;
 	}
 	tables->modules[tables->module_count++] = m;
-	module_tell(d, entry, true);
+	module_tell(d, entry, m->epoch_first, true);
+	return m;
+}
+
+void stele__module_loaded(struct stele_drain *d, uint32_t entry)
+{
+	if (module_add(d, entry))
+		stele__own_module(d, entry, false);
+	else
+		d->stats.unexplained++;
+}
+
+bool stele__module_adopt(struct stele_drain *d, uint32_t entry, uint32_t epoch_last)
+{
+	struct stele_drain_module *m = module_add(d, entry);
+
+	if (m && epoch_last != UINT32_MAX) {
+		m->epoch_last = epoch_last;
+		module_tell(d, entry, epoch_last + 1, false);
+	}
+	return m != NULL;
 }
 
 /* Its addresses may be reused from the present epoch on. */
@@ -226,5 +244,6 @@ void stele__module_unloaded(struct stele_drain *d, uint32_t entry)
 			m->epoch_last = epoch ? epoch - 1 : 0;
 	}
 	free(gone);
-	module_tell(d, entry, false);
+	module_tell(d, entry, epoch, false);
+	stele__own_module(d, entry, true);
 }

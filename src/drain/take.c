@@ -7,7 +7,8 @@
  *
  * Records are encoded straight from the ring. A stream stops at a record that needs another
  * thread's first (stalled), and at a hole until that is declared late; behind a late record it
- * reads on, but frees nothing. `tail` is published in batches and never chases the head.
+ * reads on, but frees nothing. `tail` is published in batches and never chases the head; with
+ * `keep` it is only published when the generation that has the records is in the sink.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +47,7 @@ STELE_INLINE uint64_t take_unwrap(const struct stele_drain *d, uint64_t header)
 	return d->pair.ticks + (uint64_t)ahead;
 }
 
-static void ring_publish(const struct stele_drain_thread *t, struct stele_drain_ring *ring)
+static void ring_release(const struct stele_drain_thread *t, struct stele_drain_ring *ring)
 {
 	uint64_t tail = ring->next;
 
@@ -57,6 +58,13 @@ static void ring_publish(const struct stele_drain_thread *t, struct stele_drain_
 		return;
 	ring->tail = tail;
 	stele__store_release(&ring->shared->tail, tail); /* pairs with the writer's reload */
+}
+
+static void ring_publish(const struct stele_drain *d, const struct stele_drain_thread *t,
+			 struct stele_drain_ring *ring)
+{
+	if (!d->options.keep)
+		ring_release(t, ring);
 }
 
 static bool late_add(struct stele_drain *d, struct stele_drain_thread *t, uint64_t position)
@@ -93,7 +101,7 @@ static uint64_t late_take(struct stele_drain *d, struct stele_drain_thread *t)
 	}
 	t->late_count = kept;
 	for (struct stele_drain_ring *ring = t->rings; taken && ring; ring = ring->following)
-		ring_publish(t, ring);
+		ring_publish(d, t, ring);
 	return taken;
 }
 
@@ -177,7 +185,7 @@ static uint64_t ring_take(struct stele_drain *d, struct stele_drain_thread *t, u
 
 		if (!ring_take_lap(d, t, stop < end ? stop : end, limit, &taken))
 			break;
-		ring_publish(t, ring);
+		ring_publish(d, t, ring);
 	}
 	return taken;
 }
@@ -211,7 +219,7 @@ static uint64_t thread_take(struct stele_drain *d, struct stele_drain_thread *t,
 		if (end - ring->next > ring->mask + 1)
 			end = ring->next; /* impossible: forged */
 		taken += ring_take(d, t, end, limit);
-		ring_publish(t, ring);
+		ring_publish(d, t, ring);
 		if (ring->next != end)
 			return taken;
 		if (!(head & STELE_HEAD_CLOSED))
@@ -242,7 +250,9 @@ static void thread_finish(struct stele_drain *d, struct stele_drain_thread *t)
 	d->stats.abandoned += t->late_count;
 	stele__thread_close(d, t, time > d->floor ? time : d->floor);
 	stele__lane_flush(d, &t->lane);
-	stele__census_forget(d, t);
+	stele__census_depart(d, t);
+	if (!d->options.keep)
+		stele__census_release(d);
 }
 
 /* One pass over all threads (or those that stood still). Forgetting one moves the last to its
@@ -264,7 +274,8 @@ static uint64_t take_round(struct stele_drain *d, uint64_t limit, bool first, bo
 		if (!first && !t->stalled)
 			continue;
 		n = thread_take(d, t, limit, &empty);
-		thread_wake(d, t);
+		if (!d->options.keep)
+			thread_wake(d, t);
 		taken += n;
 		*ret_progress |= n != 0;
 		if (t->gone && empty) {
@@ -340,5 +351,30 @@ bool stele__take_is_waiting(const struct stele_drain *d)
 	for (uint32_t i = 0; i < d->thread_count; i++)
 		if (d->threads[i]->in_hole)
 			return true;
+	return false;
+}
+
+void stele__take_release(struct stele_drain *d)
+{
+	for (uint32_t i = 0; i < d->thread_count; i++) {
+		struct stele_drain_thread *t = d->threads[i];
+
+		for (struct stele_drain_ring *ring = t->rings; ring; ring = ring->following)
+			ring_release(t, ring);
+		thread_wake(d, t);
+	}
+	stele__census_release(d);
+}
+
+bool stele__take_is_pressed(const struct stele_drain *d)
+{
+	if (d->departed_count > d->slot_max / 16)
+		return true;
+	for (uint32_t i = 0; i < d->thread_count; i++) {
+		const struct stele_drain_ring *ring = d->threads[i]->current;
+
+		if (ring && ring->next - ring->tail > ring->mask / 2)
+			return true;
+	}
 	return false;
 }

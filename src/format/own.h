@@ -19,6 +19,7 @@ enum stele_own_tag {
 	STELE_OWN_ENDING = 8,	/* flags value (exit status or signal) */
 	STELE_OWN_END = 9,	/* records events generation: the recording ended in order */
 	STELE_OWN_SKIPPED = 10, /* event count (of the recording so far, when changed) */
+	STELE_OWN_CARRY = 11,	/* for a drain that goes on: drain/carry.h */
 };
 
 enum stele_own_total {

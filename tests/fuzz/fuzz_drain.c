@@ -3,7 +3,9 @@
  * Bytes are a program for a traced process: threads that are born, emit any record, leave holes,
  * replace rings, die. Whatever they do, the drain writes a trace that the reader accepts.
  *
- *   byte 0: header version    then commands: op arg …
+ * The drain, too, may die, and another one goes on with what it kept.
+ *
+ *   byte 0: header version, keep    then commands: op arg …
  */
 #include <stdlib.h>
 
@@ -150,6 +152,10 @@ static void fuzz_command(struct fuzz_process *p)
 		if (fuzz_thread(p, i)->ring->sequence < 6)
 			synthetic_replace(&p->s, &p->threads[i], fuzz_byte(p) % 2, op & 128);
 		break;
+	case 7:
+		if (p->s.keep)
+			synthetic_take_over(&p->s);
+		break;
 	default:
 		fuzz_supersede(p, i);
 		fuzz_emit(p, fuzz_thread(p, i));
@@ -164,10 +170,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	static const unsigned versions[] = {23, 25, 26};
 	const uint64_t pcs[] = {0x401001, 0x402000};
 	struct fuzz_process p = {.at = data, .end = data + bytes};
+	uint8_t first;
 
 	if (bytes > 2000)
 		return 0;
-	synthetic_open(&p.s, STELE_ARENA_BYTES_MIN, versions[fuzz_byte(&p) % 3], 1);
+	first = fuzz_byte(&p);
+	p.s.keep = first / 3 % 2;
+	synthetic_open(&p.s, STELE_ARENA_BYTES_MIN, versions[first % 3], 1);
 	p.stack = synthetic_stack(&p.s, pcs, 2);
 	p.string = synthetic_string(&p.s, "text");
 	while (p.at < p.end && p.s.arena->ring_bump < 24)

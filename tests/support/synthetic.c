@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "drain/carry.h"
 #include "stele/read.h"
 #include "sys/sys.h"
 
@@ -29,12 +30,13 @@ static int synthetic_write(void *arg, const void *data, size_t bytes)
 
 static struct stele_clock_pair synthetic_now(void *arg)
 {
-	const struct synthetic *s = arg;
+	struct synthetic *s = arg;
+	uint64_t now = s->first ? s->first : s->now;
 
-	return (struct stele_clock_pair){.ticks = s->now * s->rate,
-					 .monotonic_ns = s->now,
-					 .realtime_ns =
-						 s->now + s->wall_ns + 1700000000000000000ull};
+	s->first = 0;
+	return (struct stele_clock_pair){.ticks = now * s->rate,
+					 .monotonic_ns = now,
+					 .realtime_ns = now + s->wall_ns + 1700000000000000000ull};
 }
 
 static int64_t synthetic_threads(void *arg, uint32_t *tids, size_t max)
@@ -78,6 +80,20 @@ static size_t synthetic_resolve(void *arg, uint32_t epoch, uint64_t pc, struct s
 	return 2;
 }
 
+static int synthetic_new_drain(struct synthetic *s, const struct stele_carry *carry)
+{
+	struct stele_drain_options options = {.version = s->version,
+					      .sink = {synthetic_write, s},
+					      .symbolizer = {.resolve = synthetic_resolve},
+					      .liveness = {synthetic_threads, synthetic_exists, s},
+					      .clock = {synthetic_now, s},
+					      .keep = s->keep,
+					      .carry = carry,
+					      .program = "synthetic"};
+
+	return stele__drain_new(s->arena, &options, &s->drain);
+}
+
 void synthetic_open(struct synthetic *s, uint64_t arena_bytes, unsigned version, uint64_t rate)
 {
 	struct stele_arena_options options = {.bytes = arena_bytes,
@@ -85,21 +101,43 @@ void synthetic_open(struct synthetic *s, uint64_t arena_bytes, unsigned version,
 								 : STELE_CLOCK_TSC,
 					      .events = UINT32_MAX,
 					      .stack_frames_max = 32};
-	struct stele_drain_options drain = {.version = version,
-					    .sink = {synthetic_write, s},
-					    .symbolizer = {.resolve = synthetic_resolve},
-					    .liveness = {synthetic_threads, synthetic_exists, s},
-					    .clock = {synthetic_now, s},
-					    .program = "synthetic"};
-	uint64_t fail_at = s->fail_at;
 
-	*s = (struct synthetic){.now = 1000000000, .step = 1000, .rate = rate, .fail_at = fail_at};
+	*s = (struct synthetic){.now = SYNTHETIC_BEGIN_NS,
+				.step = 1000,
+				.rate = rate,
+				.version = version,
+				.keep = s->keep,
+				.fail_at = s->fail_at};
 	s->fd = stele__sys_memfd("synthetic");
 	if (s->fd < 0 || stele__arena_create(s->fd, &options, &s->arena) < 0 ||
-	    stele__drain_new(s->arena, &drain, &s->drain) < 0) {
+	    synthetic_new_drain(s, NULL) < 0) {
 		printf("Bail out! no arena or no drain\n");
 		exit(1);
 	}
+}
+
+void synthetic_take_over(struct synthetic *s)
+{
+	struct stele_carry carry;
+	uint8_t *copy;
+
+	stele__drain_free(s->drain);
+	s->drain = NULL;
+	if (stele__carry_find(s->out, s->out_bytes, &carry) < 0)
+		abort();
+	/* The sink moves its bytes when it grows. */
+	copy = malloc(carry.bytes + 1);
+	if (!copy)
+		abort();
+	memcpy(copy, s->out, carry.bytes);
+	carry.trace = copy;
+	s->out_bytes = carry.bytes;
+	s->first = SYNTHETIC_BEGIN_NS;
+	if (synthetic_new_drain(s, carry.bytes ? &carry : NULL) < 0) {
+		printf("Bail out! nothing to go on from\n");
+		abort();
+	}
+	free(copy);
 }
 
 void synthetic_close(struct synthetic *s)

@@ -11,6 +11,7 @@
 #include "drain/drain.h"
 
 #define SYNTHETIC_TIDS_MAX 4096
+#define SYNTHETIC_BEGIN_NS 1000000000ull
 
 struct synthetic_thread {
 	struct stele_slot *slot;
@@ -24,8 +25,11 @@ struct synthetic {
 	int fd;
 	uint64_t now; /* ns; each emission moves it on by `step` */
 	uint64_t step;
+	uint64_t first;	  /* the next look at the clock finds this; 0: now */
 	uint64_t wall_ns; /* by which the wall clock was set forward; modulo 2^64: back */
 	uint64_t rate;	  /* ticks per ns of the records' clock */
+	unsigned version;
+	bool keep; /* set before it is opened: the drain keeps records until they are written */
 
 	uint8_t *out; /* what the sink got */
 	size_t out_bytes, out_max;
@@ -39,6 +43,8 @@ struct synthetic {
 /* rate 1: a clock in ns; others: a counter. The program ends if there is no memory. */
 void synthetic_open(struct synthetic *s, uint64_t arena_bytes, unsigned version, uint64_t rate);
 void synthetic_close(struct synthetic *s);
+/* The drain dies (which kept everything), and another one goes on. */
+void synthetic_take_over(struct synthetic *s);
 
 /* A thread is born; with a THREAD_BEGIN record unless flags is UINT64_MAX. */
 struct synthetic_thread synthetic_thread(struct synthetic *s, uint32_t tid, uint64_t g,

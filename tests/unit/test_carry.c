@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Drains that die and others that go on: of a random process, with deaths at random moments, the
+ * trace has the same events as without.
+ */
+#include "support/synthetic.h"
+#include "support/tap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "drain/carry.h"
+#include "format/spec.h"
+#include "stele/read.h"
+
+#define ARENA_BYTES (16u << 20)
+#define THREADS_MAX 6
+#define STEPS	    3000
+#define TIDS_MAX    2000
+#define TYPES_MAX   100
+
+struct process {
+	struct synthetic s;
+	struct synthetic_thread threads[THREADS_MAX];
+	bool alive[THREADS_MAX];
+	uint64_t open[THREADS_MAX]; /* token of the wait or system call, 0: none */
+	bool syscall[THREADS_MAX];  /* it is one */
+	uint64_t objects, tasks, gos, random;
+	uint32_t tids, name, stacks[8];
+};
+
+static uint64_t next_random(struct process *p, uint64_t below)
+{
+	p->random = p->random * 6364136223846793005ull + 1442695040888963407ull;
+	return (p->random >> 33) % below;
+}
+
+static uint64_t stack_of(struct process *p)
+{
+	return p->stacks[next_random(p, STELE_ARRAY_LENGTH(p->stacks))];
+}
+
+static void process_open(struct process *p, unsigned version, uint64_t seed, bool keep)
+{
+	*p = (struct process){.random = seed, .tids = 100, .s.keep = keep};
+	synthetic_open(&p->s, ARENA_BYTES, version, 3);
+	p->name = synthetic_string(&p->s, "name");
+	for (unsigned i = 0; i < STELE_ARRAY_LENGTH(p->stacks); i++) {
+		const uint64_t pcs[] = {0x401001 + i, 0x402001};
+
+		p->stacks[i] = synthetic_stack(&p->s, pcs, 2);
+	}
+}
+
+/* Not so full that the drain cuts for its sake: when it does depends on its life. */
+static bool has_room(const struct synthetic_thread *t)
+{
+	return t->ring->head - t->ring->tail < t->ring->mask / 3;
+}
+
+static void thread_begin(struct process *p, unsigned i)
+{
+	unsigned parent = (unsigned)next_random(p, THREADS_MAX);
+	uint64_t g = ++p->gos;
+	bool created = p->alive[parent] && !p->open[parent] && has_room(&p->threads[parent]);
+
+	if (created)
+		synthetic_emit(&p->s, &p->threads[parent], STELE_KIND_GO_CREATE, g, 0x401000,
+			       stack_of(p));
+	p->threads[i] = synthetic_thread(&p->s, p->tids++, g, created ? STELE_THREAD_CREATED : 0);
+	p->alive[i] = true;
+	p->open[i] = 0;
+}
+
+static void thread_end(struct process *p, unsigned i)
+{
+	if (next_random(p, 2))
+		synthetic_emit(&p->s, &p->threads[i], STELE_KIND_THREAD_END, 0, 0, 0);
+	synthetic_die(&p->s, &p->threads[i]);
+	p->alive[i] = false;
+}
+
+static void thread_wait(struct process *p, unsigned i)
+{
+	struct synthetic_thread *t = &p->threads[i];
+
+	if (p->open[i]) {
+		synthetic_emit(&p->s, t,
+			       p->syscall[i] ? STELE_KIND_SYSCALL_END : STELE_KIND_GO_WAKE,
+			       p->open[i], 0, 0);
+		p->open[i] = 0;
+		return;
+	}
+	p->syscall[i] = next_random(p, 2);
+	p->open[i] = synthetic_emit(&p->s, t,
+				    p->syscall[i] ? STELE_KIND_SYSCALL_BEGIN : STELE_KIND_GO_BLOCK,
+				    stack_of(p) << 32 | 2, 0, 0);
+}
+
+static void thread_memory(struct process *p, struct synthetic_thread *t)
+{
+	uint64_t address = 0x7f0000000000 + t->tid * 0x100000ull + next_random(p, 8) * 8192;
+
+	switch (next_random(p, 3)) {
+	case 0:
+		synthetic_emit(&p->s, t, STELE_KIND_SPAN_ALLOC, address, 8192, 1);
+		break;
+	case 1:
+		synthetic_emit(&p->s, t, STELE_KIND_SPAN_FREE, address, 0, 0);
+		break;
+	default:
+		synthetic_emit(&p->s, t, STELE_KIND_OBJECT_ALLOC, 0x600000 + 16 * ++p->objects,
+			       16 * next_random(p, 8), stack_of(p));
+		break;
+	}
+}
+
+static void thread_annotate(struct process *p, struct synthetic_thread *t)
+{
+	switch (next_random(p, 6)) {
+	case 5:
+		/* The first time only: it is never ended. */
+		synthetic_emit(&p->s, t, STELE_KIND_TASK_BEGIN, 1000000 + t->tid, 0, 0);
+		break;
+	case 0:
+		synthetic_emit(&p->s, t, STELE_KIND_TASK_BEGIN, ++p->tasks, 0,
+			       (uint64_t)p->name | stack_of(p) << 32);
+		break;
+	case 1:
+		if (p->tasks)
+			synthetic_emit(&p->s, t, STELE_KIND_TASK_END, 1 + next_random(p, p->tasks),
+				       0, 0);
+		break;
+	case 2:
+		synthetic_emit(&p->s, t, STELE_KIND_REGION_BEGIN, next_random(p, 3), 0, p->name);
+		break;
+	case 3:
+		/* Of any one, or of none. */
+		synthetic_emit(&p->s, t, STELE_KIND_REGION_END, next_random(p, 3), 0, p->name);
+		break;
+	default:
+		synthetic_emit(&p->s, t, STELE_KIND_COUNTER, p->name, next_random(p, 1000), 0);
+		break;
+	}
+}
+
+static void process_step(struct process *p)
+{
+	unsigned i = (unsigned)next_random(p, THREADS_MAX);
+	struct synthetic_thread *t = &p->threads[i];
+
+	if (!p->alive[i]) {
+		thread_begin(p, i);
+		return;
+	}
+	if (!has_room(t)) {
+		synthetic_replace(&p->s, t, 2, false);
+		return;
+	}
+	switch (next_random(p, 40)) {
+	case 0:
+		thread_end(p, i);
+		break;
+	case 28:
+		t->slot->dropped[STELE_LOSS_RING_FULL][STELE_CLASS_USER]++;
+		break;
+	case 1 ... 12:
+		thread_wait(p, i);
+		break;
+	case 13 ... 24:
+		thread_annotate(p, t);
+		break;
+	case 25 ... 27:
+		synthetic_emit(&p->s, t, STELE_KIND_THREAD_NAME, p->name, 0, 0);
+		break;
+	default:
+		thread_memory(p, t);
+		break;
+	}
+}
+
+/* The last word: what is alive ends with the image. */
+static void process_exec(struct process *p)
+{
+	struct synthetic_thread t = synthetic_thread(&p->s, p->tids++, ++p->gos, 0);
+
+	synthetic_emit(&p->s, &t, STELE_KIND_IMAGE_BEGIN, 1, 0, 0);
+	stele__drain_tick(p->s.drain);
+}
+
+/* A second and more; then the drain cuts, because there is something to cut. */
+static void process_pause(struct process *p)
+{
+	while (!p->alive[0])
+		process_step(p);
+	synthetic_emit(&p->s, &p->threads[0], STELE_KIND_COUNTER, p->name, 1, 0);
+	stele__drain_tick(p->s.drain);
+	p->s.now += 1100000000;
+}
+
+/* The drain dies after it has written, and before it can give anything back. */
+static void process_lose_drain(struct process *p)
+{
+	size_t bytes = p->s.arena->data_bump;
+	void *before = malloc(bytes);
+
+	if (!before)
+		abort();
+	memcpy(before, p->s.arena, bytes);
+	stele__drain_tick(p->s.drain);
+	memcpy(p->s.arena, before, bytes);
+	free(before);
+	synthetic_take_over(&p->s);
+}
+
+/*
+ * `deaths`: of the drain; 0: it lives. It is looked at again at the same moment: what it has not
+ * taken yet decides whether it cuts. In the first generation a new drain knows nothing, and may
+ * find the dead before the old one would have.
+ */
+static void process_run(struct process *p, uint64_t deaths)
+{
+	uint64_t chance = 77 + deaths;
+
+	for (unsigned i = 0; i < STEPS; i++) {
+		process_step(p);
+		if (i % 500 == 499)
+			process_pause(p);
+		if (i % 8)
+			continue;
+		/* A random number of the process itself would change what it does. */
+		chance = chance * 6364136223846793005ull + 1442695040888963407ull;
+		if (i > 600 && deaths && (chance >> 33) % (STEPS / 8 / deaths) == 0)
+			process_lose_drain(p);
+		else
+			stele__drain_tick(p->s.drain);
+		stele__drain_tick(p->s.drain);
+	}
+	process_exec(p);
+	CHECK_EQ(synthetic_finish(&p->s), 0);
+	CHECK(synthetic_is_valid(&p->s));
+}
+
+/*
+ * What a trace says, thread by thread. A drain that goes on reads the threads in another order, so
+ * processors have other numbers, and their count is told by another thread.
+ */
+struct story {
+	uint64_t threads[TIDS_MAX]; /* a hash of each one's events, in order; [0]: nobody's, in none
+				     */
+	uint64_t types[TYPES_MAX];  /* by address: size and name */
+	int64_t events;
+};
+
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+	hash = (hash ^ value) * 0x9e3779b97f4a7c15ull;
+	return hash ^ hash >> 29;
+}
+
+static uint64_t event_hash(const struct stele_event *e)
+{
+	/* Of one time: within a step. Nobody's: all the states at a cut, a nanosecond apart each.
+	 */
+	uint64_t time = e->thread < TIDS_MAX ? (uint64_t)(e->time + 500) / 1000 : 0;
+	uint64_t hash = mix(e->kind, time);
+
+	hash = mix(hash, e->goroutine);
+	hash = mix(hash, e->resource << 16 | e->from << 8 | e->to);
+	hash = mix(hash, e->task);
+	if (e->resource == STELE_RESOURCE_GOROUTINE)
+		hash = mix(hash, e->resource_id);
+	if (e->kind == STELE_EVENT_EXPERIMENTAL)
+		hash = mix(hash, e->value[0]);
+	for (size_t i = 0; i < e->text.bytes; i++)
+		hash = mix(hash, (uint8_t)e->text.data[i]);
+	return hash;
+}
+
+/* A type keeps its address; another one gets another. */
+static void tell_type(struct stele_reader *reader, uint64_t id, struct story *story)
+{
+	struct stele_heap_type type;
+	uint64_t hash;
+
+	CHECK_EQ(stele_reader_type(reader, id, &type), 0);
+	CHECK(type.address < TYPES_MAX);
+	if (type.address >= TYPES_MAX)
+		return;
+	hash = mix(type.size + 1,
+		   type.name.bytes ? (uint8_t)type.name.data[type.name.bytes - 1] : 0);
+	CHECK(!story->types[type.address] || story->types[type.address] == hash);
+	story->types[type.address] = hash;
+}
+
+static uint64_t types_of(const struct story *story)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < TYPES_MAX; i++)
+		sum += story->types[i];
+	return sum;
+}
+
+static void tell_story(const struct synthetic *s, struct story *ret_story)
+{
+	struct stele_reader *reader = NULL;
+	const struct stele_event *e;
+
+	memset(ret_story, 0, sizeof(*ret_story));
+	CHECK_EQ(stele_reader_open_memory(s->out, s->out_bytes, NULL, &reader), 0);
+	while (stele_reader_next(reader, &e) == 1) {
+		if (e->kind == STELE_EVENT_METRIC)
+			continue;
+		ret_story->events++;
+		if (e->type == STELE_EV_HEAP_OBJECT_ALLOC)
+			tell_type(reader, e->value[1], ret_story);
+		ret_story->threads[e->thread < TIDS_MAX ? e->thread : 0] += event_hash(e);
+	}
+	stele_reader_close(reader);
+}
+
+static void check_stats(const struct synthetic *a, const struct synthetic *b)
+{
+	struct stele_drain_stats x, y;
+
+	stele__drain_stats(a->drain, &x);
+	stele__drain_stats(b->drain, &y);
+	CHECK_EQ(x.records, y.records);
+	CHECK_EQ(x.threads, y.threads);
+	CHECK_EQ(x.generations, y.generations);
+	CHECK_EQ(x.abandoned, y.abandoned);
+	CHECK_EQ(x.late_discarded, y.late_discarded);
+	CHECK_EQ(x.object_bytes, y.object_bytes);
+	CHECK(x.dropped[0][1] > 0);
+	CHECK_EQ(x.dropped[0][1], y.dropped[0][1]);
+}
+
+static void drain_that_goes_on_writes_what_the_dead_one_would_have(void)
+{
+	static const unsigned versions[] = {23, 25, 26};
+	int64_t events = 0;
+
+	for (uint64_t seed = 1; seed <= 60; seed++) {
+		static struct process whole, broken;
+		static struct story one, other;
+		unsigned version = versions[seed % 3];
+
+		process_open(&whole, version, seed, true);
+		process_run(&whole, 0);
+		process_open(&broken, version, seed, true);
+		process_run(&broken, 1 + seed / 2);
+		CHECK(whole.tids < TIDS_MAX);
+		tell_story(&whole.s, &one);
+		tell_story(&broken.s, &other);
+		CHECK(one.events > STEPS / 2);
+		CHECK_EQ(one.events, other.events);
+		CHECK_BYTES(one.threads, sizeof(one.threads), other.threads, sizeof(other.threads));
+		CHECK_EQ(types_of(&one), types_of(&other));
+		check_stats(&whole.s, &broken.s);
+		events += one.events;
+		synthetic_close(&whole.s);
+		synthetic_close(&broken.s);
+	}
+	printf("# %lld events compared\n", (long long)events);
+}
+
+static void drain_keeps_what_it_has_not_written(void)
+{
+	struct process p;
+
+	process_open(&p, 23, 5, true);
+	thread_begin(&p, 0);
+	for (unsigned i = 0; i < 20; i++)
+		synthetic_emit(&p.s, &p.threads[0], STELE_KIND_LOG, 0, 0, 0);
+	stele__drain_tick(p.s.drain);
+	CHECK_EQ(p.threads[0].ring->tail, 0);
+	stele__drain_cut(p.s.drain);
+	CHECK_EQ(p.threads[0].ring->tail, p.threads[0].ring->head);
+	CHECK_EQ(synthetic_finish(&p.s), 0);
+	synthetic_close(&p.s);
+}
+
+static void late_record_is_found_by_the_drain_that_goes_on(void)
+{
+	struct process p;
+	struct synthetic_thread *t = &p.threads[0];
+	uint64_t token, time;
+
+	process_open(&p, 23, 5, true);
+	thread_begin(&p, 0);
+	token = synthetic_reserve(t);
+	time = p.s.now;
+	synthetic_emit(&p.s, t, STELE_KIND_LOG, 0, 0, 0);
+	stele__drain_tick(p.s.drain);
+	p.s.now += 100000000;
+	stele__drain_tick(p.s.drain);
+	stele__drain_cut(p.s.drain);
+	CHECK_EQ(t->ring->tail, 1);
+	synthetic_take_over(&p.s);
+	synthetic_fill(&p.s, t, token, time, STELE_KIND_LOG, 0, 0, 0);
+	CHECK_EQ(synthetic_finish(&p.s), 0);
+	CHECK(synthetic_is_valid(&p.s));
+	CHECK_EQ(synthetic_count(&p.s, STELE_EV_USER_LOG), 2);
+	synthetic_close(&p.s);
+}
+
+/* A ring that is half full is written out before it can be too full. */
+static void drain_cuts_before_a_ring_is_full(void)
+{
+	struct process p;
+
+	process_open(&p, 23, 5, true);
+	thread_begin(&p, 0);
+	for (unsigned i = 0; i < 5000; i++) {
+		CHECK(p.threads[0].ring->head - p.threads[0].ring->tail < 100);
+		synthetic_emit(&p.s, &p.threads[0], STELE_KIND_LOG, 0, 0, 0);
+		if (i % 16 == 0)
+			stele__drain_tick(p.s.drain);
+	}
+	CHECK_EQ(synthetic_finish(&p.s), 0);
+	CHECK_EQ(synthetic_count(&p.s, STELE_EV_USER_LOG), 5000);
+	synthetic_close(&p.s);
+}
+
+/* Any prefix of a file is what a death in the middle of a write leaves. */
+static void any_prefix_of_a_trace_can_be_gone_on_from(void)
+{
+	static struct process p;
+	struct stele_carry carry;
+	uint64_t wholes = 0, last = 0;
+
+	process_open(&p, 26, 9, true);
+	process_run(&p, 0);
+	for (size_t bytes = 0; bytes <= p.s.out_bytes; bytes++) {
+		int error = stele__carry_find(p.s.out, bytes, &carry);
+
+		CHECK_EQ(error, bytes < STELE_HEADER_BYTES ? STELE_E_UNSUPPORTED : 0);
+		CHECK(carry.bytes <= bytes && carry.bytes >= last && carry.begin <= carry.bytes);
+		wholes += carry.bytes != last;
+		last = carry.bytes;
+	}
+	CHECK(wholes >= 5);
+	synthetic_close(&p.s);
+}
+
+TAP_MAIN(TEST(drain_that_goes_on_writes_what_the_dead_one_would_have),
+	 TEST(drain_keeps_what_it_has_not_written),
+	 TEST(late_record_is_found_by_the_drain_that_goes_on),
+	 TEST(drain_cuts_before_a_ring_is_full), TEST(any_prefix_of_a_trace_can_be_gone_on_from))

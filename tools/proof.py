@@ -35,7 +35,7 @@ CLAIMS = (
     ("tempest-tsan", "the same with ThreadSanitizer", "tsan",
      [[STRESS + "test_tempest", *SANITIZED]]),
     ("blackbox", "whatever ends a program, what it had committed is in a valid trace",
-     "plain", [[STRESS + "test_blackbox", "./stele", STRESS + "doomed", "1000"]]),
+     "plain", [[STRESS + "test_blackbox", "./stele", STRESS + "doomed", "1600"]]),
     ("faults", "whatever the system refuses, at whatever call: valid, counted, said",
      "plain", [["env", f"STELE_PRELOAD_MODULE={check.ROOT}/build/src/preload/stelepreload.so",
                 STRESS + "test_faults"]]),

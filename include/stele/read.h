@@ -297,6 +297,7 @@ struct stele_recording {
 	bool present;  /**< there is such data: the trace is of Stele */
 	bool complete; /**< the recorder wrote its last words */
 	bool ending_known, interrupted;
+	bool recovered; /**< from what a recorder left that was killed */
 	uint64_t exit_status, signal;
 	uint64_t pid, images, records, events;
 	uint64_t lost[STELE_LOSS_CAUSE_MAX][STELE_LOSS_CLASS_MAX];

@@ -148,7 +148,8 @@ bool stele__arena_is_valid(const struct stele_arena *a, uint64_t bytes)
 	       (a->slots | a->rings | a->table | a->heap | a->data) % PAGE_BYTES == 0;
 }
 
-int stele__arena_map(int fd, struct stele_arena **ret_arena)
+static int arena_map(int fd, void *(*map)(int fd, uint64_t bytes, int *ret_error),
+		     struct stele_arena **ret_arena)
 {
 	int64_t bytes = stele__sys_size(fd);
 	struct stele_arena *a;
@@ -158,7 +159,7 @@ int stele__arena_map(int fd, struct stele_arena **ret_arena)
 		return (int)bytes;
 	if ((uint64_t)bytes < sizeof(*a))
 		return STELE_E_CORRUPT;
-	a = stele__sys_map_shared(fd, (uint64_t)bytes, &error);
+	a = map(fd, (uint64_t)bytes, &error);
 	if (!a)
 		return error;
 	if (stele__load_acquire(&a->magic) != STELE_ARENA_MAGIC)
@@ -174,6 +175,16 @@ int stele__arena_map(int fd, struct stele_arena **ret_arena)
 	}
 	*ret_arena = a;
 	return 0;
+}
+
+int stele__arena_map(int fd, struct stele_arena **ret_arena)
+{
+	return arena_map(fd, stele__sys_map_shared, ret_arena);
+}
+
+int stele__arena_map_copy(int fd, struct stele_arena **ret_arena)
+{
+	return arena_map(fd, stele__sys_map_copy, ret_arena);
 }
 
 void stele__arena_unmap(struct stele_arena *arena)

@@ -40,6 +40,10 @@ int stele__arena_create(int fd, const struct stele_arena_options *options,
  */
 int stele__arena_map(int fd, struct stele_arena **ret_arena);
 
+/* The same for a file that may only be read: what is written to the mapping stays in this process.
+ */
+int stele__arena_map_copy(int fd, struct stele_arena **ret_arena);
+
 void stele__arena_unmap(struct stele_arena *arena);
 
 /* Are all offsets and sizes consistent and within `bytes`? For files and for assertions. */
@@ -51,6 +55,9 @@ bool stele__arena_is_valid(const struct stele_arena *arena, uint64_t bytes);
  * Threads: any process that maps the arena. Signals: safe, re-entrant at any instruction.
  */
 struct stele_ring *stele__ring_take(struct stele_arena *arena, uint32_t size_class);
+
+/* Would it find one now? */
+bool stele__ring_is_left(struct stele_arena *arena, uint32_t size_class);
 
 /* Gives a ring back; the records are zeroed here. The caller must be its only user. */
 void stele__ring_give(struct stele_arena *arena, struct stele_ring *ring);

@@ -272,6 +272,11 @@ struct stele_free_list {
 	uint64_t head; /* tag:32 | index + 1:32; locked CAS by writers and drain; tag against ABA */
 } __attribute__((aligned(STELE_CACHE_LINE)));
 
+/* One look at the clocks: the records' one, CLOCK_MONOTONIC and CLOCK_REALTIME. */
+struct stele_arena_clock {
+	uint64_t ticks, monotonic_ns, realtime_ns;
+};
+
 struct stele_arena {
 	/* C: constant. magic is stored last. */
 	uint64_t magic;
@@ -316,6 +321,12 @@ struct stele_arena {
 	uint64_t heartbeat_ns; /* CLOCK_MONOTONIC of the last tick */
 	uint32_t asleep;       /* 1: the drain sleeps on the bell */
 	uint32_t bell;	       /* W too: grows when a ring is half full */
+	/* For whoever finds the arena when its drain is dead. */
+	struct stele_arena_clock clock_first;	/* when the drain was made */
+	struct stele_arena_clock clock_last[2]; /* at ticks; [heartbeat & 1] is whole */
+	uint32_t trace;		/* dictionary id: absolute path of the trace; 0: unknown */
+	uint32_t trace_version; /* its header's */
+	uint64_t boot[2];	/* the machine's boot id, of an arena in a file */
 
 	struct stele_free_list free_slots;
 	struct stele_free_list free_rings[STELE_RING_CLASSES];

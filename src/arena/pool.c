@@ -169,6 +169,16 @@ struct stele_ring *stele__ring_take(struct stele_arena *a, uint32_t size_class)
 	return ring;
 }
 
+bool stele__ring_is_left(struct stele_arena *a, uint32_t size_class)
+{
+	uint64_t at = stele__load_relaxed(&a->data_bump);
+	uint64_t bytes = ring_bytes(size_class) + pool_reserve(a, size_class);
+
+	return (uint32_t)stele__load_relaxed(&a->free_rings[size_class].head) ||
+	       (stele__load_relaxed(&a->ring_bump) < a->ring_max && at <= a->bytes &&
+		bytes <= a->bytes - at);
+}
+
 void stele__ring_give(struct stele_arena *a, struct stele_ring *ring)
 {
 	struct pool_members members = pool_rings(a);

@@ -34,6 +34,9 @@ struct stele_command {
 /* "stele: text\n" on stderr. */
 void stele__complain(const char *format, ...) STELE_PRINTF(1, 2);
 
+/* Is this a terminal whose user wants colours? */
+bool stele__wants_color(int fd);
+
 /* A usage error: the text, then "see 'stele COMMAND --help'"; returns STELE_EXIT_USAGE. */
 int stele__usage_error(const char *command, const char *format, ...) STELE_PRINTF(2, 3);
 

@@ -145,7 +145,9 @@ static void info_print_events(const struct stele_counts *c)
 
 static void info_print_ending(const struct stele_recording *r)
 {
-	if (r->interrupted)
+	if (r->recovered)
+		puts("ending        unknown: the recorder was killed; what it left was recovered");
+	else if (r->interrupted)
 		puts("ending        recording was stopped before the program ended");
 	else if (!r->complete)
 		puts("ending        unknown: the recorder did not finish");
@@ -228,8 +230,9 @@ static void info_json_recording(const struct info *info)
 		return;
 	fputs(", \"program\": ", stdout);
 	stele__json_text(stdout, r->program);
-	printf(", \"pid\": %" PRIu64 ", \"complete\": %s, \"interrupted\": %s", r->pid,
-	       r->complete ? "true" : "false", r->interrupted ? "true" : "false");
+	printf(", \"pid\": %" PRIu64 ", \"complete\": %s, \"interrupted\": %s, \"recovered\": %s",
+	       r->pid, r->complete ? "true" : "false", r->interrupted ? "true" : "false",
+	       r->recovered ? "true" : "false");
 	if (r->ending_known)
 		printf(", \"%s\": %" PRIu64, r->signal ? "signal" : "exit_status",
 		       r->signal ? r->signal : r->exit_status);

@@ -51,6 +51,10 @@ static const char record_help[] =
 	"                        which newer ones read, too)\n"
 	"      --buffer-size=N   shared memory between PROGRAM and the recorder, 1M to 16G\n"
 	"                        (default: 64M); only what is used of it takes up memory\n"
+	"      --arena=ARENA     keep that memory in the file ARENA, so that nothing is lost when\n"
+	"                        stele is killed, too: 'stele recover ARENA' completes the trace.\n"
+	"                        All its space is taken at once; it is removed in the end. FILE\n"
+	"                        must be an ordinary file; not with --follow-fork\n"
 	"      --on-full=POLICY  when the buffer is full: drop (default) loses and counts events;\n"
 	"                        block makes threads wait for room, for a second at most\n"
 	"                        (default with --heap)\n"
@@ -83,8 +87,8 @@ static const char record_help[] =
 	"\n"
 	"environment:\n"
 	"  STELE_OPTIONS  options as NAME=VALUE, separated by colons: output, events, go,\n"
-	"                 buffer-size, heap, on-full, reentry. The command line has the last\n"
-	"                 word. heap= without a SIZE records everything.\n"
+	"                 buffer-size, arena, heap, on-full, reentry. The command line has the\n"
+	"                 last word. heap= without a SIZE records everything.\n"
 	"  STELE_DISABLE  if set and neither empty nor 0, PROGRAM runs untraced\n"
 	"  STELE_PRELOAD_MODULE  the file of the preload module, if it is not beside stele\n"
 	"  NO_COLOR       if set and not empty, the summary has no colours\n"
@@ -219,6 +223,16 @@ static int record_set_heap(const char *value, struct record *record)
 	return 0;
 }
 
+static int record_set_arena(const char *value, const char **ret_arena)
+{
+	if (!*value) {
+		stele__usage_error("record", "--arena= names no file");
+		return -EINVAL;
+	}
+	*ret_arena = value;
+	return 0;
+}
+
 static int record_set_output(const char *value, const char **ret_output)
 {
 	if (!strcmp(value, "-")) {
@@ -245,6 +259,8 @@ static int record_set(struct record *record, const char *name, const char *value
 		return record_set_output(value, &o->output);
 	if (!strcmp(name, "events"))
 		return record_set_events(value, &o->events);
+	if (!strcmp(name, "arena"))
+		return record_set_arena(value, &o->arena);
 	if (!strcmp(name, "buffer-size"))
 		return record_set_buffer(value, &o->arena_bytes);
 	if (!strcmp(name, "heap"))
@@ -278,7 +294,7 @@ static int record_read_environment(struct record *record, char *copy)
 		error = value ? record_set(record, item, value) : -ENOENT;
 		if (error == -ENOENT)
 			stele__complain("STELE_OPTIONS: there is no '%s'; known are output, "
-					"events, go, buffer-size, heap, on-full and reentry",
+					"events, go, buffer-size, arena, heap, on-full and reentry",
 					item);
 		else if (error < 0)
 			return error;
@@ -292,6 +308,7 @@ static const struct option record_options[] = {
 	{"output", required_argument, NULL, RECORD_VALUE},
 	{"events", required_argument, NULL, RECORD_VALUE},
 	{"go", required_argument, NULL, RECORD_VALUE},
+	{"arena", required_argument, NULL, RECORD_VALUE},
 	{"buffer-size", required_argument, NULL, RECORD_VALUE},
 	{"heap", optional_argument, NULL, RECORD_VALUE},
 	{"on-full", required_argument, NULL, RECORD_VALUE},
@@ -366,6 +383,11 @@ static int record_read_arguments(struct record *record, int argc, char **argv)
 				   record->session.output);
 		return -EINVAL;
 	}
+	if (record->session.follow && record->session.arena) {
+		stele__usage_error("record",
+				   "--arena holds one process, --follow-fork is for many");
+		return -EINVAL;
+	}
 	record->session.argv = argv + optind;
 	return 0;
 }
@@ -388,13 +410,6 @@ static bool record_is_set(const char *name)
 	return value && *value && strcmp(value, "0") != 0;
 }
 
-static bool record_wants_color(void)
-{
-	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
-
-	return isatty(STDERR_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
-}
-
 /* What follows from options that may come in any order. */
 static void record_settle(struct record *record)
 {
@@ -408,7 +423,7 @@ static void record_settle(struct record *record)
 
 static int record_run(struct record *record)
 {
-	struct stele_summary_style style = {record_wants_color(), record->verbose};
+	struct stele_summary_style style = {stele__wants_color(STDERR_FILENO), record->verbose};
 	struct stele_session_result result;
 
 	record_settle(record);

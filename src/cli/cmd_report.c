@@ -79,7 +79,6 @@ static int report_read(struct stele__source *source, struct stele_reader *reader
 static int report_print(const struct report_options *options, const struct stele_reader *reader,
 			const struct stele_analysis *analysis)
 {
-	const char *no_color = getenv("NO_COLOR");
 	struct stele_report report = {
 		.path = options->path,
 		.analysis = analysis,
@@ -89,7 +88,7 @@ static int report_print(const struct report_options *options, const struct stele
 				       : REPORT_TOP_TEXT,
 		.from = options->from,
 		.to = options->to,
-		.color = !(no_color && *no_color) && isatty(STDOUT_FILENO),
+		.color = stele__wants_color(STDOUT_FILENO),
 	};
 
 	if (options->json)

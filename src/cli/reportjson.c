@@ -43,8 +43,9 @@ static void json_trust(FILE *out, const struct stele_report *r)
 		json_member(out, "program",
 			    (struct stele_string){rec->program, strlen(rec->program)});
 		json_number(out, "pid", rec->pid);
-		fprintf(out, ", \"complete\": %s, \"interrupted\": %s",
-			rec->complete ? "true" : "false", rec->interrupted ? "true" : "false");
+		fprintf(out, ", \"complete\": %s, \"interrupted\": %s, \"recovered\": %s",
+			rec->complete ? "true" : "false", rec->interrupted ? "true" : "false",
+			rec->recovered ? "true" : "false");
 		if (rec->ending_known)
 			json_number(out, rec->signal ? "signal" : "exit_status",
 				    rec->signal ? rec->signal : rec->exit_status);

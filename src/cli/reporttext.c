@@ -146,7 +146,9 @@ static void report_recording(FILE *out, const struct stele_recording *rec)
 		fprintf(out, "  children  %" PRIu64 " not recorded\n",
 			rec->total[STELE_TOTAL_CHILDREN]);
 	fputs("  ended     ", out);
-	if (rec->interrupted)
+	if (rec->recovered)
+		fputs("unknown: the recorder was killed; what it left was recovered\n", out);
+	else if (rec->interrupted)
 		fputs("recording was stopped before the program ended\n", out);
 	else if (!rec->complete)
 		fputs("unknown: the recording has no end\n", out);

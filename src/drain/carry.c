@@ -124,8 +124,7 @@ static void carry_thread(struct stele_drain *d, const struct stele_drain_thread 
 
 	CARRY(d, STELE_CARRY_THREAD, t->slot_index, t->incarnation, t->tid, t->birth, t->goroutine,
 	      flags, t->go ? t->go->id : 0, t->proc ? t->proc->id : 0, t->sequence, t->name,
-	      t->lane.last, t->predecessor ? t->predecessor->slot_index + 1 : 0, t->waited_count,
-	      t->waited_ns);
+	      t->lane.last, t->waited_count, t->waited_ns);
 	carry_thread_parts(d, t);
 }
 
@@ -138,6 +137,10 @@ void stele__carry_write(struct stele_drain *d, uint64_t floor)
 	carry_procs(d);
 	for (uint32_t i = 0; i < d->thread_count; i++)
 		carry_thread(d, d->threads[i]);
+	for (uint32_t i = 0; i < d->thread_count; i++)
+		if (d->threads[i]->predecessor)
+			CARRY(d, STELE_CARRY_ORDER, d->threads[i]->slot_index,
+			      d->threads[i]->predecessor->slot_index);
 	for (const struct stele_drain_thread *t = d->departed; t; t = t->departed_next)
 		CARRY(d, STELE_CARRY_DEPARTED, t->slot_index, t->incarnation);
 	carry_put(d, STELE_CARRY_END, NULL, 0);

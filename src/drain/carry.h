@@ -31,6 +31,7 @@ enum stele_carry_kind {
 	STELE_CARRY_INTERVAL, /* outermost first */
 	STELE_CARRY_LATE,
 	STELE_CARRY_LOSS,
+	STELE_CARRY_ORDER,    /* the thread of a slot waits for the one of another to be finished */
 	STELE_CARRY_DEPARTED, /* a slot that may not have been given back yet */
 	STELE_CARRY_END,
 };

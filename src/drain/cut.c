@@ -93,6 +93,7 @@ void stele__generation_end(struct stele_drain *d, uint64_t time, const struct st
 	d->floor = time;
 	d->start = d->cut_pair;
 	d->events_at_start = d->stats.events;
-	if (d->options.keep)
+	/* The last generation carries nothing: if it is not whole, all of it comes once more. */
+	if (d->options.keep && !ending)
 		stele__take_release(d);
 }

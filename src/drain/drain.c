@@ -92,9 +92,18 @@ static void drain_skip(struct stele_drain *d)
 	}
 }
 
-static void drain_header(struct stele_drain *d)
+static struct stele_arena_clock drain_clock(const struct stele_clock_pair *pair)
+{
+	return (struct stele_arena_clock){pair->ticks, pair->monotonic_ns, pair->realtime_ns};
+}
+
+static void drain_begin(struct stele_drain *d)
 {
 	uint8_t header[STELE_HEADER_BYTES];
+
+	d->arena->clock_first = drain_clock(&d->start);
+	d->arena->clock_last[d->arena->heartbeat & 1] = drain_clock(&d->pair);
+	d->arena->trace_version = d->options.version;
 
 	stele__header_put(header, d->options.version);
 	stele__outlet_write(&d->outlet, header, sizeof(header));
@@ -133,17 +142,21 @@ int stele__drain_new(struct stele_arena *arena, const struct stele_drain_options
 	if (options->carry)
 		error = stele__restore(d, options->carry);
 	else
-		drain_header(d);
+		drain_begin(d);
 	if (error) {
 		stele__drain_free(d);
 		return error;
 	}
+	if (options->torn)
+		stele__take_distrust(d);
 	*ret_drain = d;
 	return 0;
 }
 
 static void drain_beat(struct stele_drain *d)
 {
+	d->arena->clock_last[(stele__load_relaxed(&d->arena->heartbeat) + 1) & 1] =
+		drain_clock(&d->pair);
 	stele__store_relaxed(&d->arena->heartbeat_ns, d->pair.monotonic_ns);
 	stele__store_release(&d->arena->heartbeat, stele__load_relaxed(&d->arena->heartbeat) + 1);
 }
@@ -223,6 +236,18 @@ int stele__drain_cut(struct stele_drain *d)
 	return d->error;
 }
 
+/* To the newest record, if that is newer than what the clock says. */
+static void drain_advance(struct stele_drain *d)
+{
+	uint64_t newest = stele__take_newest(d);
+	uint64_t ns = stele__timeline_ns(&d->timeline, newest) -
+		      stele__timeline_ns(&d->timeline, d->pair.ticks);
+
+	d->pair.ticks = newest;
+	d->pair.monotonic_ns += ns;
+	d->pair.realtime_ns += ns;
+}
+
 /* Records of live threads may keep coming: what is there now is taken, once. */
 static void drain_take_rest(struct stele_drain *d, bool ended)
 {
@@ -232,6 +257,10 @@ static void drain_take_rest(struct stele_drain *d, bool ended)
 	if (!ended)
 		stele__census_ask(d, true);
 	stele__census_scan(d);
+	if (d->options.still) {
+		drain_advance(d);
+		limit = ended ? limit : d->pair.ticks;
+	}
 	for (uint32_t i = 0; ended && i < d->thread_count; i++) {
 		d->threads[i]->lasted = !d->threads[i]->gone;
 		d->threads[i]->gone = true;
@@ -252,6 +281,7 @@ int stele__drain_finish(struct stele_drain *d, const struct stele_ending *ending
 	drain_take_rest(d, !ending->interrupted);
 	stele__generation_end(d, stele__timeline_wire(&d->timeline, d->pair.ticks), ending);
 	d->finished = true;
+	d->stats.ended_ns = d->pair.monotonic_ns;
 	return d->error ? d->error : d->outlet.error;
 }
 

@@ -68,6 +68,9 @@ struct stele_drain_options {
 	/* Goes on behind these bytes of a trace, which the sink has; NULL: begins with the header.
 	 * The arena was drained with `keep`, and nobody else changes it: best a private mapping. */
 	const struct stele_carry *carry;
+	/* The machine went down: pages of the arena may be of any time. */
+	bool torn;
+	bool still; /* clock.now tells of the past: the end is the time of the newest record */
 	const char *program; /* as it was called; NULL: the file of what was executed */
 };
 
@@ -77,6 +80,7 @@ struct stele_ending {
 	int exit_status; /* when signal is 0 */
 	int signal;
 	bool interrupted; /* recording was stopped before the process ended */
+	bool recovered;	  /* the recorder ended before the process: how that ended is unknown */
 };
 
 struct stele_drain_stats {
@@ -102,6 +106,7 @@ struct stele_drain_stats {
 	uint64_t unexplained;	 /* records the drain could not use: a bug here or in the host */
 	uint64_t waited_count, waited_ns; /* threads waiting for ring space */
 	uint64_t children;		  /* not recorded */
+	uint64_t ended_ns;		  /* CLOCK_MONOTONIC at the end of a finished trace */
 	uint64_t heap_sample_bytes;	  /* 0: objects were not sampled */
 	uint64_t object_bytes;		  /* of all objects that were allocated or existed */
 	uint64_t events_by_kind[STELE__KIND_COUNT];

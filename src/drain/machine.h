@@ -431,6 +431,10 @@ void stele__convert_late(struct stele_drain *d, struct stele_drain_thread *t,
 /* Everything complete up to `limit` ticks; number of records taken. */
 uint64_t stele__take(struct stele_drain *d, uint64_t limit);
 bool stele__take_is_waiting(const struct stele_drain *d);
+/* Makes records of before the present generation unwritten that stand where newer ones should. */
+void stele__take_distrust(struct stele_drain *d);
+/* The present time or that of the newest record, in ticks, whichever is later. */
+uint64_t stele__take_newest(const struct stele_drain *d);
 /* What was taken since the last generation lies in the sink: the writers get the room back. */
 void stele__take_release(struct stele_drain *d);
 /* Do they need it soon? */

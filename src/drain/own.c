@@ -248,7 +248,8 @@ static void own_ending(struct stele_drain *d, const struct stele_ending *ending)
 	stele__own_begin(&r);
 	stele__own_value(&r, (ending->known ? STELE_OWN_ENDING_KNOWN : 0) |
 				     (ending->signal ? STELE_OWN_ENDING_SIGNAL : 0) |
-				     (ending->interrupted ? STELE_OWN_ENDING_INTERRUPTED : 0));
+				     (ending->interrupted ? STELE_OWN_ENDING_INTERRUPTED : 0) |
+				     (ending->recovered ? STELE_OWN_ENDING_RECOVERED : 0));
 	stele__own_value(&r, (uint64_t)(ending->signal ? ending->signal : ending->exit_status));
 	stele__own_end(d, STELE_OWN_ENDING, &r);
 	stele__own_begin(&r);

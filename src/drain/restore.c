@@ -266,9 +266,8 @@ static int restore_thread(struct restore *r, const uint64_t *v)
 	t->lasted = v[5] & STELE_CARRY_LASTED;
 	t->sequence = (uint32_t)v[8];
 	t->name = (uint32_t)v[9];
-	t->predecessor = v[11] && v[11] <= d->slot_max ? d->by_slot[v[11] - 1] : NULL;
-	t->waited_count = v[12];
-	t->waited_ns = v[13];
+	t->waited_count = v[11];
+	t->waited_ns = v[12];
 	t->fresh = false;
 	return restore_thread_has(r, t, v);
 }
@@ -317,6 +316,16 @@ static int restore_loss(struct restore *r, const uint64_t *v)
 	if (!r->thread || v[0] >= STELE__LOSS_COUNT || v[1] >= STELE__CLASS_COUNT)
 		return STELE_E_CORRUPT;
 	r->thread->dropped[v[0]][v[1]] = v[2];
+	return 0;
+}
+
+static int restore_order(struct restore *r, const uint64_t *v)
+{
+	struct stele_drain *d = r->d;
+
+	if (v[0] >= d->slot_max || v[1] >= d->slot_max || !d->by_slot[v[0]] || !d->by_slot[v[1]])
+		return STELE_E_CORRUPT;
+	d->by_slot[v[0]]->predecessor = d->by_slot[v[1]];
 	return 0;
 }
 
@@ -369,6 +378,8 @@ static int restore_record(struct restore *r, const struct carry_record *record)
 		return restore_late(r, v);
 	case STELE_CARRY_LOSS:
 		return restore_loss(r, v);
+	case STELE_CARRY_ORDER:
+		return restore_order(r, v);
 	case STELE_CARRY_DEPARTED:
 		return restore_departed(r, v);
 	case STELE_CARRY_END:

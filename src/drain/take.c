@@ -366,6 +366,16 @@ void stele__take_release(struct stele_drain *d)
 	stele__census_release(d);
 }
 
+/* A ring that is full is replaced by a larger one, by its thread, as long as there is one. */
+static bool ring_is_pressed(const struct stele_drain *d, const struct stele_drain_ring *ring)
+{
+	uint32_t class = stele__load_relaxed(&ring->shared->size_class);
+
+	return ring->next - ring->tail > ring->mask / 2 &&
+	       (class >= d->arena->ring_class_max || class + 1 >= STELE_RING_CLASSES ||
+		!stele__ring_is_left(d->arena, class + 1));
+}
+
 bool stele__take_is_pressed(const struct stele_drain *d)
 {
 	if (d->departed_count > d->slot_max / 16)
@@ -373,8 +383,61 @@ bool stele__take_is_pressed(const struct stele_drain *d)
 	for (uint32_t i = 0; i < d->thread_count; i++) {
 		const struct stele_drain_ring *ring = d->threads[i]->current;
 
-		if (ring && ring->next - ring->tail > ring->mask / 2)
+		if (ring && ring_is_pressed(d, ring))
 			return true;
 	}
 	return false;
+}
+
+static uint64_t ring_newest(const struct stele_drain *d, const struct stele_drain_ring *ring,
+			    uint64_t newest)
+{
+	uint64_t head = stele__load_acquire(&ring->shared->head) & ~STELE_HEAD_CLOSED;
+
+	if (head - ring->next > ring->mask + 1)
+		return newest;
+	for (uint64_t at = ring->next; at != head; at++) {
+		struct stele_record r = ring_copy(ring, at);
+		uint64_t ticks = take_unwrap(d, r.header);
+
+		if (ring_is_written(ring, at) && stele__record_kind(r.header) != STELE_KIND_CONT &&
+		    (int64_t)(ticks - newest) > 0)
+			newest = ticks;
+	}
+	return newest;
+}
+
+uint64_t stele__take_newest(const struct stele_drain *d)
+{
+	uint64_t newest = d->pair.ticks;
+
+	for (uint32_t i = 0; i < d->thread_count; i++)
+		for (const struct stele_drain_ring *ring = d->threads[i]->rings; ring;
+		     ring = ring->following)
+			newest = ring_newest(d, ring, newest);
+	return newest;
+}
+
+static void ring_distrust(const struct stele_drain *d, const struct stele_drain_ring *ring)
+{
+	uint64_t head = stele__load_acquire(&ring->shared->head) & ~STELE_HEAD_CLOSED;
+
+	if (head - ring->next > ring->mask + 1)
+		return;
+	for (uint64_t at = ring->next; at != head; at++) {
+		struct stele_record *r = &ring->records[at & ring->mask];
+		uint64_t ticks = take_unwrap(d, r->header);
+
+		if (ring_is_written(ring, at) && (int64_t)(ticks - d->start.ticks) < 0)
+			r->header ^= 1;
+	}
+}
+
+void stele__take_distrust(struct stele_drain *d)
+{
+	stele__census_scan(d);
+	for (uint32_t i = 0; i < d->thread_count; i++)
+		for (const struct stele_drain_ring *ring = d->threads[i]->rings; ring;
+		     ring = ring->following)
+			ring_distrust(d, ring);
 }

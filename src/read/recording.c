@@ -92,6 +92,7 @@ static void recording_ending(struct stele_recording *r, const struct stele_data_
 
 	r->ending_known = flags & STELE_OWN_ENDING_KNOWN;
 	r->interrupted = flags & STELE_OWN_ENDING_INTERRUPTED;
+	r->recovered = flags & STELE_OWN_ENDING_RECOVERED;
 	if (flags & STELE_OWN_ENDING_SIGNAL)
 		r->signal = item->value[1];
 	else

@@ -147,7 +147,7 @@ static int follow_offer(struct stele_follow *f, uint32_t i)
 	struct stele_board_place *place = &f->board->places[i];
 	int error;
 
-	*p = (struct follow_process){.follow = f, .recorder = {.arena_fd = -1}};
+	*p = (struct follow_process){.follow = f, .recorder = {.file.fd = -1}};
 	error = stele__recorder_arena(&p->recorder, f->options, stele__follow_board(f));
 	if (error < 0) {
 		stele__recorder_release(&p->recorder);
@@ -155,7 +155,7 @@ static int follow_offer(struct stele_follow *f, uint32_t i)
 	}
 	p->used = true;
 	stele__store_relaxed(&place->pid, 0);
-	stele__store_relaxed(&place->fd, (uint32_t)p->recorder.arena_fd);
+	stele__store_relaxed(&place->fd, (uint32_t)p->recorder.file.fd);
 	stele__store_release(&place->state, STELE_PLACE_OFFERED);
 	stele__add_acq_rel(&f->board->offers, 1);
 	stele__sys_futex_wake(&f->board->offers, INT32_MAX);

@@ -34,6 +34,28 @@ void stele__recorder_say(const struct stele_session_options *options, enum stele
 	options->say(options->arg, level, text);
 }
 
+void stele__recorder_blame_arena(const struct stele_session_options *options, int error)
+{
+	unsigned long long mib = options->arena_bytes >> 20;
+
+	if (!options->arena)
+		stele__recorder_say(options, STELE_SAY_ERROR,
+				    "cannot make a buffer of %llu MiB: %s", mib,
+				    stele_strerror(error));
+	else if (error == -EEXIST)
+		stele__recorder_say(options, STELE_SAY_ERROR,
+				    "'%s' exists: it may be what a recorder left that was killed "
+				    "('stele recover %s'); -f overwrites it",
+				    options->arena, options->arena);
+	else if (error == -EBUSY)
+		stele__recorder_say(options, STELE_SAY_ERROR, "another recorder uses '%s'",
+				    options->arena);
+	else
+		stele__recorder_say(options, STELE_SAY_ERROR,
+				    "cannot make a buffer of %llu MiB in '%s': %s", mib,
+				    options->arena, stele_strerror(error));
+}
+
 int stele__recorder_arena(struct stele_recorder *r, const struct stele_session_options *chosen,
 			  uint32_t board)
 {
@@ -53,18 +75,19 @@ int stele__recorder_arena(struct stele_recorder *r, const struct stele_session_o
 	int error;
 
 	r->options = chosen;
-	r->output.fd = -1;
-	r->arena_fd = stele__sys_memfd("stele-arena");
-	if (r->arena_fd < 0)
-		return r->arena_fd;
+	r->output.fd = r->file.fd = -1;
 	/* The limit for files is not meant for shared memory, but holds for it. */
 	raised = limit;
 	raised.rlim_cur = raised.rlim_max;
 	if (limited)
 		setrlimit(RLIMIT_FSIZE, &raised);
-	error = stele__arena_create(r->arena_fd, &options, &r->arena);
+	error = stele__arenafile_create(chosen->arena, chosen->force, options.bytes, &r->file);
+	if (error == 0)
+		error = stele__arena_create(r->file.fd, &options, &r->arena);
 	if (limited)
 		setrlimit(RLIMIT_FSIZE, &limit);
+	if (error < 0)
+		stele__arenafile_close(&r->file, true);
 	return error;
 }
 
@@ -99,6 +122,7 @@ static int recorder_create_drain(struct stele_recorder *r)
 		.symbolizer = stele__symbols_symbolizer(r->symbols),
 		.liveness = {recorder_threads, recorder_thread_exists, r},
 		.program = *r->image ? r->options->argv[0] : NULL,
+		.keep = r->options->arena != NULL,
 		.late_ns = r->options->events & STELE_EVENTS_MEMORY ? RECORDER_HEAP_LATE_NS : 0,
 	};
 
@@ -129,6 +153,26 @@ static int recorder_open_output(struct stele_recorder *r)
 	return error;
 }
 
+/* For 'stele recover': where to go on. */
+static int recorder_note_output(const struct stele_recorder *r)
+{
+	char path[PATH_MAX];
+
+	if (!r->options->arena)
+		return 0;
+	if (!r->output.ours || !realpath(r->output.path, path)) {
+		stele__recorder_say(r->options, STELE_SAY_ERROR,
+				    "'%s' is no ordinary file: with --arena the trace must be one, "
+				    "to be gone on with after a crash",
+				    r->output.path);
+		return -EINVAL;
+	}
+	stele__arenafile_boot(r->arena->boot);
+	r->arena->trace =
+		strlen(path) <= STELE_STRING_MAX ? stele__dictionary_string(r->arena, path) : 0;
+	return 0;
+}
+
 /* The names of the program and of libc are needed in nearly every recording. */
 static struct stele_symbols *recorder_create_symbols(const struct stele_recorder *r)
 {
@@ -154,6 +198,11 @@ int stele__recorder_open(struct stele_recorder *r, int pid, const char *image)
 	error = recorder_open_output(r);
 	if (error < 0)
 		return error;
+	error = recorder_note_output(r);
+	if (error < 0) {
+		stele__tracefile_discard(&r->output);
+		return error;
+	}
 	r->symbols = recorder_create_symbols(r);
 	error = r->symbols ? recorder_create_drain(r) : -ENOMEM;
 	if (error == 0)
@@ -204,6 +253,11 @@ int stele__recorder_start(struct stele_recorder *r)
 				    "no thread for the drain: %s; the rings alone are kept",
 				    stele_strerror(error));
 	r->pumping = error == 0;
+	if (r->options->arena && error == 0 &&
+	    stele__durable_start(&r->durable, r->output.fd, r->file.fd) < 0)
+		stele__recorder_say(r->options, STELE_SAY_WARNING,
+				    "the trace will not survive a crash of the machine: there is "
+				    "no thread for that");
 	return error;
 }
 
@@ -212,6 +266,7 @@ void stele__recorder_stop(struct stele_recorder *r)
 	if (r->pumping)
 		stele__pump_stop(&r->pump);
 	r->pumping = false;
+	stele__durable_stop(&r->durable);
 }
 
 bool stele__recorder_was_joined(const struct stele_recorder *r)
@@ -299,6 +354,5 @@ void stele__recorder_release(struct stele_recorder *r)
 	stele__drain_free(r->drain);
 	stele__symbols_free(r->symbols);
 	stele__arena_unmap(r->arena);
-	if (r->arena_fd >= 0)
-		stele__sys_close(r->arena_fd);
+	stele__arenafile_close(&r->file, true);
 }

@@ -9,6 +9,8 @@
 #define STELE_SUPERVISE_RECORDER_H
 
 #include "drain/pump.h"
+#include "supervise/arenafile.h"
+#include "supervise/durable.h"
 #include "supervise/session.h"
 #include "supervise/symbols.h"
 #include "supervise/tracefile.h"
@@ -20,7 +22,8 @@ struct stele_recorder {
 	uint32_t gone;	   /* owner release: it has ended */
 
 	struct stele_arena *arena;
-	int arena_fd; /* -1: none */
+	struct stele_arenafile file;
+	struct stele_durable durable; /* of an arena in a file, and its trace */
 	struct stele_tracefile output;
 	struct stele_symbols *symbols;
 	struct stele_drain *drain;
@@ -35,9 +38,10 @@ void STELE_PRINTF(3, 4) stele__recorder_say(const struct stele_session_options *
 					    enum stele_say level, const char *format, ...);
 
 /* Begins with everything else zero. Makes the arena. `board`: as in struct stele_arena; 0: none.
- * -errno or STELE_E_*, said by the caller. */
+ * -errno or STELE_E_*: nothing is said yet. */
 int stele__recorder_arena(struct stele_recorder *recorder,
 			  const struct stele_session_options *options, uint32_t board);
+void stele__recorder_blame_arena(const struct stele_session_options *options, int error);
 
 /* File, names and drain of the process `pid`, which waits or runs. Negative: said why. */
 int stele__recorder_open(struct stele_recorder *recorder, int pid, const char *image);

@@ -47,7 +47,7 @@ static char **session_environment(struct session *s, char *module, size_t bytes)
 	extern char **environ;
 	bool heap = s->options->events & STELE_EVENTS_MEMORY;
 	int error = stele__locate_module(heap, module, bytes);
-	char arena[64], **environment;
+	char arena[PATH_MAX], **environment;
 
 	if (error < 0) {
 		stele__recorder_say(
@@ -61,7 +61,7 @@ static char **session_environment(struct session *s, char *module, size_t bytes)
 				 "(STELE_PRELOAD_MODULE can name it)");
 		return NULL;
 	}
-	snprintf(arena, sizeof(arena), "/proc/%d/fd/%d", (int)getpid(), s->recorder.arena_fd);
+	stele__arenafile_name(&s->recorder.file, arena, sizeof(arena));
 	environment = stele__locate_environment(environ, module, s->target.sanitizer, arena);
 	if (!environment)
 		stele__recorder_say(s->options, STELE_SAY_ERROR, "%s", stele_strerror(-ENOMEM));
@@ -289,9 +289,7 @@ static void session_run_target(struct session *s, struct stele_session_result *r
 		error = stele__recorder_arena(&s->recorder, s->options,
 					      s->follow ? stele__follow_board(s->follow) : 0);
 	if (error < 0) {
-		stele__recorder_say(
-			s->options, STELE_SAY_ERROR, "cannot make a buffer of %llu MiB: %s",
-			(unsigned long long)(s->options->arena_bytes >> 20), stele_strerror(error));
+		stele__recorder_blame_arena(s->options, error);
 		return;
 	}
 	environment = session_environment(s, module, sizeof(module));
@@ -303,7 +301,7 @@ static void session_run_target(struct session *s, struct stele_session_result *r
 void stele__session_run(const struct stele_session_options *options,
 			struct stele_session_result *ret_result)
 {
-	struct session s = {.options = options, .recorder = {.arena_fd = -1}};
+	struct session s = {.options = options, .recorder = {.file.fd = -1}};
 	struct stele_session_result *result = ret_result;
 
 	*result = (struct stele_session_result){.status = STELE_SESSION_FAILED};

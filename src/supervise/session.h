@@ -27,6 +27,7 @@ struct stele_session_options {
 	char **argv;	    /* the program and its arguments, NULL at the end */
 	const char *output; /* %p: its pid; NULL: PROGRAM.PID.trace */
 	bool force;	    /* replace an existing file */
+	const char *arena;  /* file for the shared memory, which outlives all of us; NULL: none */
 	bool disabled;	    /* run it untraced */
 	bool follow;	    /* record the processes that it gives birth to, too; output holds %p */
 	unsigned version;   /* header: 23, 25 or 26 */

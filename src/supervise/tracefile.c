@@ -104,6 +104,25 @@ int stele__tracefile_open(const char *path, bool force, struct stele_tracefile *
 	return 0;
 }
 
+int stele__tracefile_continue(const char *path, uint64_t bytes, struct stele_tracefile *ret_output)
+{
+	struct stele_tracefile output = {.fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY)};
+	int error = 0;
+
+	if (output.fd < 0)
+		return -errno;
+	if (ftruncate(output.fd, (off_t)bytes) < 0 || lseek(output.fd, 0, SEEK_END) < 0)
+		error = -errno;
+	if (error < 0) {
+		close(output.fd);
+		return error;
+	}
+	output.bytes = bytes;
+	snprintf(output.path, sizeof(output.path), "%s", path);
+	*ret_output = output;
+	return 0;
+}
+
 static int tracefile_write_some(struct stele_tracefile *output, const char *data, size_t bytes)
 {
 	ssize_t done = write(output->fd, data, bytes);

@@ -32,6 +32,9 @@ int stele__tracefile_name(const char *pattern, const char *program, int pid, cha
  */
 int stele__tracefile_open(const char *path, bool force, struct stele_tracefile *ret_output);
 
+/* Opens an existing file to be written on behind its first `bytes` bytes; the rest goes. -errno. */
+int stele__tracefile_continue(const char *path, uint64_t bytes, struct stele_tracefile *ret_output);
+
 /* For struct stele_sink. The first failure is kept in `error`; nothing is written after it. */
 int stele__tracefile_write(void *output, const void *data, size_t bytes);
 

@@ -82,6 +82,11 @@ void *stele__sys_map_shared(int fd, uint64_t bytes, int *ret_error)
 	return sys_mmap(NULL, bytes, MAP_SHARED, fd, ret_error);
 }
 
+void *stele__sys_map_copy(int fd, uint64_t bytes, int *ret_error)
+{
+	return sys_mmap(NULL, bytes, MAP_PRIVATE | MAP_NORESERVE, fd, ret_error);
+}
+
 void *stele__sys_map_private(uint64_t bytes, int *ret_error)
 {
 	return sys_mmap(NULL, bytes, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, ret_error);

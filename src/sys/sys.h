@@ -16,6 +16,7 @@
 
 /* Pages. map_shared: NULL on failure (with the error in *ret_error). */
 void *stele__sys_map_shared(int fd, uint64_t bytes, int *ret_error);
+void *stele__sys_map_copy(int fd, uint64_t bytes, int *ret_error); /* of a file, copied on write */
 void *stele__sys_map_private(uint64_t bytes, int *ret_error);
 /* No huge pages there: memory of which only a little will ever be touched. */
 int stele__sys_small_pages(void *at, uint64_t bytes);

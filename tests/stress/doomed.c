@@ -2,14 +2,16 @@
 /*
  * A program that is ended in the midst of its work, and says in a shared file how far it had come.
  *
- *   doomed FILE HOW MICROSECONDS
+ *   doomed FILE HOW MICROSECONDS [CGROUP]
  *
- * HOW: wait (somebody else does it), segv, abort, exit; after so long.
+ * HOW: wait (somebody else does it), segv, abort, exit; hog: takes memory in CGROUP until the
+ * kernel ends it; after so long.
  */
 #include "stress/doomed.h"
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -41,7 +43,26 @@ static void *work(void *arg)
 	return NULL;
 }
 
-static void end(const char *how)
+/* The directory's limit is small; what the process has by now does not count there. */
+static void hog(const char *cgroup)
+{
+	char path[256], pid[16];
+	int fd, bytes = snprintf(pid, sizeof(pid), "%d", (int)getpid());
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
+	fd = open(path, O_WRONLY);
+	if (fd < 0 || write(fd, pid, (size_t)bytes) != bytes)
+		_exit(2);
+	for (;;) {
+		void *more = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (more != MAP_FAILED)
+			memset(more, 1, 1 << 20);
+	}
+}
+
+static void end(const char *how, const char *cgroup)
 {
 	volatile int *volatile nowhere = NULL;
 
@@ -51,6 +72,8 @@ static void end(const char *how)
 		abort();
 	if (!strcmp(how, "exit"))
 		_exit(3);
+	if (!strcmp(how, "hog"))
+		hog(cgroup);
 	for (;;)
 		pause();
 }
@@ -58,7 +81,7 @@ static void end(const char *how)
 int main(int argc, char **argv)
 {
 	pthread_t threads[DOOMED_THREADS];
-	int fd = argc == 4 ? open(argv[1], O_RDWR) : -1;
+	int fd = argc >= 4 ? open(argv[1], O_RDWR) : -1;
 
 	if (fd < 0)
 		return 2;
@@ -72,5 +95,5 @@ int main(int argc, char **argv)
 	while (atomic_load(&shared->ready) < DOOMED_THREADS)
 		usleep(100);
 	usleep((useconds_t)strtoul(argv[3], NULL, 10));
-	end(argv[2]);
+	end(argv[2], argc > 4 ? argv[4] : "");
 }

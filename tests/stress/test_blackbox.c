@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Programs that are ended at random moments under load: everything whose recording had returned is
- * in the trace, once and in order; the trace is valid and says how the program ended.
+ * in the trace, once and in order; the trace is valid and says how the program ended. Recorders are
+ * killed, too: then 'stele recover' makes the trace of what they left.
  *
  *   test_blackbox STELE DOOMED [ENDS]
  */
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,23 +25,38 @@
 
 #define LIFE_US_MAX 30000
 
+/* Writing the last generation and the names takes about as long. */
+#define LAST_US_MAX 10000
+
+enum recorder_end { LIVES, DIES_FIRST, DIES_WITH_IT, DIES_LAST };
+
 static const struct way {
 	const char *name;
 	const char *how; /* argument of doomed */
 	int signal;
 	int status;
+	enum recorder_end recorder;
 } ways[] = {
-	{"SIGKILL", "wait", SIGKILL, 0}, {"SIGTERM", "wait", SIGTERM, 0},
-	{"SIGSEGV", "segv", SIGSEGV, 0}, {"abort", "abort", SIGABRT, 0},
-	{"_exit", "exit", 0, 3},
+	{"SIGKILL", "wait", SIGKILL, 0, LIVES},
+	{"SIGTERM", "wait", SIGTERM, 0, LIVES},
+	{"SIGSEGV", "segv", SIGSEGV, 0, LIVES},
+	{"abort", "abort", SIGABRT, 0, LIVES},
+	{"_exit", "exit", 0, 3, LIVES},
+	{"want of memory", "hog", SIGKILL, 0, LIVES},
+	{"SIGKILL after its recorder's", "wait", SIGKILL, 0, DIES_FIRST},
+	{"SIGKILL of both", "wait", SIGKILL, 0, DIES_WITH_IT},
+	{"SIGKILL before its recorder's", "wait", SIGKILL, 0, DIES_LAST},
 };
 
 static const char *stele_program, *doomed_program;
-static int ends = 100;
+static int ends = 180;
 static char place[] = "/tmp/stele-blackbox-XXXXXX";
-static char shared_path[PATH_MAX], trace_path[PATH_MAX];
+static char shared_path[PATH_MAX], trace_path[PATH_MAX], arena_path[PATH_MAX];
 static struct doomed *shared;
-static uint64_t samples; /* found in all */
+static uint64_t samples;    /* found in all */
+static unsigned recoveries; /* traces that were made of what was left */
+static const char *cgroup;
+static bool recovered; /* this one was */
 
 /* What a trace holds of the threads' samples. */
 struct found {
@@ -54,6 +73,35 @@ static void pause_us(unsigned us)
 	nanosleep(&time, NULL);
 }
 
+/* A control group with little memory, for the kernel to kill in. NULL: there can be none here. */
+static const char *make_cgroup(void)
+{
+	static const char *const limits[][2] = {
+		{"/sys/fs/cgroup/memory", "memory.limit_in_bytes"},
+		{"/sys/fs/cgroup", "memory.max"},
+	};
+	static char path[128];
+
+	for (size_t i = 0; i < STELE_ARRAY_LENGTH(limits); i++) {
+		char file[PATH_MAX];
+		int fd;
+		bool limited;
+
+		snprintf(path, sizeof(path), "%s/stele-blackbox-%d", limits[i][0], (int)getpid());
+		if (mkdir(path, 0700))
+			continue;
+		snprintf(file, sizeof(file), "%s/%s", path, limits[i][1]);
+		fd = open(file, O_WRONLY);
+		limited = fd >= 0 && write(fd, "16777216", 8) == 8;
+		if (fd >= 0)
+			close(fd);
+		if (limited)
+			return path;
+		rmdir(path);
+	}
+	return NULL;
+}
+
 static void share(void)
 {
 	int fd = open(shared_path, O_RDWR | O_CREAT | O_TRUNC, 0600);
@@ -68,17 +116,65 @@ static void share(void)
 	close(fd);
 }
 
-static pid_t record(const char *how, const char *life)
+static pid_t record(const struct way *way, const char *life)
 {
+	static char arena[PATH_MAX + 16];
 	pid_t pid = fork();
 
 	if (pid == 0) {
+		snprintf(arena, sizeof(arena), "--arena=%s", arena_path);
 		execl(stele_program, "stele", "record", "-q", "-f", "--on-full=block",
-		      "--buffer-size=4M", "-o", trace_path, "--", doomed_program, shared_path, how,
-		      life, (char *)NULL);
+		      "--buffer-size=4M", way->recorder == LIVES ? "-q" : arena, "-o", trace_path,
+		      "--", doomed_program, shared_path, way->how, life,
+		      cgroup ? cgroup : (char *)NULL, (char *)NULL);
 		_exit(127);
 	}
 	return pid;
+}
+
+/* 0: it was done, or there was nothing to do. */
+static int recover(void)
+{
+	int status = 0;
+	pid_t pid;
+
+	if (access(arena_path, F_OK))
+		return 0;
+	pid = fork();
+	if (pid == 0) {
+		execl(stele_program, "stele", "recover", "-q", arena_path, (char *)NULL);
+		_exit(127);
+	}
+	waitpid(pid, &status, 0);
+	unlink(arena_path);
+	recovered = true;
+	return status;
+}
+
+/* It is not our child. */
+static void wait_for_end(int pidfd)
+{
+	struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+
+	poll(&ended, 1, 10000);
+	close(pidfd);
+}
+
+static void kill_both(const struct way *way, pid_t recorder)
+{
+	pid_t program = atomic_load(&shared->pid);
+	int pidfd = (int)syscall(SYS_pidfd_open, program, 0);
+
+	if (way->recorder == DIES_FIRST) {
+		kill(recorder, SIGKILL);
+		pause_us((unsigned)random() % LIFE_US_MAX);
+	}
+	kill(program, way->signal);
+	if (way->recorder == DIES_LAST)
+		pause_us((unsigned)random() % LAST_US_MAX);
+	if (way->recorder != LIVES)
+		kill(recorder, SIGKILL);
+	wait_for_end(pidfd);
 }
 
 /* Returns the recorder's exit status. */
@@ -90,15 +186,18 @@ static int live_and_die(const struct way *way, unsigned life_us)
 
 	snprintf(life, sizeof(life), "%u", life_us);
 	share();
-	recorder = record(way->how, life);
+	recorder = record(way, life);
 	if (!strcmp(way->how, "wait")) {
 		while (atomic_load(&shared->ready) < DOOMED_THREADS)
 			pause_us(100);
 		pause_us(life_us);
-		kill(atomic_load(&shared->pid), way->signal);
+		kill_both(way, recorder);
 	}
 	waitpid(recorder, &status, 0);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	recovered = false;
+	if (way->recorder != LIVES && recover())
+		return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 static void found_sample(struct found *f, const struct stele_event *event)
@@ -144,10 +243,13 @@ static bool found_is_whole(const struct found *f, const struct way *way, int sta
 		       CHECK(f->next[i] <= atomic_load(&shared->begun[i]));
 		samples += f->next[i];
 	}
-	good = good && CHECK(f->recording.complete) && CHECK(f->recording.ending_known) &&
-	       CHECK(!f->recording.interrupted);
-	good = good && CHECK_EQ(f->recording.signal, way->signal) &&
-	       CHECK_EQ(f->recording.exit_status, way->status);
+	recoveries += recovered;
+	good = good && CHECK(f->recording.complete) && CHECK(!f->recording.interrupted) &&
+	       CHECK_EQ(f->recording.recovered, recovered) &&
+	       CHECK_EQ(f->recording.ending_known, !recovered);
+	if (!recovered)
+		good = good && CHECK_EQ(f->recording.signal, way->signal) &&
+		       CHECK_EQ(f->recording.exit_status, way->status);
 	/* An emission may have been under way in each thread, and that is all that may be gone. */
 	return good && CHECK(f->recording.lost_events <= 2 * DOOMED_THREADS);
 }
@@ -163,8 +265,11 @@ static void all_that_was_committed_survives(void)
 		const struct way *way = &ways[(unsigned)i % STELE_ARRAY_LENGTH(ways)];
 		unsigned life_us = (unsigned)random() % LIFE_US_MAX;
 		struct found f = {.verdict = -1};
-		int status = live_and_die(way, life_us);
+		int status;
 
+		if (!strcmp(way->how, "hog") && !cgroup)
+			continue;
+		status = live_and_die(way, life_us);
 		found_read(&f);
 		if (!found_is_whole(&f, way, status)) {
 			printf("# end %d, by %s after %u us; found %lu and %lu, committed %lu and "
@@ -178,6 +283,8 @@ static void all_that_was_committed_survives(void)
 	}
 	for (size_t i = 0; i < STELE_ARRAY_LENGTH(ways); i++)
 		printf("# %u ends by %s\n", done[i], ways[i].name);
+	CHECK(recoveries > 0);
+	printf("# %u traces recovered\n", recoveries);
 	printf("# %" PRIu64 " samples, none missing, none twice\n", samples);
 }
 
@@ -194,10 +301,15 @@ int main(int argc, char **argv)
 	if (argc > 3)
 		ends = (int)strtol(argv[3], NULL, 10);
 	snprintf(shared_path, sizeof(shared_path), "%s/shared", place);
+	snprintf(arena_path, sizeof(arena_path), "%s/arena", place);
 	snprintf(trace_path, sizeof(trace_path), "%s/x.trace", place);
+	cgroup = make_cgroup();
 	failed = tap_run(tests, STELE_ARRAY_LENGTH(tests), NULL);
 	unlink(shared_path);
 	unlink(trace_path);
+	unlink(arena_path);
 	rmdir(place);
+	if (cgroup)
+		rmdir(cgroup);
 	return failed;
 }

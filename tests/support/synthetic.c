@@ -87,7 +87,9 @@ static int synthetic_new_drain(struct synthetic *s, const struct stele_carry *ca
 					      .symbolizer = {.resolve = synthetic_resolve},
 					      .liveness = {synthetic_threads, synthetic_exists, s},
 					      .clock = {synthetic_now, s},
-					      .keep = s->keep,
+					      .keep = s->keep && !s->torn,
+					      .torn = s->torn,
+					      .still = s->torn,
 					      .carry = carry,
 					      .program = "synthetic"};
 
@@ -116,10 +118,11 @@ void synthetic_open(struct synthetic *s, uint64_t arena_bytes, unsigned version,
 	}
 }
 
-void synthetic_take_over(struct synthetic *s)
+static bool synthetic_go_on(struct synthetic *s)
 {
 	struct stele_carry carry;
 	uint8_t *copy;
+	int error;
 
 	stele__drain_free(s->drain);
 	s->drain = NULL;
@@ -133,11 +136,23 @@ void synthetic_take_over(struct synthetic *s)
 	carry.trace = copy;
 	s->out_bytes = carry.bytes;
 	s->first = SYNTHETIC_BEGIN_NS;
-	if (synthetic_new_drain(s, carry.bytes ? &carry : NULL) < 0) {
+	error = synthetic_new_drain(s, carry.bytes ? &carry : NULL);
+	free(copy);
+	return error == 0;
+}
+
+void synthetic_take_over(struct synthetic *s)
+{
+	if (!synthetic_go_on(s)) {
 		printf("Bail out! nothing to go on from\n");
 		abort();
 	}
-	free(copy);
+}
+
+bool synthetic_restart(struct synthetic *s)
+{
+	s->torn = true;
+	return synthetic_go_on(s);
 }
 
 void synthetic_close(struct synthetic *s)

@@ -29,6 +29,7 @@ struct synthetic {
 	uint64_t wall_ns; /* by which the wall clock was set forward; modulo 2^64: back */
 	uint64_t rate;	  /* ticks per ns of the records' clock */
 	unsigned version;
+	bool torn;
 	bool keep; /* set before it is opened: the drain keeps records until they are written */
 
 	uint8_t *out; /* what the sink got */
@@ -45,6 +46,8 @@ void synthetic_open(struct synthetic *s, uint64_t arena_bytes, unsigned version,
 void synthetic_close(struct synthetic *s);
 /* The drain dies (which kept everything), and another one goes on. */
 void synthetic_take_over(struct synthetic *s);
+/* The same for the machine; false: nobody can go on, there is no drain. */
+bool synthetic_restart(struct synthetic *s);
 
 /* A thread is born; with a THREAD_BEGIN record unless flags is UINT64_MAX. */
 struct synthetic_thread synthetic_thread(struct synthetic *s, uint32_t tid, uint64_t g,

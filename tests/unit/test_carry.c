@@ -382,6 +382,23 @@ static void drain_keeps_what_it_has_not_written(void)
 	synthetic_close(&p.s);
 }
 
+/* It would be gone if the drain died before the generation is whole. */
+static void drain_gives_nothing_back_with_its_last_generation(void)
+{
+	struct process p;
+	uint64_t tail;
+
+	process_open(&p, 23, 5, true);
+	thread_begin(&p, 0);
+	stele__drain_cut(p.s.drain);
+	tail = p.threads[0].ring->tail;
+	synthetic_emit(&p.s, &p.threads[0], STELE_KIND_LOG, 0, 0, 0);
+	CHECK_EQ(synthetic_finish(&p.s), 0);
+	CHECK_EQ(p.threads[0].ring->tail, tail);
+	CHECK_EQ(p.threads[0].slot->state, STELE_SLOT_LIVE);
+	synthetic_close(&p.s);
+}
+
 static void late_record_is_found_by_the_drain_that_goes_on(void)
 {
 	struct process p;
@@ -406,12 +423,13 @@ static void late_record_is_found_by_the_drain_that_goes_on(void)
 	synthetic_close(&p.s);
 }
 
-/* A ring that is half full is written out before it can be too full. */
+/* One that cannot be replaced by a larger one. */
 static void drain_cuts_before_a_ring_is_full(void)
 {
 	struct process p;
 
 	process_open(&p, 23, 5, true);
+	p.s.arena->ring_class_max = 0;
 	thread_begin(&p, 0);
 	for (unsigned i = 0; i < 5000; i++) {
 		CHECK(p.threads[0].ring->head - p.threads[0].ring->tail < 100);
@@ -422,6 +440,85 @@ static void drain_cuts_before_a_ring_is_full(void)
 	CHECK_EQ(synthetic_finish(&p.s), 0);
 	CHECK_EQ(synthetic_count(&p.s, STELE_EV_USER_LOG), 5000);
 	synthetic_close(&p.s);
+}
+
+/* Each thread counts; what is found must go up. */
+static bool counters_go_up(const struct synthetic *s)
+{
+	struct stele_reader *reader = NULL;
+	const struct stele_event *e;
+	long last[THREADS_MAX] = {0};
+	bool good = true;
+
+	CHECK_EQ(stele_reader_open_memory(s->out, s->out_bytes, NULL, &reader), 0);
+	while (stele_reader_next(reader, &e) == 1) {
+		char text[24] = "";
+		long value;
+
+		if (e->kind != STELE_EVENT_LOG)
+			continue;
+		memcpy(text, e->text.data, e->text.bytes < 23 ? e->text.bytes : 23);
+		value = strtol(text, NULL, 10);
+		good = good && value > last[e->thread % THREADS_MAX];
+		last[e->thread % THREADS_MAX] = value;
+	}
+	stele_reader_close(reader);
+	return good;
+}
+
+#define MOMENTS_MAX 12
+
+/* Pages of any moments, and a file of another one. */
+static bool crash(struct process *p, void *const *moments, const size_t *written, size_t bytes)
+{
+	for (size_t at = 0; at < bytes; at += 4096)
+		memcpy((char *)p->s.arena + at, (char *)moments[next_random(p, MOMENTS_MAX)] + at,
+		       bytes - at < 4096 ? bytes - at : 4096);
+	p->s.out_bytes = written[next_random(p, MOMENTS_MAX)];
+	return synthetic_restart(&p->s);
+}
+
+static void machine_that_goes_down_leaves_no_record_of_an_older_lap(void)
+{
+	unsigned gone_on = 0;
+
+	for (uint64_t seed = 1; seed <= 60; seed++) {
+		void *moments[MOMENTS_MAX];
+		size_t written[MOMENTS_MAX], bytes;
+		static struct process p;
+		uint64_t count = 0;
+
+		process_open(&p, 23, seed, true);
+		for (unsigned i = 0; i < 3; i++)
+			thread_begin(&p, i);
+		bytes = p.s.arena->data_bump;
+		for (unsigned m = 0; m < MOMENTS_MAX; m++) {
+			for (unsigned i = 0; i < 300; i++) {
+				synthetic_emit(&p.s, &p.threads[i % 3], STELE_KIND_COUNTER, p.name,
+					       ++count, 0);
+				if (i % 60 == 0)
+					stele__drain_cut(p.s.drain);
+				else if (i % 20 == 0)
+					stele__drain_tick(p.s.drain);
+			}
+			written[m] = p.s.out_bytes;
+			moments[m] = malloc(bytes);
+			if (!moments[m])
+				abort();
+			memcpy(moments[m], p.s.arena, bytes);
+		}
+		if (crash(&p, moments, written, bytes)) {
+			gone_on++;
+			CHECK_EQ(synthetic_finish(&p.s), 0);
+			CHECK(synthetic_is_valid(&p.s));
+			CHECK(counters_go_up(&p.s));
+		}
+		for (unsigned m = 0; m < MOMENTS_MAX; m++)
+			free(moments[m]);
+		synthetic_close(&p.s);
+	}
+	CHECK(gone_on > 20);
+	printf("# %u of 60\n", gone_on);
 }
 
 /* Any prefix of a file is what a death in the middle of a write leaves. */
@@ -448,4 +545,7 @@ static void any_prefix_of_a_trace_can_be_gone_on_from(void)
 TAP_MAIN(TEST(drain_that_goes_on_writes_what_the_dead_one_would_have),
 	 TEST(drain_keeps_what_it_has_not_written),
 	 TEST(late_record_is_found_by_the_drain_that_goes_on),
-	 TEST(drain_cuts_before_a_ring_is_full), TEST(any_prefix_of_a_trace_can_be_gone_on_from))
+	 TEST(drain_cuts_before_a_ring_is_full),
+	 TEST(drain_gives_nothing_back_with_its_last_generation),
+	 TEST(machine_that_goes_down_leaves_no_record_of_an_older_lap),
+	 TEST(any_prefix_of_a_trace_can_be_gone_on_from))

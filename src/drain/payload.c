@@ -24,16 +24,18 @@ static bool payload_enter(struct stele_drain *d, struct stele_drain_thread *t, u
 }
 
 /*
- * Another thread may have ended the task, and its stream may have been read first. Then the time
- * tells; nobody begins the task again.
+ * Another thread may have ended the task, and its stream may have been read first. Then the time of
+ * the end tells, until the beginning was seen. Nobody begins the task again.
  */
+#define TASK_SEEN ((void *)1)
+
 static bool payload_task_ended(struct stele_drain *d, uint64_t task, uint64_t time, bool *ret_later)
 {
 	uintptr_t ended = (uintptr_t)stele__lookup_get(&d->retired, task, STELE_RETIRED_TASK);
 
 	*ret_later = ended > time;
 	if (*ret_later)
-		stele__lookup_put(&d->retired, task, STELE_RETIRED_TASK, (void *)1);
+		stele__lookup_put(&d->retired, task, STELE_RETIRED_TASK, TASK_SEEN);
 	return ended && !*ret_later;
 }
 
@@ -59,14 +61,16 @@ static void payload_task_begin(struct stele_drain *d, struct stele_drain_thread 
 static void payload_task_end(struct stele_drain *d, struct stele_drain_thread *t,
 			     const struct stele_record *r, uint64_t time)
 {
+	void *ended = stele__lookup_get(&d->retired, r->a, STELE_RETIRED_TASK);
+	bool begun = stele__lookup_remove(&d->tasks, r->a, 0) || ended == TASK_SEEN;
 	uint8_t *p;
 
 	if (r->a == 0 || r->a == UINT64_MAX) {
 		d->stats.unexplained++;
 		return;
 	}
-	stele__lookup_remove(&d->tasks, r->a, 0);
-	if (stele__lookup_put(&d->retired, r->a, STELE_RETIRED_TASK, (void *)(uintptr_t)time))
+	ended = begun ? TASK_SEEN : (void *)(uintptr_t)time;
+	if (stele__lookup_put(&d->retired, r->a, STELE_RETIRED_TASK, ended))
 		return;
 	p = payload_arg(stele__lane_begin(d, &t->lane, STELE_EV_USER_TASK_END, time), r->a);
 	stele__lane_end(&t->lane, payload_arg(p, stele__intern_stack(d, (uint32_t)r->c)));

@@ -44,7 +44,7 @@ enum stele_own_ending {
 	STELE_OWN_ENDING_KNOWN = 1,
 	STELE_OWN_ENDING_SIGNAL = 2,
 	STELE_OWN_ENDING_INTERRUPTED = 4,
-	STELE_OWN_ENDING_RECOVERED = 8, /* made of what a dead recorder left */
+	STELE_OWN_ENDING_RECOVERED = 8,
 };
 
 #endif

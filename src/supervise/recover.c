@@ -240,14 +240,12 @@ static int recover_write(struct recover *r, struct stele_session_result *result)
 	const struct stele_ending ending = {.recovered = true, .interrupted = r->pid != 0};
 	int error = 0;
 
-	result->file_bytes = r->output.bytes;
 	result->ending = ending;
 	if (r->drain) {
 		error = stele__drain_finish(r->drain, &ending);
 		stele__drain_stats(r->drain, &result->drain);
 	}
-	if (r->output.error)
-		result->file_bytes = result->drain.valid_bytes;
+	result->file_bytes = r->output.error ? result->drain.valid_bytes : r->output.bytes;
 	if (!error)
 		error = stele__tracefile_finish(&r->output, result->file_bytes);
 	if (error < 0)

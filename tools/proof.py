@@ -23,7 +23,7 @@ CLAIMS = (
     ("model", "the protocols hold in every state, and not without any of their precautions",
      "plain", [["python3", check.ROOT / "tests/model/test_model.py"]]),
     ("inject", "an event at any instruction of another event's emission is there once, in order",
-     "plain", [[STRESS + "test_inject"]]),
+     "plain", [[STRESS + "test_inject"], [STRESS + "test_inject_calls"]]),
     ("policies", "nest and flush lose nothing, skip counts what it drops, abort says what met",
      "plain", [[STRESS + "test_policies"]]),
     ("storm", "signals as fast as they come, rings that fill all the time: all taken or counted",

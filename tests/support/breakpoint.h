@@ -17,9 +17,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
-#define BREAKPOINT_PATH_MAX 16384
+#define BREAKPOINT_PATH_MAX 65536
 
 /* The n-th execution of an instruction. */
 struct breakpoint_step {
@@ -119,19 +120,28 @@ static inline void breakpoint_met(uintptr_t pc)
 		breakpoint_put(pc);
 }
 
+/* Of the path that is being recorded: how often each instruction was met. */
+static struct breakpoint_step breakpoint_met_so_far[2 * BREAKPOINT_PATH_MAX];
+
+static inline uint32_t breakpoint_count(uintptr_t pc)
+{
+	size_t i = pc * 0x9e3779b1u % (2 * BREAKPOINT_PATH_MAX);
+
+	while (breakpoint_met_so_far[i].pc && breakpoint_met_so_far[i].pc != pc)
+		i = (i + 1) % (2 * BREAKPOINT_PATH_MAX);
+	breakpoint_met_so_far[i].pc = pc;
+	return ++breakpoint_met_so_far[i].nth;
+}
+
 static inline void breakpoint_record(uintptr_t pc)
 {
 	struct breakpoint_path *path = breakpoint.recording;
-	uint32_t nth = 1;
-
 	/* The trap flag stops at each turn of a repeated string instruction; it is one step. */
 	if (path->count && path->step[path->count - 1].pc == pc)
 		return;
-	for (uint32_t i = 0; i < path->count; i++)
-		nth += path->step[i].pc == pc;
 	if (path->count == BREAKPOINT_PATH_MAX)
 		abort();
-	path->step[path->count++] = (struct breakpoint_step){pc, nth};
+	path->step[path->count++] = (struct breakpoint_step){pc, breakpoint_count(pc)};
 }
 
 static inline void breakpoint_trap(int signal_number, siginfo_t *info, void *context)
@@ -162,6 +172,7 @@ static inline void breakpoint_install(void)
 static inline void breakpoint_follow(void (*code)(void), struct breakpoint_path *path)
 {
 	path->count = 0;
+	memset(breakpoint_met_so_far, 0, sizeof(breakpoint_met_so_far));
 	breakpoint.recording = path;
 	__asm__ volatile("pushfq; orq $0x100, (%%rsp); popfq" ::: "memory", "cc");
 	code();

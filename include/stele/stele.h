@@ -42,7 +42,10 @@ enum stele_reentry_policy {
 	STELE_ABORT  /**< both are printed, and the process is aborted: for debugging */
 };
 
-/** Where a trace goes; exactly one of path, write and fd. Several outputs get the same bytes. */
+/**
+ * Where a trace goes; exactly one of path, write and fd. Outputs that leave out the same get the
+ * same bytes.
+ */
 struct stele_output {
 	/** A file that is created with mode 0600; one that exists is replaced. NULL: none. */
 	const char *path;
@@ -52,6 +55,8 @@ struct stele_output {
 	void *arg;
 	/** With neither path nor write: an open descriptor, which stays the caller's. */
 	int fd;
+	/** Of enum stele_leave_out, in addition to what the options leave out. */
+	unsigned leave_out;
 };
 
 struct stele_start_options {
@@ -71,7 +76,8 @@ struct stele_start_options {
 	uint64_t buffer_bytes;
 };
 
-/** What was recorded. */
+/** What was recorded. Of traces that leave out different things, the one with most events counts.
+ */
 struct stele_stopped {
 	uint64_t events;
 	uint64_t lost;	/**< events that are not in the trace, of all causes */

@@ -323,6 +323,7 @@ void stele__census_depart(struct stele_drain *d, struct stele_drain_thread *t)
 		if (d->threads[i] == t)
 			d->threads[i--] = d->threads[--d->thread_count];
 	}
+	t->departed = true;
 	t->departed_next = d->departed;
 	d->departed = t;
 	d->departed_count++;
@@ -335,15 +336,24 @@ void stele__thread_free(struct stele_drain_thread *t)
 	free(t);
 }
 
+void stele__census_forget(struct stele_drain *d, struct stele_drain_thread *t, bool give)
+{
+	struct stele_drain_thread **at = &d->departed;
+
+	while (*at != t)
+		at = &(*at)->departed_next;
+	*at = t->departed_next;
+	d->departed_count--;
+	for (struct stele_drain_ring *ring = t->rings; !give && ring; ring = ring->following)
+		ring->thread = NULL;
+	if (give)
+		census_give(d, t, t->slot_index, t->incarnation);
+	d->by_slot[t->slot_index] = NULL;
+	stele__thread_free(t);
+}
+
 void stele__census_release(struct stele_drain *d)
 {
-	while (d->departed) {
-		struct stele_drain_thread *t = d->departed;
-
-		d->departed = t->departed_next;
-		census_give(d, t, t->slot_index, t->incarnation);
-		d->by_slot[t->slot_index] = NULL;
-		stele__thread_free(t);
-	}
-	d->departed_count = 0;
+	while (d->departed)
+		stele__census_forget(d, d->departed, true);
 }

@@ -308,6 +308,29 @@ static bool convert_state(struct stele_drain *d, struct stele_drain_thread *t,
 	return taken;
 }
 
+static bool wait_is_lock(uint32_t wait)
+{
+	return wait >= STELE_WAIT_CODE_MUTEX && wait <= STELE_WAIT_CODE_ONCE;
+}
+
+/* The writer leaves out likewise what nobody wants. An end whose beginning was left out finds none.
+ */
+static bool convert_is_left_out(const struct stele_drain *d, const struct stele_record *r)
+{
+	unsigned kind = stele__record_kind(r->header);
+
+	if (kind == STELE_KIND_GO_BLOCK)
+		return d->options.leave_out & STELE_EVENTS_LOCKS && wait_is_lock(low(r->a));
+	if (kind == STELE_KIND_SYSCALL_BEGIN)
+		return d->options.leave_out & STELE_EVENTS_SYSCALLS;
+	if (kind == STELE_KIND_BREAK || kind >= STELE__KIND_COUNT)
+		return false;
+	return (d->options.leave_out & STELE_EVENTS_USER &&
+		stele__kind_classes[kind] == STELE_CLASS_USER) ||
+	       (d->options.leave_out & STELE_EVENTS_MEMORY &&
+		stele__kind_classes[kind] == STELE_CLASS_MEMORY);
+}
+
 bool stele__convert(struct stele_drain *d, struct stele_drain_thread *t,
 		    const struct stele_record *r, uint64_t ticks, uint64_t token, bool force)
 {
@@ -316,6 +339,8 @@ bool stele__convert(struct stele_drain *d, struct stele_drain_thread *t,
 
 	if (time < d->floor)
 		time = d->floor;
+	if (STELE_UNLIKELY(d->options.leave_out) && convert_is_left_out(d, r))
+		return true;
 	if (kind >= STELE_KIND_TASK_BEGIN)
 		stele__payload_convert(d, t, r, time);
 	else if (STELE_UNLIKELY(!convert_state(d, t, r, time, token, force)))

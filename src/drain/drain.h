@@ -65,6 +65,10 @@ struct stele_drain_options {
 	/* Records stay in the arena until their generation is in the sink, and each generation
 	 * holds what another drain needs to go on behind it (carry.h). */
 	bool keep;
+	/* One of several drains of the arena (team.h): somebody else gives back what all have read.
+	 */
+	bool shared;
+	uint32_t leave_out; /* of enum stele_events: these are not in the trace */
 	/* Goes on behind these bytes of a trace, which the sink has; NULL: begins with the header.
 	 * The arena was drained with `keep`, and nobody else changes it: best a private mapping. */
 	const struct stele_carry *carry;

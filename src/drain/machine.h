@@ -123,6 +123,7 @@ struct stele_drain_thread {
 	bool lasted;				/* it existed until the process ended */
 	struct stele_drain_thread *predecessor; /* had this tid; must be finished first */
 	struct stele_drain_thread *departed_next;
+	bool departed;
 
 	uint32_t name;						 /* dictionary id */
 	bool announce;						 /* own data: new, or a new name */
@@ -435,6 +436,11 @@ bool stele__take_is_waiting(const struct stele_drain *d);
 void stele__take_distrust(struct stele_drain *d);
 /* The present time or that of the newest record, in ticks, whichever is later. */
 uint64_t stele__take_newest(const struct stele_drain *d);
+/* Up to where the writer may have the ring back. */
+uint64_t stele__take_free_to(const struct stele_drain_thread *t,
+			     const struct stele_drain_ring *ring);
+/* Whoever waits for room looks again; a wake that is missed is made up for at the next tick. */
+void stele__take_wake(const struct stele_drain *d, const struct stele_drain_thread *t);
 /* What was taken since the last generation lies in the sink: the writers get the room back. */
 void stele__take_release(struct stele_drain *d);
 /* Do they need it soon? */
@@ -445,6 +451,8 @@ void stele__census_ask(struct stele_drain *d, bool now);
 /* A finished thread is none of the live ones any more; then it gives back its rings and slot. */
 void stele__census_depart(struct stele_drain *d, struct stele_drain_thread *t);
 void stele__census_release(struct stele_drain *d);
+/* Forgets one that has departed; `give`: and gives back what it had. */
+void stele__census_forget(struct stele_drain *d, struct stele_drain_thread *t, bool give);
 /* The same for a slot of which no more is known. */
 void stele__census_give(struct stele_drain *d, uint32_t slot, uint32_t incarnation);
 /* A thread as its slot describes it. NULL: no memory (noted in d->error). */

@@ -27,7 +27,7 @@ static void *pump_run(void *arg)
 		pump->enter(pump->arg);
 	while (!stele__load_acquire(&pump->stop)) { /* pairs with stele__pump_stop */
 		uint64_t begin = stele__sys_monotonic_ns(), ns;
-		int64_t taken = stele__drain_tick(pump->drain);
+		int64_t taken = stele__team_tick(pump->team);
 
 		ns = stele__sys_monotonic_ns() - begin;
 		if (ns > pump->tick_ns_max)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The thread that runs the drain while the program runs. It sleeps on the arena's bell, which a
+ * The thread that runs the drains while the program runs. It sleeps on the arena's bell, which a
  * writer strikes when its ring is half full, and looks by itself every few milliseconds.
  */
 #ifndef STELE_DRAIN_PUMP_H
@@ -8,12 +8,12 @@
 
 #include <pthread.h>
 
-#include "drain/drain.h"
+#include "drain/team.h"
 
 struct stele_pump {
 	/* Given by the owner before the start. */
 	struct stele_arena *arena;
-	struct stele_drain *drain;
+	struct stele_team *team;
 	/* In the pump's thread, first of all; NULL: nothing. */
 	void (*enter)(void *arg);
 	/* There after each tick; taken: as stele__drain_tick returned it. */

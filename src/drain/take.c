@@ -47,23 +47,37 @@ STELE_INLINE uint64_t take_unwrap(const struct stele_drain *d, uint64_t header)
 	return d->pair.ticks + (uint64_t)ahead;
 }
 
-static void ring_release(const struct stele_drain_thread *t, struct stele_drain_ring *ring)
+uint64_t stele__take_free_to(const struct stele_drain_thread *t,
+			     const struct stele_drain_ring *ring)
 {
 	uint64_t tail = ring->next;
 
 	for (uint32_t i = 0; i < t->late_count; i++)
 		if (t->late[i].ring == ring && t->late[i].position < tail)
 			tail = t->late[i].position;
+	return tail;
+}
+
+static void ring_release(const struct stele_drain_thread *t, struct stele_drain_ring *ring)
+{
+	uint64_t tail = stele__take_free_to(t, ring);
+
 	if (tail == ring->tail)
 		return;
 	ring->tail = tail;
 	stele__store_release(&ring->shared->tail, tail); /* pairs with the writer's reload */
 }
 
+/* Does it give back what it has read as soon as it has? */
+static bool take_gives(const struct stele_drain *d)
+{
+	return !d->options.keep && !d->options.shared;
+}
+
 static void ring_publish(const struct stele_drain *d, const struct stele_drain_thread *t,
 			 struct stele_drain_ring *ring)
 {
-	if (!d->options.keep)
+	if (take_gives(d))
 		ring_release(t, ring);
 }
 
@@ -231,8 +245,7 @@ static uint64_t thread_take(struct stele_drain *d, struct stele_drain_thread *t,
 	return taken;
 }
 
-/* Somebody may be waiting for space; a wake that is missed is made up for at the next tick. */
-static void thread_wake(const struct stele_drain *d, struct stele_drain_thread *t)
+void stele__take_wake(const struct stele_drain *d, const struct stele_drain_thread *t)
 {
 	if (d->arena->on_full != STELE_ON_FULL_BLOCK || !stele__load_relaxed(&t->slot->waiting))
 		return;
@@ -251,7 +264,7 @@ static void thread_finish(struct stele_drain *d, struct stele_drain_thread *t)
 	stele__thread_close(d, t, time > d->floor ? time : d->floor);
 	stele__lane_flush(d, &t->lane);
 	stele__census_depart(d, t);
-	if (!d->options.keep)
+	if (take_gives(d))
 		stele__census_release(d);
 }
 
@@ -274,8 +287,8 @@ static uint64_t take_round(struct stele_drain *d, uint64_t limit, bool first, bo
 		if (!first && !t->stalled)
 			continue;
 		n = thread_take(d, t, limit, &empty);
-		if (!d->options.keep)
-			thread_wake(d, t);
+		if (take_gives(d))
+			stele__take_wake(d, t);
 		taken += n;
 		*ret_progress |= n != 0;
 		if (t->gone && empty) {
@@ -361,7 +374,7 @@ void stele__take_release(struct stele_drain *d)
 
 		for (struct stele_drain_ring *ring = t->rings; ring; ring = ring->following)
 			ring_release(t, ring);
-		thread_wake(d, t);
+		stele__take_wake(d, t);
 	}
 	stele__census_release(d);
 }

@@ -26,6 +26,7 @@
 #define EMBED_OUTPUTS_MAX 16
 #define EMBED_FRAMES_MAX  64
 
+_Static_assert(EMBED_OUTPUTS_MAX <= STELE_TEAM_MAX, "each output may be of a choice of its own");
 _Static_assert((int)STELE_NO_LOCKS == STELE_EVENTS_LOCKS &&
 		       (int)STELE_NO_SYSCALLS == STELE_EVENTS_SYSCALLS &&
 		       (int)STELE_NO_ANNOTATIONS == STELE_EVENTS_USER &&
@@ -42,7 +43,8 @@ struct embed_output {
 /* One recording at a time; under embed_lock but for what the pump's thread does. */
 static struct {
 	struct stele_arena *arena; /* NULL: there was no start yet in this process */
-	struct stele_drain *drain; /* NULL: nothing is being recorded */
+	struct stele_team team;	   /* a drain for each choice of events; none: no recording */
+	unsigned choices[EMBED_OUTPUTS_MAX]; /* what the drain of this number leaves out */
 	struct stele_pump pump;
 	struct embed_output outputs[EMBED_OUTPUTS_MAX];
 	size_t output_count;
@@ -56,7 +58,7 @@ static pthread_mutex_t embed_lock = PTHREAD_MUTEX_INITIALIZER;
 static int output_open(const struct stele_output *wanted, struct embed_output *ret_output)
 {
 	*ret_output = (struct embed_output){.wanted = *wanted, .fd = -1};
-	if (wanted->path && wanted->write)
+	if ((wanted->path && wanted->write) || wanted->leave_out & ~STELE_EVENTS_ALL)
 		return -EINVAL;
 	if (wanted->write)
 		return 0;
@@ -84,15 +86,16 @@ static int output_write(struct embed_output *o, const void *data, size_t bytes)
 	return 0;
 }
 
-/* To all that still work. Fails when none does. */
-static int embed_write(void *arg, const void *data, size_t bytes)
+/* To all of this choice that still work. Fails when none does. */
+static int embed_write(void *choice, const void *data, size_t bytes)
 {
 	int error = -EIO;
 
-	(void)arg;
 	for (size_t i = 0; i < embed.output_count; i++) {
 		struct embed_output *o = &embed.outputs[i];
 
+		if (o->wanted.leave_out != *(const unsigned *)choice)
+			continue;
 		if (!o->error)
 			o->error = output_write(o, data, bytes);
 		if (!o->error)
@@ -202,7 +205,7 @@ static int embed_pump(void)
 	int error;
 
 	embed.pump = (struct stele_pump){.arena = embed.arena,
-					 .drain = embed.drain,
+					 .team = &embed.team,
 					 .enter = embed_enter,
 					 .after_tick = embed_after_tick};
 	error = stele__pump_start(&embed.pump);
@@ -234,26 +237,58 @@ static void embed_in_child(void)
 	if (embed.arena)
 		stele_fork_child(&embed_fork);
 	embed.arena = NULL;
-	embed.drain = NULL;
+	embed.team.count = 0;
 	embed.output_count = 0;
 	pthread_mutex_unlock(&embed_lock);
 }
 
+/* The number of different choices; they stand in embed.choices. */
+static size_t embed_choose(void)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < embed.output_count; i++) {
+		size_t k = 0;
+
+		while (k < count && embed.choices[k] != embed.outputs[i].wanted.leave_out)
+			k++;
+		if (k == count)
+			embed.choices[count++] = embed.outputs[i].wanted.leave_out;
+	}
+	return count;
+}
+
+static int embed_create_team(const struct stele_start_options *options, bool resume)
+{
+	size_t count = embed_choose();
+	int error = 0;
+
+	for (size_t i = 0; error == 0 && i < count; i++) {
+		const struct stele_drain_options drain = {
+			.version = options->version ? options->version : 23,
+			.sink = {embed_write, &embed.choices[i]},
+			.liveness = {embed_threads, embed_thread_exists, NULL},
+			.resume = resume,
+			.shared = count > 1,
+			.leave_out = embed.choices[i],
+		};
+
+		error = stele__drain_new(embed.arena, &drain, &embed.team.drains[i]);
+		embed.team.count += error == 0;
+	}
+	return error;
+}
+
 static int embed_begin(const struct stele_start_options *options)
 {
-	struct stele_drain_options drain = {
-		.version = options->version ? options->version : 23,
-		.sink = {embed_write, NULL},
-		.liveness = {embed_threads, embed_thread_exists, NULL},
-		.resume = embed.arena != NULL,
-	};
+	const bool resume = embed.arena != NULL;
 	int error = arena_prepare(options);
 
 	if (error == 0)
-		error = stele__drain_new(embed.arena, &drain, &embed.drain);
+		error = embed_create_team(options, resume);
 	if (error == 0)
 		error = embed_pump();
-	if (error == 0 && !drain.resume) {
+	if (error == 0 && !resume) {
 		error = stele__attach_to(embed.arena);
 		if (error < 0)
 			stele__pump_stop(&embed.pump);
@@ -269,8 +304,7 @@ static int embed_begin(const struct stele_start_options *options)
 /* After a failure of the first start there is no arena either. */
 static void embed_abandon(bool first)
 {
-	stele__drain_free(embed.drain);
-	embed.drain = NULL;
+	stele__team_free(&embed.team);
 	if (first) {
 		stele__arena_unmap(embed.arena);
 		embed.arena = NULL;
@@ -287,7 +321,7 @@ STELE_EXPORT int stele_start(const struct stele_start_options *options)
 		return -EINVAL;
 	pthread_mutex_lock(&embed_lock);
 	first = !embed.arena;
-	error = embed.drain || stele_enabled() ? -EBUSY : outputs_open(options);
+	error = embed.team.count || stele_enabled() ? -EBUSY : outputs_open(options);
 	if (error == 0) {
 		error = embed_begin(options);
 		if (error < 0)
@@ -297,22 +331,31 @@ STELE_EXPORT int stele_start(const struct stele_start_options *options)
 	return error;
 }
 
+static void embed_tell(struct stele_stopped *ret_stopped)
+{
+	struct stele_drain_stats stats;
+
+	*ret_stopped = (struct stele_stopped){0};
+	for (size_t i = 0; i < embed.team.count; i++) {
+		stele__drain_stats(embed.team.drains[i], &stats);
+		if (i == 0 || stats.events > ret_stopped->events)
+			*ret_stopped = (struct stele_stopped){.events = stats.events,
+							      .lost = stele__drain_lost(&stats),
+							      .bytes = stats.bytes};
+	}
+}
+
 static int embed_end(struct stele_stopped *ret_stopped)
 {
 	const struct stele_ending ending = {.interrupted = true};
-	struct stele_drain_stats stats;
 	int error;
 
 	stele__attach_pause();
 	stele__pump_stop(&embed.pump);
-	error = stele__drain_finish(embed.drain, &ending);
-	stele__drain_stats(embed.drain, &stats);
-	stele__drain_free(embed.drain);
-	embed.drain = NULL;
-	*ret_stopped = (struct stele_stopped){.events = stats.events,
-					      .lost = stele__drain_lost(&stats),
-					      .bytes = stats.bytes,
-					      .error = outputs_close()};
+	error = stele__team_finish(&embed.team, &ending);
+	embed_tell(ret_stopped);
+	stele__team_free(&embed.team);
+	ret_stopped->error = outputs_close();
 	if (!ret_stopped->error)
 		ret_stopped->error = error;
 	return ret_stopped->error;
@@ -324,7 +367,7 @@ STELE_EXPORT int stele_stop(struct stele_stopped *ret_stopped)
 	int error = -EINVAL;
 
 	pthread_mutex_lock(&embed_lock);
-	if (embed.drain)
+	if (embed.team.count)
 		error = embed_end(&stopped);
 	pthread_mutex_unlock(&embed_lock);
 	if (ret_stopped)

@@ -245,8 +245,9 @@ int stele__recorder_start(struct stele_recorder *r)
 {
 	int error;
 
+	r->team = (struct stele_team){.drains = {r->drain}, .count = 1};
 	r->pump = (struct stele_pump){
-		.arena = r->arena, .drain = r->drain, .after_tick = recorder_after_tick, .arg = r};
+		.arena = r->arena, .team = &r->team, .after_tick = recorder_after_tick, .arg = r};
 	error = stele__pump_start(&r->pump);
 	if (error < 0)
 		stele__recorder_say(r->options, STELE_SAY_ERROR,

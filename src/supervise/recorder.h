@@ -27,6 +27,7 @@ struct stele_recorder {
 	struct stele_tracefile output;
 	struct stele_symbols *symbols;
 	struct stele_drain *drain;
+	struct stele_team team; /* the drain alone */
 	struct stele_pump pump;
 	bool pumping;
 	bool write_failed; /* and said */

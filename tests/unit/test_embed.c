@@ -43,7 +43,7 @@ static int taken_write(void *arg, const void *data, size_t bytes)
 
 struct found {
 	int verdict;
-	uint64_t logs, goroutines;
+	uint64_t logs, objects, waits;
 	int64_t first, last; /* values of "n" */
 	uint64_t gaps;
 	struct stele_recording recording;
@@ -76,6 +76,9 @@ static struct found find(const void *data, size_t bytes)
 	while (got >= 0 && (got = stele_reader_next(reader, &event)) > 0) {
 		if (event->kind == STELE_EVENT_LOG)
 			found_log(&f, event);
+		f.objects += event->kind == STELE_EVENT_EXPERIMENTAL;
+		f.waits += event->kind == STELE_EVENT_TRANSITION &&
+			   event->to == STELE_STATE_WAITING && event->from == STELE_STATE_RUNNING;
 		if (event->kind == STELE_EVENT_SYNC)
 			stele_recording_add(&f.recording, reader);
 	}
@@ -187,6 +190,71 @@ static void embed_leaves_out_what_is_not_wanted(void)
 	CHECK_EQ(f.logs, 0);
 	CHECK(!memcmp(taken.data, "go 1.26", 7));
 	free(taken.data);
+}
+
+#define CHOICES	      4
+#define CHOICE_ROUNDS 600 /* short-lived threads, more than there are slots */
+#define CHOICE_EVENTS 300
+
+static void *tell_of_everything(void *arg)
+{
+	stele_thread_begin(0, (void *)tell_of_everything);
+	for (int i = 0; i < CHOICE_EVENTS; i++) {
+		stele_interval wait = stele_block(STELE_WAIT_MUTEX, arg);
+
+		stele_wake(wait);
+		stele_log(0, "key", "value");
+		stele_object_alloc(&((char *)arg)[i], 1);
+	}
+	stele_thread_end();
+	return NULL;
+}
+
+static void tell_of_everything_in_turn(int threads)
+{
+	static char objects[CHOICE_EVENTS];
+
+	for (int i = 0; i < threads; i++) {
+		pthread_t thread;
+
+		if (pthread_create(&thread, NULL, tell_of_everything, objects))
+			abort();
+		pthread_join(thread, NULL);
+	}
+}
+
+static void embed_gives_each_output_its_own_choice(void)
+{
+	static const unsigned leave_out[CHOICES] = {0, STELE_NO_MEMORY, STELE_NO_ANNOTATIONS,
+						    STELE_NO_MEMORY | STELE_NO_LOCKS};
+	const uint64_t told = CHOICE_ROUNDS * CHOICE_EVENTS;
+	struct taken taken[CHOICES] = {{0}};
+	struct stele_output outputs[CHOICES];
+	const struct stele_start_options options = {
+		.outputs = outputs, .output_count = CHOICES, .buffer_bytes = BUFFER};
+	struct stele_stopped stopped;
+
+	for (int i = 0; i < CHOICES; i++)
+		outputs[i] = (struct stele_output){
+			.write = taken_write, .arg = &taken[i], .leave_out = leave_out[i]};
+	outputs[1].leave_out = 64;
+	CHECK_EQ(stele_start(&options), -EINVAL);
+	outputs[1].leave_out = leave_out[1];
+	CHECK_EQ(stele_start(&options), 0);
+	tell_of_everything_in_turn(CHOICE_ROUNDS);
+	CHECK_EQ(stele_stop(&stopped), 0);
+	CHECK_EQ(stopped.lost, 0);
+	for (int i = 0; i < CHOICES; i++) {
+		struct found f = find(taken[i].data, taken[i].bytes);
+
+		CHECK_EQ(f.verdict, 0);
+		CHECK(f.recording.complete);
+		CHECK_EQ(f.recording.lost_events, 0);
+		CHECK_EQ(f.logs, leave_out[i] & STELE_NO_ANNOTATIONS ? 0 : told);
+		CHECK_EQ(f.objects, leave_out[i] & STELE_NO_MEMORY ? 0 : told);
+		CHECK_EQ(f.waits, leave_out[i] & STELE_NO_LOCKS ? 0 : told);
+		free(taken[i].data);
+	}
 }
 
 /* Threads that tell all the time, whether anybody listens or not ------------------------------ */
@@ -404,7 +472,8 @@ static void embed_keeps_a_child_out_of_its_parents_rings(void)
 }
 
 TAP_MAIN(TEST(embed_refuses_what_does_not_fit), TEST(embed_writes_the_same_to_all_outputs),
-	 TEST(embed_leaves_out_what_is_not_wanted), TEST(embed_starts_and_stops_among_busy_threads),
+	 TEST(embed_leaves_out_what_is_not_wanted), TEST(embed_gives_each_output_its_own_choice),
+	 TEST(embed_starts_and_stops_among_busy_threads),
 	 TEST(embed_leaks_nothing_in_ten_thousand_recordings),
 	 TEST(embed_lets_a_child_record_for_itself),
 	 TEST(embed_keeps_a_child_out_of_its_parents_rings))

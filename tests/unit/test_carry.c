@@ -521,6 +521,48 @@ static void machine_that_goes_down_leaves_no_record_of_an_older_lap(void)
 	printf("# %u of 60\n", gone_on);
 }
 
+/* Bytes of the file are others than were written: a reason, or a drain that copes. */
+static void damaged_carry_is_refused_or_survived(void)
+{
+	static struct process p;
+	unsigned refused = 0, survived = 0;
+	struct stele_carry carry;
+	size_t written;
+	uint8_t *copy;
+	void *arena;
+
+	process_open(&p, 25, 11, true);
+	process_run(&p, 0);
+	written = p.s.out_bytes;
+	copy = malloc(written);
+	arena = malloc(p.s.arena->data_bump);
+	if (!copy || !arena)
+		abort();
+	CHECK_EQ(stele__carry_find(p.s.out, written, &carry), 0);
+	CHECK(carry.bytes - carry.begin > 2000);
+	memcpy(copy, p.s.out, written);
+	memcpy(arena, p.s.arena, p.s.arena->data_bump);
+	for (unsigned i = 0; i < 2000; i++) {
+		memcpy(p.s.out, copy, written);
+		p.s.out_bytes = written;
+		memcpy(p.s.arena, arena, ((struct stele_arena *)arena)->data_bump);
+		for (uint64_t n = 1 + next_random(&p, 4); n > 0; n--)
+			p.s.out[carry.bytes - 1 - next_random(&p, 2000)] ^=
+				(uint8_t)(1u << next_random(&p, 8));
+		if (!synthetic_restart(&p.s)) {
+			refused++;
+			continue;
+		}
+		synthetic_finish(&p.s);
+		survived++;
+	}
+	printf("# %u refused, %u survived\n", refused, survived);
+	CHECK(refused > 10 && survived > 10);
+	free(copy);
+	free(arena);
+	synthetic_close(&p.s);
+}
+
 /* Any prefix of a file is what a death in the middle of a write leaves. */
 static void any_prefix_of_a_trace_can_be_gone_on_from(void)
 {
@@ -548,4 +590,5 @@ TAP_MAIN(TEST(drain_that_goes_on_writes_what_the_dead_one_would_have),
 	 TEST(drain_cuts_before_a_ring_is_full),
 	 TEST(drain_gives_nothing_back_with_its_last_generation),
 	 TEST(machine_that_goes_down_leaves_no_record_of_an_older_lap),
+	 TEST(damaged_carry_is_refused_or_survived),
 	 TEST(any_prefix_of_a_trace_can_be_gone_on_from))

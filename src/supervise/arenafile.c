@@ -33,11 +33,20 @@ static int arenafile_remove(const char *path)
 	return error;
 }
 
+static bool arenafile_is_directory(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 static int arenafile_open_new(const char *path, bool force)
 {
 	const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
 	int fd = open(path, flags, 0600), error;
 
+	if (fd < 0 && errno == EEXIST && arenafile_is_directory(path))
+		return -EISDIR;
 	if (fd < 0 && errno == EEXIST && force) {
 		error = arenafile_remove(path);
 		if (error < 0)
@@ -74,8 +83,12 @@ int stele__arenafile_create(const char *path, bool force, uint64_t bytes,
 int stele__arenafile_open(const char *path, struct stele_arenafile *ret_file)
 {
 	struct stele_arenafile file = {.fd = open(path, O_RDONLY | O_CLOEXEC)};
-	int error = file.fd < 0 ? -errno : arenafile_lock(file.fd, LOCK_SH);
+	int error = file.fd < 0 ? -errno : 0;
 
+	if (error == 0 && arenafile_is_directory(path))
+		error = -EISDIR;
+	if (error == 0)
+		error = arenafile_lock(file.fd, LOCK_SH);
 	if (error == 0 && !realpath(path, file.path))
 		error = -errno;
 	if (error < 0) {

@@ -168,6 +168,12 @@ def moved_or_missing_parts_are_named():
         equal(result.returncode, 3, result.stderr)
         says(result, "is not a trace")
         equal(recover(p).returncode, 2, "no arena")
+        result = recover(p, p.directory)
+        equal(result.returncode, 5, result.stderr)
+        says(result, "Is a directory")
+        result = p.record("-f", f"--arena={p.directory}", "-o", "y.trace", BUSY, "2", "3")
+        equal(result.returncode, 125, result.stderr)
+        says(result, "Is a directory")
 
 
 @case

@@ -21,10 +21,13 @@ typedef uint64_t stele_task_id;
 /** Not part of the interface: the word that says whether anything is recorded. */
 extern const uint64_t *stele__switch;
 
-/** Is anything being recorded? One relaxed load and a branch. */
+/** Is anything being recorded? Two loads and a branch. */
 static inline bool stele_enabled(void)
 {
-	return __builtin_expect(__atomic_load_n(stele__switch, __ATOMIC_RELAXED) != 0, 0);
+	/* Acquire: who sees that the recorder is there sees its data, too. */
+	const uint64_t *word = __atomic_load_n(&stele__switch, __ATOMIC_ACQUIRE);
+
+	return __builtin_expect(__atomic_load_n(word, __ATOMIC_RELAXED) != 0, 0);
 }
 
 /** Begins a task: work that may cross threads. @return its id, 0 if nothing is recorded. */

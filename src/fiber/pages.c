@@ -98,7 +98,30 @@ static void span_drop(struct stele__pages *p, struct stele__span *span)
 static void span_map(struct stele__pages *p, struct stele__span *span)
 {
 	for (uint32_t i = 0; i < span->pages; i++)
-		stele__store_release(&p->map[span->page + i], span);
+		stele__store_release(&p->map[span->page + i], (uintptr_t)span);
+}
+
+/* For those who look for a neighbour. */
+static void span_map_ends(struct stele__pages *p, struct stele__span *span)
+{
+	uintptr_t entry = (uintptr_t)span | STELE__MAP_UNUSED;
+
+	stele__store_relaxed(&p->map[span->page], entry);
+	stele__store_relaxed(&p->map[span->page + span->pages - 1], entry);
+}
+
+/* Its pages are nobody's. */
+static void span_unmap(struct stele__pages *p, struct stele__span *span)
+{
+	for (uint32_t i = 0; i < span->pages; i++)
+		stele__store_relaxed(&p->map[span->page + i], STELE__MAP_UNUSED);
+	span_map_ends(p, span);
+}
+
+/* The span that has this page, under the lock; one that is not used only at its ends. */
+static struct stele__span *span_at(const struct stele__pages *p, uint32_t page)
+{
+	return (struct stele__span *)(p->map[page] & ~(uintptr_t)STELE__MAP_UNUSED);
 }
 
 /* Bins --------------------------------------------------------------------------------------- */
@@ -124,7 +147,7 @@ static void bin_put(struct stele__pages *p, struct stele__span *span)
 	before->next->previous = &span->link;
 	before->next = &span->link;
 	p->filled[bin / 64] |= 1ull << bin % 64;
-	p->map[span->page] = p->map[span->page + span->pages - 1] = span;
+	span_map_ends(p, span);
 	if (span->resident)
 		p->resident += span->pages;
 }
@@ -189,11 +212,11 @@ static struct stele__span *pages_best(struct stele__pages *p, uint32_t pages)
 /* Free ones on both sides become part of it. */
 static void span_join(struct stele__pages *p, struct stele__span *span)
 {
-	struct stele__span *left = span->page ? p->map[span->page - 1] : NULL;
+	struct stele__span *left = span->page ? span_at(p, span->page - 1) : NULL;
 	struct stele__span *right = NULL;
 
 	if (span->page + span->pages < p->page_end)
-		right = p->map[span->page + span->pages];
+		right = span_at(p, span->page + span->pages);
 	if (left && left->use == STELE__SPAN_FREE) {
 		bin_take(p, left);
 		span->page = left->page;
@@ -287,11 +310,13 @@ struct stele__span *stele__pages_alloc(struct stele__pages *p, uint32_t pages,
 	if (span) {
 		span->use = (uint8_t)use;
 		span->class = class;
+		span->told = stele_enabled();
+		span->slots.count = 0; /* has no objects yet */
 		p->used += pages;
 		span_map(p, span);
 	}
 	stele__unlock(&p->lock);
-	if (span)
+	if (span && span->told)
 		stele_span_alloc(stele__span_base(p, span), stele__span_bytes(span),
 				 span_kind(span));
 	return span;
@@ -300,11 +325,17 @@ struct stele__span *stele__pages_alloc(struct stele__pages *p, uint32_t pages,
 void stele__pages_free(struct stele__pages *p, struct stele__span *span)
 {
 	uint64_t most;
-	bool full;
+	bool told, full;
 
 	STELE_ASSERT(span->use == STELE__SPAN_OBJECTS || span->use == STELE__SPAN_MANUAL);
-	/* Before: the next one to have these addresses says so after this. */
-	stele_span_free(stele__span_base(p, span), stele__span_bytes(span));
+	stele__lock(&p->lock);
+	told = span->told;
+	span->use = STELE__SPAN_BUSY; /* and is not told any more */
+	span_unmap(p, span);
+	stele__unlock(&p->lock);
+	/* Now: the next one to have these addresses says so after this. */
+	if (told)
+		stele_span_free(stele__span_base(p, span), stele__span_bytes(span));
 	stele__lock(&p->lock);
 	p->used -= span->pages;
 	span->resident = true;
@@ -314,20 +345,6 @@ void stele__pages_free(struct stele__pages *p, struct stele__span *span)
 	stele__unlock(&p->lock);
 	if (full)
 		stele__pages_scavenge(p, most / 2);
-}
-
-struct stele__span *stele__pages_find(const struct stele__pages *p, const void *address)
-{
-	size_t page = (size_t)((const char *)address - p->base) >> STELE__PAGE_SHIFT;
-	struct stele__span *span;
-
-	if ((const char *)address < p->base || page >= p->page_max)
-		return NULL;
-	span = stele__load_acquire(&p->map[page]);
-	if (!span || (span->use != STELE__SPAN_OBJECTS && span->use != STELE__SPAN_MANUAL) ||
-	    page - span->page >= span->pages)
-		return NULL;
-	return span;
 }
 
 /* One of the longest that may hold memory. There is one. */
@@ -362,15 +379,27 @@ void stele__pages_scavenge(struct stele__pages *p, uint64_t keep)
 	stele__unlock(&p->lock);
 }
 
+void stele__pages_each(struct stele__pages *p, enum stele__span_use use,
+		       void (*each)(struct stele__span *span))
+{
+	stele__lock(&p->lock);
+	for (uint32_t page = 0; page < p->page_end; page += span_at(p, page)->pages)
+		if (span_at(p, page)->use == use)
+			each(span_at(p, page));
+	stele__unlock(&p->lock);
+}
+
 void stele__pages_tell(struct stele__pages *p)
 {
 	stele__lock(&p->lock);
 	for (uint32_t page = 0; page < p->page_end;) {
-		const struct stele__span *span = p->map[page];
+		struct stele__span *span = span_at(p, page);
+		bool used = span->use == STELE__SPAN_OBJECTS || span->use == STELE__SPAN_MANUAL;
 
-		if (span->use == STELE__SPAN_OBJECTS || span->use == STELE__SPAN_MANUAL)
+		if (used && !span->told)
 			stele_span_exists(stele__span_base(p, span), stele__span_bytes(span),
 					  span_kind(span));
+		span->told |= used;
 		page += span->pages;
 	}
 	stele__unlock(&p->lock);

@@ -50,6 +50,11 @@ static bool is_marked(const struct stele__pages *p, const struct held *h)
 	return true;
 }
 
+static const struct stele__span *span_at(const struct stele__pages *p, uint32_t page)
+{
+	return (const struct stele__span *)(p->map[page] & ~(uintptr_t)STELE__MAP_UNUSED);
+}
+
 /* Spans lie side by side without a gap, no two free ones among them; counts and bins agree. */
 static bool is_consistent(struct stele__pages *p)
 {
@@ -57,11 +62,11 @@ static bool is_consistent(struct stele__pages *p)
 	bool good = true, free_before = false;
 
 	for (uint32_t page = 0; page < p->page_end;) {
-		const struct stele__span *s = p->map[page];
+		const struct stele__span *s = span_at(p, page);
 		bool is_free = s->use == STELE__SPAN_FREE;
 
 		good = good && s->page == page && s->pages && page + s->pages <= p->page_end &&
-		       p->map[page + s->pages - 1] == s && !(is_free && free_before);
+		       span_at(p, page + s->pages - 1) == s && !(is_free && free_before);
 		if (!good)
 			return CHECK(good);
 		free_before = is_free;
@@ -121,7 +126,7 @@ static void pages_are_nobody_elses(void)
 			stele__pages_free(&p, held[i].span);
 	CHECK(is_consistent(&p));
 	CHECK_EQ(p.used, 0);
-	CHECK_EQ(p.map[0]->pages, p.page_end); /* all one span again */
+	CHECK_EQ(span_at(&p, 0)->pages, p.page_end); /* all one span again */
 	stele__pages_done(&p);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Allocators side by side, on two threads: the runtime's heap, libc's, and mimalloc where its
- * library is. Nanoseconds for an allocation and a release.
+ * library is. Nanoseconds for an allocation and a release, and the ratios of the medians.
  *
  *	bench_alloc [ROUNDS [LOAD [ALLOCATOR]]]
  */
@@ -153,10 +153,25 @@ static void find_mimalloc(struct allocator *a)
 	*(void **)&a->release = dlsym(library, "mi_free");
 }
 
+static double values[3][ROUNDS_MAX]; /* sorted by bench_median */
+static unsigned rounds;
+
+/* Of the medians: above 1, ours is the slower one. */
+static void print_ratios(const char *load)
+{
+	for (unsigned a = 1; a < 3; a++) {
+		char name[64];
+
+		if (!allocators[0].alloc || !allocators[a].alloc)
+			continue;
+		snprintf(name, sizeof(name), "%s_stele_to_%s", load, allocators[a].name);
+		bench_print(name, values[0][rounds / 2] / values[a][rounds / 2]);
+	}
+}
+
 int main(int argc, char **argv)
 {
-	unsigned rounds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 9;
-	static double values[3][ROUNDS_MAX];
+	rounds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 9;
 
 	if (rounds < 1 || rounds > ROUNDS_MAX)
 		return 2;
@@ -179,6 +194,7 @@ int main(int argc, char **argv)
 			snprintf(name, sizeof(name), "%s_%s_ns", loads[l].name, allocators[a].name);
 			bench_print(name, bench_median(values[a], rounds));
 		}
+		print_ratios(loads[l].name);
 	}
 	return 0;
 }

@@ -20,6 +20,10 @@
 
 #define CLASSES_SMALL 1024 /* a table has the classes of sizes up to this */
 
+/* Reciprocals have so many binary places. */
+#define POINT	   40
+#define POINT_MASK ((1ull << POINT) - 1)
+
 /* linux/membarrier.h, which older headers lack in parts. */
 #define MEMBARRIER_EXPEDITED	      8
 #define MEMBARRIER_REGISTER_EXPEDITED 16
@@ -151,6 +155,12 @@ static STELE_COLD struct stele__cache *cache_take(void)
 }
 
 /* A store and no fence: stele__heap_tell makes up for it. */
+STELE_INLINE void heap_be_busy(struct stele__cache *c)
+{
+	stele__store_relaxed(&c->busy, 1);
+	__asm__ volatile("" ::: "memory");
+}
+
 STELE_INLINE struct stele__cache *heap_enter(void)
 {
 	struct stele__cache *c = heap_cache;
@@ -158,8 +168,7 @@ STELE_INLINE struct stele__cache *heap_enter(void)
 	if (STELE_UNLIKELY(!c))
 		c = cache_take();
 	if (STELE_LIKELY(c != NULL))
-		stele__store_relaxed(&c->busy, 1);
-	__asm__ volatile("" ::: "memory");
+		heap_be_busy(c);
 	return c;
 }
 
@@ -177,14 +186,14 @@ static void list_add(struct stele__cache *c, struct stele__span *s)
 	s->link = (struct stele__span_link){list->next, list};
 	list->next->previous = &s->link;
 	list->next = &s->link;
-	s->slots.listed = true;
+	s->slots.place = STELE__LISTED;
 }
 
 static void list_remove(struct stele__span *s)
 {
 	s->link.previous->next = s->link.next;
 	s->link.next->previous = s->link.previous;
-	s->slots.listed = false;
+	s->slots.place = STELE__NOWHERE;
 }
 
 /* The marks lie behind the objects. */
@@ -203,8 +212,9 @@ static struct stele__span *slots_new(struct stele__cache *c, unsigned class)
 	s->slots.free = s->slots.remote = NULL;
 	s->slots.size = size;
 	s->slots.carved = s->slots.used = 0;
-	s->slots.reciprocal = ((1ull << 40) + size - 1) / size;
-	s->slots.listed = s->slots.empty = false;
+	s->slots.reciprocal = ((1ull << POINT) + size - 1) / size;
+	s->slots.place = STELE__NOWHERE;
+	s->slots.empty = false;
 	s->slots.marks = (uint8_t *)s->slots.base + (size_t)count * size;
 	memset(s->slots.marks, MARK_FREE, count);
 	stele__store_release(&s->slots.count, count); /* pairs with heap_tell_slots */
@@ -222,11 +232,11 @@ static void slots_release(struct stele__cache *c, struct stele__span *s)
 	if (c->empty_pages + s->pages <= EMPTY_PAGES_MAX) {
 		c->empty_pages += s->pages;
 		s->slots.empty = true;
-		if (!s->slots.listed)
+		if (s->slots.place != STELE__LISTED)
 			list_add(c, s);
 		return;
 	}
-	if (s->slots.listed)
+	if (s->slots.place == STELE__LISTED)
 		list_remove(s);
 	stele__pages_free(&heap.pages, s);
 }
@@ -246,11 +256,11 @@ static void slots_collect(struct stele__cache *c, struct stele__span *s)
 		s->slots.used--;
 		object = next;
 	}
-	if (s == c->current[s->class])
+	if (s->slots.place == STELE__CURRENT)
 		return;
 	if (!s->slots.used)
 		slots_release(c, s);
-	else if (!s->slots.listed)
+	else if (s->slots.place != STELE__LISTED)
 		list_add(c, s);
 }
 
@@ -290,11 +300,11 @@ static void slots_give(struct stele__cache *c, struct stele__span *s, void *obje
 	memcpy(object, &s->slots.free, sizeof(s->slots.free));
 	s->slots.free = object;
 	s->slots.used--;
-	if (STELE_LIKELY(s == c->current[s->class]))
+	if (STELE_LIKELY(s->slots.place == STELE__CURRENT))
 		return;
 	if (!s->slots.used)
 		slots_release(c, s);
-	else if (!s->slots.listed)
+	else if (s->slots.place != STELE__LISTED)
 		list_add(c, s);
 }
 
@@ -316,8 +326,12 @@ static STELE_COLD struct stele__span *cache_refill(struct stele__cache *c, unsig
 	} else {
 		s = slots_new(c, class);
 	}
-	if (s)
-		c->current[class] = s;
+	if (!s)
+		return NULL;
+	if (c->current[class] != &heap_nothing)
+		c->current[class]->slots.place = STELE__NOWHERE; /* full */
+	c->current[class] = s;
+	s->slots.place = STELE__CURRENT;
 	return s;
 }
 
@@ -327,7 +341,7 @@ STELE_INLINE uint32_t slots_index(const struct stele__slots *slots, const void *
 {
 	uint64_t offset = (uint64_t)((const char *)object - slots->base);
 
-	return (uint32_t)(offset * slots->reciprocal >> 40);
+	return (uint32_t)(offset * slots->reciprocal >> POINT);
 }
 
 STELE_INLINE void *heap_take(struct stele__cache *c, unsigned class, bool told)
@@ -374,13 +388,7 @@ static STELE_COLD void *heap_take_large(size_t bytes, bool told)
 	return s->slots.base;
 }
 
-/* Sizes come as they like: a branch for each kind of them would be guessed wrongly. */
-STELE_INLINE unsigned heap_class(size_t bytes)
-{
-	return bytes <= CLASSES_SMALL ? heap.classes[(bytes + 7) / 8] : stele__class_of(bytes);
-}
-
-void *stele__heap_alloc(size_t bytes)
+static STELE_COLD void *heap_alloc_any(size_t bytes)
 {
 	struct stele__cache *c = heap_enter();
 	bool told;
@@ -391,12 +399,37 @@ void *stele__heap_alloc(size_t bytes)
 	told = stele_enabled();
 	STELE_POINT("heap.asked");
 	if (STELE_LIKELY(bytes <= STELE__CLASS_BYTES_MAX))
-		object = heap_take(c, heap_class(bytes), told);
+		object = heap_take(c, stele__class_of(bytes), told);
 	else
 		object = heap_take_large(bytes, told);
 	heap_leave(c);
-	if (STELE_UNLIKELY(told) && object)
+	if (told && object)
 		stele_object_alloc(object, bytes);
+	return object;
+}
+
+/*
+ * Most of them: small, unrecorded, from the free objects of the current span. Nothing is called on
+ * the way. Sizes come as they like, and a branch for each kind would be guessed wrongly: a table
+ * has their classes.
+ */
+void *stele__heap_alloc(size_t bytes)
+{
+	struct stele__cache *c = heap_cache;
+	struct stele__span *s;
+	void *object;
+
+	if (STELE_UNLIKELY(!c || bytes > CLASSES_SMALL))
+		return heap_alloc_any(bytes);
+	heap_be_busy(c);
+	s = c->current[heap.classes[(bytes + 7) / 8]];
+	object = s->slots.free;
+	if (STELE_UNLIKELY(stele_enabled() || !object))
+		return heap_alloc_any(bytes);
+	memcpy(&s->slots.free, object, sizeof(object));
+	s->slots.used++;
+	stele__store_relaxed(&s->slots.marks[slots_index(&s->slots, object)], MARK_UNTOLD);
+	heap_leave(c);
 	return object;
 }
 
@@ -427,9 +460,9 @@ STELE_INLINE struct stele__span *heap_find(const void *object, uint32_t *ret_ind
 		heap_refuse(object, "is no object of this heap");
 	offset = (uint64_t)((const char *)object - s->slots.base);
 	product = offset * s->slots.reciprocal;
-	*ret_index = (uint32_t)(product >> 40);
+	*ret_index = (uint32_t)(product >> POINT);
 	/* What is behind the point is a multiple of the reciprocal's own error, or of itself. */
-	if (STELE_UNLIKELY((product & ((1ull << 40) - 1)) >= s->slots.reciprocal ||
+	if (STELE_UNLIKELY((product & POINT_MASK) >= s->slots.reciprocal ||
 			   *ret_index >= s->slots.count))
 		heap_judge(s, object, offset);
 	return s;
@@ -458,7 +491,7 @@ STELE_INLINE bool heap_unmark(const void *object, uint8_t *mark)
 	}
 }
 
-void stele__heap_free(void *object)
+static STELE_COLD void heap_free_any(void *object)
 {
 	struct stele__cache *c;
 	struct stele__span *s;
@@ -480,6 +513,40 @@ void stele__heap_free(void *object)
 	else
 		slots_give_remote(s, object);
 	heap_leave(c);
+}
+
+/* Most of them: unrecorded, of a span that stays as it is; likewise. What is wrong is looked at
+ * above. */
+void stele__heap_free(void *object)
+{
+	/* Not the last one of a span that is not in use, and none of a full one. */
+	static const uint32_t last[] = {
+		[STELE__NOWHERE] = UINT32_MAX, [STELE__LISTED] = 1, [STELE__CURRENT] = 0};
+	struct stele__cache *c = heap_cache;
+	struct stele__span *s = c ? stele__pages_find(&heap.pages, object) : NULL;
+	uint64_t product;
+	uint8_t *mark;
+
+	if (STELE_UNLIKELY(!s))
+		goto any;
+	product = (uint64_t)((const char *)object - s->slots.base) * s->slots.reciprocal;
+	if (STELE_UNLIKELY((product & POINT_MASK) >= s->slots.reciprocal ||
+			   product >> POINT >= s->slots.count || s->slots.owner != c ||
+			   s->slots.used <= last[s->slots.place]))
+		goto any;
+	heap_be_busy(c);
+	mark = &s->slots.marks[product >> POINT];
+	if (STELE_UNLIKELY(stele_enabled() || *mark == MARK_FREE))
+		goto any;
+	STELE_POINT("heap.unmarking");
+	stele__store_relaxed(mark, MARK_FREE);
+	memcpy(object, &s->slots.free, sizeof(s->slots.free));
+	s->slots.free = object;
+	s->slots.used--;
+	heap_leave(c);
+	return;
+any:
+	heap_free_any(object);
 }
 
 size_t stele__heap_size(const void *object)

@@ -40,6 +40,9 @@ struct stele__span_link {
 
 struct stele__cache;
 
+/* Where a span of objects stands in its owner's cache: it is full, has free ones, is in use. */
+enum stele__place { STELE__NOWHERE, STELE__LISTED, STELE__CURRENT };
+
 /* The objects of a span, all of one size; objects.c's. Large ones have a span of their own. */
 struct stele__slots {
 	char *base;
@@ -51,7 +54,7 @@ struct stele__slots {
 	uint64_t reciprocal;	    /* 2^40 / size, rounded up; of a large one 0 */
 	uint8_t *marks;		    /* of each object: enum heap_mark */
 	uint8_t mark;		    /* of a large one */
-	bool listed;		    /* owner: among the spans with free ones */
+	uint8_t place;		    /* owner: enum stele__place */
 	bool empty;		    /* owner: kept although all are back */
 
 	void *remote;		   /* given back by others; pushed by CAS */

@@ -536,7 +536,7 @@ void stele__heap_free(void *object)
 		goto any;
 	heap_be_busy(c);
 	mark = &s->slots.marks[product >> POINT];
-	if (STELE_UNLIKELY(stele_enabled() || *mark == MARK_FREE))
+	if (STELE_UNLIKELY(stele_enabled() || stele__load_relaxed(mark) == MARK_FREE))
 		goto any;
 	STELE_POINT("heap.unmarking");
 	stele__store_relaxed(mark, MARK_FREE);

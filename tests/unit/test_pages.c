@@ -197,6 +197,8 @@ static void free_memory_goes_back_to_the_system(void)
 	struct stele__pages p;
 
 	CHECK_EQ(stele__pages_init(&p, RESERVED), 0);
+	if (resident_bytes(&p) == UINT64_MAX)
+		SKIP("mincore does not work here"); /* an emulator */
 	for (int i = 0; i < 64; i++) {
 		span[i] = stele__pages_alloc(&p, 256, STELE__SPAN_MANUAL, 0); /* 2 MiB */
 		memset(stele__span_base(&p, span[i]), 1, stele__span_bytes(span[i]));

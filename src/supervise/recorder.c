@@ -288,16 +288,6 @@ static void recorder_finish_drain(struct stele_recorder *r, const struct stele_e
 	stele__drain_stats(r->drain, &result->drain);
 }
 
-static void recorder_report_symbols(struct stele_recorder *r, struct stele_session_result *result)
-{
-	struct stele_symbols_stats stats;
-
-	stele__symbols_stats(r->symbols, &stats);
-	result->symbols_ns = stats.spent_ns;
-	if (stats.worst)
-		snprintf(result->worst_module, sizeof(result->worst_module), "%s", stats.worst);
-}
-
 static void recorder_close_output(struct stele_recorder *r, struct stele_session_result *result)
 {
 	uint64_t valid = r->output.error ? result->drain.valid_bytes : r->output.bytes;
@@ -333,15 +323,26 @@ static const char *recorder_clock_name(const struct stele_arena *arena)
 	}
 }
 
+void stele__recorder_tell(const struct stele_arena *arena, const struct stele_symbols *symbols,
+			  struct stele_session_result *result)
+{
+	struct stele_symbols_stats names;
+
+	result->heap = arena->events & STELE_EVENTS_MEMORY;
+	result->images = arena->images;
+	result->clock = recorder_clock_name(arena);
+	stele__symbols_stats(symbols, &names);
+	result->symbols_ns = names.spent_ns;
+	if (names.worst)
+		snprintf(result->worst_module, sizeof(result->worst_module), "%s", names.worst);
+}
+
 void stele__recorder_finish(struct stele_recorder *r, const struct stele_ending *ending,
 			    struct stele_session_result *result)
 {
 	recorder_finish_drain(r, ending, result);
-	recorder_report_symbols(r, result);
-	result->heap = r->options->events & STELE_EVENTS_MEMORY;
+	stele__recorder_tell(r->arena, r->symbols, result);
 	result->tick_ns_max = r->pump.tick_ns_max;
-	result->images = r->arena->images;
-	result->clock = recorder_clock_name(r->arena);
 	recorder_close_output(r, result);
 }
 

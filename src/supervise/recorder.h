@@ -58,6 +58,10 @@ bool stele__recorder_was_joined(const struct stele_recorder *recorder);
 void stele__recorder_finish(struct stele_recorder *recorder, const struct stele_ending *ending,
 			    struct stele_session_result *result);
 
+/* What arena and names alone can tell of a recording. */
+void stele__recorder_tell(const struct stele_arena *arena, const struct stele_symbols *symbols,
+			  struct stele_session_result *result);
+
 /* No file is left. */
 void stele__recorder_discard(struct stele_recorder *recorder);
 void stele__recorder_release(struct stele_recorder *recorder);

@@ -17,6 +17,7 @@
 #include "format/spec.h"
 #include "stele/version.h"
 #include "supervise/arenafile.h"
+#include "supervise/recorder.h"
 #include "supervise/symbols.h"
 #include "supervise/tracefile.h"
 
@@ -256,18 +257,10 @@ static int recover_write(struct recover *r, struct stele_session_result *result)
 
 static void recover_tell(const struct recover *r, struct stele_session_result *result)
 {
-	struct stele_symbols_stats names;
-
 	result->recorded = r->drain != NULL;
 	snprintf(result->path, sizeof(result->path), "%s", r->output.path);
 	result->wall_ns = result->drain.ended_ns - r->arena->clock_first.monotonic_ns;
-	result->heap = r->arena->events & STELE_EVENTS_MEMORY;
-	result->images = r->arena->images;
-	result->clock = r->arena->clock == STELE_CLOCK_MONOTONIC ? "CLOCK_MONOTONIC" : "a counter";
-	stele__symbols_stats(r->symbols, &names);
-	result->symbols_ns = names.spent_ns;
-	if (names.worst)
-		snprintf(result->worst_module, sizeof(result->worst_module), "%s", names.worst);
+	stele__recorder_tell(r->arena, r->symbols, result);
 }
 
 static int recover_all(struct recover *r, struct stele_session_result *result)

@@ -69,6 +69,12 @@ enum stele_wait_code {
 
 extern const char *const stele__wait_texts[STELE__WAIT_COUNT];
 
+/* Of STELE_EVENTS_LOCKS? */
+STELE_INLINE bool stele__wait_is_lock(uint32_t wait)
+{
+	return wait >= STELE_WAIT_CODE_MUTEX && wait <= STELE_WAIT_CODE_ONCE;
+}
+
 /* Flags of a THREAD_BEGIN record. */
 enum stele_thread_flags {
 	STELE_THREAD_CREATED = 1, /* a GO_CREATE of this g was recorded by its creator */

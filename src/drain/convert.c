@@ -308,11 +308,6 @@ static bool convert_state(struct stele_drain *d, struct stele_drain_thread *t,
 	return taken;
 }
 
-static bool wait_is_lock(uint32_t wait)
-{
-	return wait >= STELE_WAIT_CODE_MUTEX && wait <= STELE_WAIT_CODE_ONCE;
-}
-
 /* The writer leaves out likewise what nobody wants. An end whose beginning was left out finds none.
  */
 static bool convert_is_left_out(const struct stele_drain *d, const struct stele_record *r)
@@ -320,7 +315,7 @@ static bool convert_is_left_out(const struct stele_drain *d, const struct stele_
 	unsigned kind = stele__record_kind(r->header);
 
 	if (kind == STELE_KIND_GO_BLOCK)
-		return d->options.leave_out & STELE_EVENTS_LOCKS && wait_is_lock(low(r->a));
+		return d->options.leave_out & STELE_EVENTS_LOCKS && stele__wait_is_lock(low(r->a));
 	if (kind == STELE_KIND_SYSCALL_BEGIN)
 		return d->options.leave_out & STELE_EVENTS_SYSCALLS;
 	if (kind == STELE_KIND_BREAK || kind >= STELE__KIND_COUNT)

@@ -85,16 +85,12 @@ static bool runtime_wants(enum stele_events what)
 	return stele_enabled() && (stele__load_relaxed(&stele__arena->events) & what);
 }
 
-static bool wait_is_lock(enum stele_wait why)
-{
-	return why >= STELE_WAIT_MUTEX && why <= STELE_WAIT_ONCE;
-}
-
 STELE_EXPORT stele_interval stele_block(enum stele_wait why, const void *object)
 {
 	struct stele_capture at;
 
-	if (wait_is_lock(why) ? !runtime_wants(STELE_EVENTS_LOCKS) : !stele_enabled())
+	if (stele__wait_is_lock((uint32_t)why) ? !runtime_wants(STELE_EVENTS_LOCKS)
+					       : !stele_enabled())
 		return 0;
 	at = STELE_CAPTURE();
 	return stele__emit(STELE_KIND_GO_BLOCK, (uint64_t)at.stack << 32 | (uint32_t)why,

@@ -282,8 +282,7 @@ static bool ring_is_sane(const struct stele_drain *d, const struct stele_drain_r
 	       stele__load_relaxed(&ring->shared->size_class) < STELE_RING_CLASSES;
 }
 
-/* `t`: whose slot it is, if it is known. */
-static void census_give(struct stele_drain *d, const struct stele_drain_thread *t, uint32_t slot,
+void stele__census_give(struct stele_drain *d, const struct stele_drain_thread *t, uint32_t slot,
 			uint32_t incarnation)
 {
 	uint32_t count = stele__load_acquire(&d->arena->ring_bump);
@@ -305,11 +304,6 @@ static void census_give(struct stele_drain *d, const struct stele_drain_thread *
 		ring->thread = NULL;
 	}
 	stele__slot_give(d->arena, &d->slots[slot]);
-}
-
-void stele__census_give(struct stele_drain *d, uint32_t slot, uint32_t incarnation)
-{
-	census_give(d, NULL, slot, incarnation);
 }
 
 void stele__census_depart(struct stele_drain *d, struct stele_drain_thread *t)
@@ -347,7 +341,7 @@ void stele__census_forget(struct stele_drain *d, struct stele_drain_thread *t, b
 	for (struct stele_drain_ring *ring = t->rings; !give && ring; ring = ring->following)
 		ring->thread = NULL;
 	if (give)
-		census_give(d, t, t->slot_index, t->incarnation);
+		stele__census_give(d, t, t->slot_index, t->incarnation);
 	d->by_slot[t->slot_index] = NULL;
 	stele__thread_free(t);
 }

@@ -453,8 +453,9 @@ void stele__census_depart(struct stele_drain *d, struct stele_drain_thread *t);
 void stele__census_release(struct stele_drain *d);
 /* Forgets one that has departed; `give`: and gives back what it had. */
 void stele__census_forget(struct stele_drain *d, struct stele_drain_thread *t, bool give);
-/* The same for a slot of which no more is known. */
-void stele__census_give(struct stele_drain *d, uint32_t slot, uint32_t incarnation);
+/* A slot and its rings. `t`: its thread; NULL: no more is known of it. */
+void stele__census_give(struct stele_drain *d, const struct stele_drain_thread *t, uint32_t slot,
+			uint32_t incarnation);
 /* A thread as its slot describes it. NULL: no memory (noted in d->error). */
 struct stele_drain_thread *stele__thread_new(struct stele_drain *d, uint32_t slot);
 void stele__thread_free(struct stele_drain_thread *t);

@@ -338,7 +338,7 @@ static int restore_departed(struct restore *r, const uint64_t *v)
 		return STELE_E_CORRUPT;
 	if (stele__load_relaxed(&d->slots[v[0]].incarnation) == v[1] &&
 	    stele__load_acquire(&d->slots[v[0]].state) != STELE_SLOT_FREE)
-		stele__census_give(d, (uint32_t)v[0], (uint32_t)v[1]);
+		stele__census_give(d, NULL, (uint32_t)v[0], (uint32_t)v[1]);
 	return 0;
 }
 

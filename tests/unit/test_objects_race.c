@@ -129,6 +129,21 @@ static void end_recording(void)
 	memset(story, 0, sizeof(story));
 }
 
+/* Recording begins while a thread is held; nothing is told before that is let go. */
+static pthread_t tell_around_the_held(void)
+{
+	pthread_t teller;
+
+	sem_wait(&is_held);
+	begin_recording();
+	atomic_store(&told, false);
+	teller = start(tell, NULL);
+	usleep(A_WHILE_US);
+	CHECK(!atomic_load(&told));
+	sem_post(&go_on);
+	return teller;
+}
+
 /* It has asked whether anything is recorded, and is in the heap: nothing is told before it is out.
  */
 static void allocation_of_before_is_told(void)
@@ -137,13 +152,7 @@ static void allocation_of_before_is_told(void)
 
 	held_at = "heap.asked";
 	allocator = start(allocate, NULL);
-	sem_wait(&is_held);
-	begin_recording();
-	atomic_store(&told, false);
-	teller = start(tell, NULL);
-	usleep(A_WHILE_US);
-	CHECK(!atomic_load(&told));
-	sem_post(&go_on);
+	teller = tell_around_the_held();
 	pthread_join(allocator, NULL);
 	pthread_join(teller, NULL);
 	stele__heap_free(object);
@@ -159,13 +168,7 @@ static void release_of_before_is_nobodys(void)
 	held_at = "heap.unmarking";
 	releaser = start_release();
 	sem_post(&begin);
-	sem_wait(&is_held);
-	begin_recording();
-	atomic_store(&told, false);
-	teller = start(tell, NULL);
-	usleep(A_WHILE_US);
-	CHECK(!atomic_load(&told));
-	sem_post(&go_on);
+	teller = tell_around_the_held();
 	pthread_join(releaser, NULL);
 	pthread_join(teller, NULL);
 	CHECK_STR(story_of_object(recording), "");

@@ -2,7 +2,7 @@
 /**
  * Annotations: tasks, regions, logs and counters of a program that wants to say what it is doing.
  *
- * Calls cost one load and a branch while nothing is being recorded. They keep errno, allocate
+ * Calls cost two loads and a branch while nothing is being recorded. They keep errno, allocate
  * nothing, take no lock, and may be made from any thread and any signal handler.
  */
 #ifndef STELE_TRACE_H

@@ -111,6 +111,69 @@ stele_interval stele_syscall_begin(long number, uint64_t argument);
 void stele_syscall_end(stele_interval call, int64_t result);
 
 /**
+ * Goroutines that a runtime runs in turn on its threads, by procs: as many run at once as there are
+ * procs, and a thread runs one while it has a proc. The two structures are the runtime's, zeroed,
+ * with a proc's index set; what is in them is the tracer's. Only who has hold of one passes it:
+ *
+ *   a goroutine   who creates it, who runs it, who has the right to wake it
+ *   a proc        the thread that has it; in a call, who has taken it away
+ *
+ * The runtime hands them over with acquire and release, as it must anyway. What is handed over is
+ * told before, what was received after. They cost a load and a branch while nothing is recorded,
+ * and may be used when recording begins at any time: what is not known yet is told on the way.
+ */
+struct stele_goroutine {
+	stele_goroutine_id id;
+	uint64_t turn;
+	const void *entry;
+	uint32_t recording;
+};
+struct stele_proc {
+	uint32_t index; /**< the runtime's number, from 0 */
+	uint32_t recording;
+	uint64_t turn;
+	stele_interval call;
+};
+
+/** The calling thread is new and has no goroutine but those that it will start. */
+void stele_sched_worker(void);
+
+/** The calling thread has got p, or gives it up. Without one it starts no goroutine. */
+void stele_sched_acquire(struct stele_proc *p);
+void stele_sched_release(void);
+
+/** g was made and is runnable; the caller's stack is where. @param entry  what it will run. */
+void stele_sched_create(struct stele_goroutine *g, const void *entry);
+
+/** The calling thread, which has p, is about to run g, whose stack is [low, high). */
+void stele_sched_start(struct stele_proc *p, struct stele_goroutine *g, const void *stack_low,
+		       const void *stack_high);
+
+/** g, which runs on the calling thread, stops and could go on; waits until somebody makes it ready;
+ * ends. To be called on g's own stack; but for the end, which may come from any. */
+void stele_sched_yield(struct stele_goroutine *g, enum stele_wait why);
+void stele_sched_park(struct stele_goroutine *g, enum stele_wait why, const void *object);
+void stele_sched_end(struct stele_goroutine *g);
+
+/** g waited and is runnable. Any thread; before anybody else can start it. */
+void stele_sched_ready(struct stele_goroutine *g);
+
+/**
+ * g, which runs on the calling thread by p, does something that may block: a system call. While it
+ * does, another thread may take p away. p->call names the call for its end, and is read while p is
+ * still the caller's.
+ */
+void stele_sched_call_begin(struct stele_proc *p, struct stele_goroutine *g, long number,
+			    uint64_t argument);
+/** By a thread that has taken p away from the call of another. */
+void stele_sched_retake(struct stele_proc *p);
+/** It came back. @param taken  p was taken away: the goroutine is runnable, and to be started. */
+void stele_sched_call_end(stele_interval call, int64_t result, bool taken);
+
+/** A label of the goroutine that the calling thread runs, from now on. */
+void stele_goroutine_label(const char *label);
+
+/**
  * The life of memory. An alloc is told after the memory was taken, a free before it is given back,
  * so that whoever gets an address next tells it later. "exists" stands for an alloc that was not
  * seen: what was there when recording began.

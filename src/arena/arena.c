@@ -67,6 +67,7 @@ static void arena_lay_out(struct stele_arena *a, const struct stele_arena_option
 static void arena_configure(struct stele_arena *a, const struct stele_arena_options *options)
 {
 	a->version = STELE_ARENA_VERSION;
+	a->recording = 1;
 	a->header_bytes = sizeof(*a);
 	memcpy(a->fingerprint, STELE_ARENA_FINGERPRINT, STELE_FINGERPRINT_BYTES);
 	a->clock = options->clock;

@@ -79,6 +79,7 @@ STELE_INLINE bool stele__wait_is_lock(uint32_t wait)
 enum stele_thread_flags {
 	STELE_THREAD_CREATED = 1, /* a GO_CREATE of this g was recorded by its creator */
 	STELE_THREAD_MAIN = 2,	  /* the process's first thread */
+	STELE_THREAD_WORKER = 4,  /* a runtime's: without a goroutine of its own */
 };
 
 /*
@@ -314,12 +315,13 @@ struct stele_arena {
 	uint64_t data_bump;	       /* next unused byte of data */
 	uint64_t heap_bump;	       /* next unused byte of heap */
 	uint64_t heap_populated;
-	uint32_t module_epoch;		     /* grows at dlclose and exec */
-	uint32_t images;		     /* program images so far: 1 + execs */
-	uint64_t no_slot;		     /* events of threads that found no free slot */
-	uint64_t dictionary_full;	     /* insertions refused */
-	uint64_t abandoned;		     /* emissions known to have been left by longjmp */
-	uint64_t children;		     /* forked, not recorded */
+	uint32_t module_epoch;	  /* grows at dlclose and exec */
+	uint32_t images;	  /* program images so far: 1 + execs */
+	uint32_t recording;	  /* from 1; recordings of one process follow each other */
+	uint64_t no_slot;	  /* events of threads that found no free slot */
+	uint64_t dictionary_full; /* insertions refused */
+	uint64_t abandoned;	  /* emissions known to have been left by longjmp */
+	uint64_t children;	  /* forked, not recorded */
 	uint64_t skipped[STELE__KIND_COUNT]; /* by policy skip; locked add */
 
 	/* D. */

@@ -156,19 +156,29 @@ void stele__interval_open(struct stele_drain *d, struct stele_drain_thread *t,
 	stele__context_settle(d, t, time);
 }
 
-void stele__interval_close(struct stele_drain *d, struct stele_drain_thread *t, uint64_t token,
-			   uint64_t time)
+/* The interval and what is within it are over. False: its beginning was lost. */
+static bool interval_pop(struct stele_drain *d, struct stele_drain_thread *t, uint64_t token,
+			 struct stele_drain_go **ret_go)
 {
 	uint32_t at = t->depth;
-	struct stele_drain_go *go;
 
 	while (at && t->intervals[at - 1].token != token)
 		at--;
 	if (!at || !token)
-		return; /* its beginning was lost */
+		return false;
 	d->stats.bridged += t->depth - at;
-	go = stele__go_find(d, t->intervals[at - 1].g);
+	*ret_go = stele__go_find(d, t->intervals[at - 1].g);
 	t->depth = at - 1;
+	return true;
+}
+
+void stele__interval_close(struct stele_drain *d, struct stele_drain_thread *t, uint64_t token,
+			   uint64_t time)
+{
+	struct stele_drain_go *go;
+
+	if (!interval_pop(d, t, token, &go))
+		return;
 	/* A fiber's: another one may run here now, or it may run elsewhere. */
 	if (go && !t->go && go->state == STELE_GO_WAITING) {
 		go->owner = t;
@@ -179,6 +189,33 @@ void stele__interval_close(struct stele_drain *d, struct stele_drain_thread *t, 
 	context_leave(d, t, time);
 	t->settle = true;
 	stele__context_settle(d, t, time);
+}
+
+bool stele__interval_is_open(const struct stele_drain_thread *t, uint64_t token)
+{
+	for (uint32_t i = 0; token && i < t->depth; i++)
+		if (t->intervals[i].token == token)
+			return true;
+	return false;
+}
+
+void stele__interval_lose(struct stele_drain *d, struct stele_drain_thread *t, uint64_t token,
+			  uint64_t time)
+{
+	struct stele_drain_go *go;
+
+	if (!interval_pop(d, t, token, &go) || !go || go != t->go)
+		return;
+	t->settle = false;
+	stele__context_mention(d, t, time);
+	if (go->state == STELE_GO_SYSCALL)
+		stele__syscall_end(d, t, time);
+	if (go->state == STELE_GO_RUNNING) { /* with a proc that a handler's event needed */
+		stele__go_stop(d, t, STELE_WAIT_CODE_UNSPECIFIED, 0, time);
+		stele__proc_stop(d, t, time);
+	} else {
+		stele__go_release(t);
+	}
 }
 
 /* In the first generation a thread may simply be there. */

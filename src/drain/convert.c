@@ -35,6 +35,11 @@ static bool convert_thread_begin(const struct convert_job *j)
 		j->d->stats.unexplained++;
 		return true;
 	}
+	if (j->r->b & STELE_THREAD_WORKER) {
+		j->t->begun = j->t->announce = true;
+		j->t->goroutine = 0;
+		return true;
+	}
 	if ((j->r->b & STELE_THREAD_CREATED) && !j->force && j->r->a && j->r->a < STELE_GO_ID_MAX &&
 	    !stele__go_find(j->d, j->r->a))
 		return false;
@@ -54,6 +59,25 @@ static void convert_go_create(const struct convert_job *j)
 	if (j->t->proc)
 		stele__go_create(j->d, j->t, g, j->r->b, low(j->r->c), j->time);
 	stele__context_settle(j->d, j->t, j->time);
+}
+
+/* Only the first generation of a trace may say that a goroutine was there before. */
+static void convert_go_exists(const struct convert_job *j)
+{
+	struct stele_drain_go *go = NULL;
+
+	if (j->d->generation > 1) {
+		convert_go_create(j);
+		return;
+	}
+	if (j->r->a > 0 && j->r->a < STELE_GO_ID_MAX)
+		go = stele__go_new(j->d, j->r->a, STELE_GO_RUNNABLE);
+	if (!go) {
+		j->d->stats.unexplained++;
+		return;
+	}
+	go->generation = 0; /* not mentioned yet */
+	stele__go_mention(j->d, &j->t->lane, go, j->time);
 }
 
 /* The goroutine can end only where it runs: for an instant, on the canceller's proc. */
@@ -96,8 +120,7 @@ static void thread_detach(struct stele_drain *d, struct stele_drain_thread *t, u
 		go_take_away(d, t->go, time);
 		return;
 	}
-	t->go->owner = NULL;
-	t->go = NULL;
+	stele__go_release(t);
 }
 
 static void go_make_runnable(const struct convert_job *j, struct stele_drain_go *go)
@@ -128,7 +151,7 @@ static void go_start_here(const struct convert_job *j, struct stele_drain_go *go
 	go_make_runnable(j, go);
 	if (go->state == STELE_GO_RUNNABLE)
 		stele__go_start(j->d, t, go, j->time);
-	if (!t->goroutine)
+	if (!t->goroutine && !stele__proc_is_runtime(t))
 		t->goroutine = go->id;
 }
 
@@ -188,6 +211,20 @@ static void convert_go_stop(const struct convert_job *j)
 	stele__go_stop(j->d, j->t, low(j->r->a), high(j->r->a), j->time);
 }
 
+static void convert_go_park(const struct convert_job *j)
+{
+	uint32_t wait = low(j->r->a);
+
+	if (!j->t->go) {
+		j->d->stats.unexplained++;
+		return;
+	}
+	stele__context_run(j->d, j->t, j->time);
+	j->t->settle = false;
+	stele__go_block(j->d, j->t, wait, high(j->r->a), j->time);
+	stele__go_release(j->t);
+}
+
 static void convert_go_destroy(const struct convert_job *j)
 {
 	if (!j->t->go) {
@@ -214,6 +251,40 @@ static void convert_begin(const struct convert_job *j, bool syscall)
 	stele__interval_open(j->d, j->t, &interval, j->time);
 }
 
+/* A reader must see a proc taken away before the call ends that it was taken away in. */
+static bool convert_syscall_end(const struct convert_job *j)
+{
+	const struct stele_drain_thread *t = j->t;
+
+	if (!j->r->c) {
+		stele__interval_close(j->d, j->t, j->r->a, j->time);
+		return true;
+	}
+	if (!j->force && stele__proc_is_runtime(t) && t->proc->state == STELE_PROC_SYSCALL &&
+	    stele__interval_is_open(t, j->r->a))
+		return false;
+	stele__interval_lose(j->d, j->t, j->r->a, j->time);
+	return true;
+}
+
+/* The thread, which had a goroutine of its own or whose goroutine's end was lost, is a worker. */
+static void thread_become_worker(struct stele_drain *d, struct stele_drain_thread *t, uint64_t time)
+{
+	t->begun = t->announce = true;
+	if (t->go && t->go->id != t->goroutine && !t->go->bridge) {
+		thread_detach(d, t, time);
+	} else if (t->go) {
+		stele__context_run(d, t, time);
+		stele__go_destroy(d, t, time);
+	}
+	t->settle = false;
+	t->depth = 0;
+	t->goroutine = 0;
+	if (t->proc)
+		stele__proc_stop(d, t, time);
+}
+
+/* A goroutine that has no proc keeps its thread, and goes on with this one. */
 static bool convert_proc_start(const struct convert_job *j)
 {
 	struct stele_drain_proc *proc = stele__proc_find(j->d, j->r->a);
@@ -236,12 +307,28 @@ static bool convert_proc_start(const struct convert_job *j)
 		if (proc->owner)
 			stele__proc_stop(j->d, proc->owner, j->time);
 	}
-	j->t->begun = true;
-	if (j->t->proc) {
-		j->d->stats.bridged++;
-		stele__proc_stop(j->d, j->t, j->time);
-	}
+	if (!j->t->begun || j->t->proc)
+		thread_become_worker(j->d, j->t, j->time);
 	stele__proc_start(j->d, j->t, proc, j->time);
+	return true;
+}
+
+static bool convert_proc_steal(const struct convert_job *j)
+{
+	struct stele_drain_proc *proc = stele__proc_find(j->d, j->r->a);
+	bool stale = proc && j->r->b <= proc->epoch;
+	bool next = proc && j->r->b == proc->epoch + 1 && proc->state == STELE_PROC_SYSCALL &&
+		    proc->owner && stele__interval_is_open(proc->owner, j->r->c);
+
+	if (!next && proc && !stale && !j->force)
+		return false;
+	if (!proc || stale || !proc->owner || proc->state != STELE_PROC_SYSCALL ||
+	    proc->owner == j->t)
+		j->d->stats.unexplained++;
+	else
+		stele__proc_steal(j->d, j->t, proc, j->time);
+	if (proc && !stale)
+		proc->epoch = j->r->b;
 	return true;
 }
 
@@ -270,6 +357,9 @@ static bool convert_state(struct stele_drain *d, struct stele_drain_thread *t,
 	case STELE_KIND_GO_CREATE:
 		convert_go_create(&job);
 		break;
+	case STELE_KIND_GO_EXISTS:
+		convert_go_exists(&job);
+		break;
 	case STELE_KIND_GO_CANCEL:
 		convert_go_cancel(&job);
 		break;
@@ -278,6 +368,9 @@ static bool convert_state(struct stele_drain *d, struct stele_drain_thread *t,
 		break;
 	case STELE_KIND_GO_STOP:
 		convert_go_stop(&job);
+		break;
+	case STELE_KIND_GO_PARK:
+		convert_go_park(&job);
 		break;
 	case STELE_KIND_GO_DESTROY:
 		convert_go_destroy(&job);
@@ -289,8 +382,10 @@ static bool convert_state(struct stele_drain *d, struct stele_drain_thread *t,
 		convert_begin(&job, true);
 		break;
 	case STELE_KIND_GO_WAKE:
-	case STELE_KIND_SYSCALL_END:
 		stele__interval_close(d, t, r->a, job.time);
+		break;
+	case STELE_KIND_SYSCALL_END:
+		taken = convert_syscall_end(&job);
 		break;
 	case STELE_KIND_GO_UNBLOCK:
 		taken = convert_go_unblock(&job);
@@ -301,6 +396,9 @@ static bool convert_state(struct stele_drain *d, struct stele_drain_thread *t,
 	case STELE_KIND_PROC_STOP:
 		convert_proc_stop(&job);
 		break;
+	case STELE_KIND_PROC_STEAL:
+		taken = convert_proc_steal(&job);
+		break;
 	default:
 		stele__payload_convert(d, t, r, time);
 		break;
@@ -308,16 +406,19 @@ static bool convert_state(struct stele_drain *d, struct stele_drain_thread *t,
 	return taken;
 }
 
-/* The writer leaves out likewise what nobody wants. An end whose beginning was left out finds none.
+/*
+ * The writer leaves out likewise what nobody wants. An end whose beginning was left out finds none.
+ * System calls of a runtime's goroutines stay: they may lose their proc.
  */
-static bool convert_is_left_out(const struct stele_drain *d, const struct stele_record *r)
+static bool convert_is_left_out(const struct stele_drain *d, const struct stele_drain_thread *t,
+				const struct stele_record *r)
 {
 	unsigned kind = stele__record_kind(r->header);
 
 	if (kind == STELE_KIND_GO_BLOCK)
 		return d->options.leave_out & STELE_EVENTS_LOCKS && stele__wait_is_lock(low(r->a));
 	if (kind == STELE_KIND_SYSCALL_BEGIN)
-		return d->options.leave_out & STELE_EVENTS_SYSCALLS;
+		return d->options.leave_out & STELE_EVENTS_SYSCALLS && !stele__proc_is_runtime(t);
 	if (kind == STELE_KIND_BREAK || kind >= STELE__KIND_COUNT)
 		return false;
 	return (d->options.leave_out & STELE_EVENTS_USER &&
@@ -334,7 +435,7 @@ bool stele__convert(struct stele_drain *d, struct stele_drain_thread *t,
 
 	if (time < d->floor)
 		time = d->floor;
-	if (STELE_UNLIKELY(d->options.leave_out) && convert_is_left_out(d, r))
+	if (STELE_UNLIKELY(d->options.leave_out) && convert_is_left_out(d, t, r))
 		return true;
 	if (kind >= STELE_KIND_TASK_BEGIN)
 		stele__payload_convert(d, t, r, time);
@@ -356,9 +457,11 @@ static bool convert_is_movable(const struct stele_drain *d, const struct stele_d
 	case STELE_KIND_SYSCALL_BEGIN:
 	case STELE_KIND_GO_START:
 	case STELE_KIND_GO_STOP:
+	case STELE_KIND_GO_PARK:
 	case STELE_KIND_GO_DESTROY:
 	case STELE_KIND_PROC_START:
 	case STELE_KIND_PROC_STOP:
+	case STELE_KIND_PROC_STEAL:
 		return false;
 	default:
 		return true; /* stateless, or named by an id or a token of its own */

@@ -373,6 +373,8 @@ void stele__go_block(struct stele_drain *d, struct stele_drain_thread *t, unsign
 void stele__go_stop(struct stele_drain *d, struct stele_drain_thread *t, unsigned wait,
 		    uint32_t stack, uint64_t time);
 void stele__go_destroy(struct stele_drain *d, struct stele_drain_thread *t, uint64_t time);
+/* No transition: t has no goroutine any more, and its goroutine no thread. */
+void stele__go_release(struct stele_drain_thread *t);
 struct stele_drain_go *stele__go_create(struct stele_drain *d, struct stele_drain_thread *t,
 					uint64_t id, uint64_t entry_pc, uint32_t stack,
 					uint64_t time);
@@ -383,6 +385,14 @@ void stele__syscall_end(struct stele_drain *d, struct stele_drain_thread *t, uin
 void stele__proc_start(struct stele_drain *d, struct stele_drain_thread *t,
 		       struct stele_drain_proc *proc, uint64_t time);
 void stele__proc_stop(struct stele_drain *d, struct stele_drain_thread *t, uint64_t time);
+/* Takes it from another thread, which is in a system call. */
+void stele__proc_steal(struct stele_drain *d, struct stele_drain_thread *t,
+		       struct stele_drain_proc *proc, uint64_t time);
+/* Does t hold one of a runtime's own? */
+STELE_INLINE bool stele__proc_is_runtime(const struct stele_drain_thread *t)
+{
+	return t->proc && t->proc->id >= STELE_PROC_ID_BASE;
+}
 /* A goroutine of a thread that nobody announced, by the way of a C-to-Go callback. */
 struct stele_drain_go *stele__go_appear(struct stele_drain *d, struct stele_drain_thread *t,
 					uint64_t id, uint64_t time);
@@ -411,6 +421,10 @@ void stele__interval_open(struct stele_drain *d, struct stele_drain_thread *t,
 			  const struct stele_drain_interval *interval, uint64_t time);
 void stele__interval_close(struct stele_drain *d, struct stele_drain_thread *t, uint64_t token,
 			   uint64_t time);
+bool stele__interval_is_open(const struct stele_drain_thread *t, uint64_t token);
+/* A system call ended, without the proc: its goroutine is runnable, and no thread's. */
+void stele__interval_lose(struct stele_drain *d, struct stele_drain_thread *t, uint64_t token,
+			  uint64_t time);
 
 /* records: convert.c -------------------------------------------------------------------------- */
 

@@ -192,6 +192,12 @@ void stele__go_block(struct stele_drain *d, struct stele_drain_thread *t, unsign
 	t->go->state = STELE_GO_WAITING;
 }
 
+void stele__go_release(struct stele_drain_thread *t)
+{
+	t->go->owner = NULL;
+	t->go = NULL;
+}
+
 void stele__go_stop(struct stele_drain *d, struct stele_drain_thread *t, unsigned wait,
 		    uint32_t stack, uint64_t time)
 {
@@ -200,8 +206,7 @@ void stele__go_stop(struct stele_drain *d, struct stele_drain_thread *t, unsigne
 	resource_event2(d, &t->lane, STELE_EV_GO_STOP, time, stele__intern_wait(d, wait),
 			stele__intern_stack(d, stack));
 	t->go->state = STELE_GO_RUNNABLE;
-	t->go->owner = NULL;
-	t->go = NULL;
+	stele__go_release(t);
 }
 
 void stele__go_destroy(struct stele_drain *d, struct stele_drain_thread *t, uint64_t time)
@@ -272,6 +277,20 @@ void stele__proc_stop(struct stele_drain *d, struct stele_drain_thread *t, uint6
 	t->proc->state = STELE_PROC_IDLE;
 	t->proc->owner = NULL;
 	t->proc = NULL;
+}
+
+void stele__proc_steal(struct stele_drain *d, struct stele_drain_thread *t,
+		       struct stele_drain_proc *proc, uint64_t time)
+{
+	struct stele_drain_thread *loser = proc->owner;
+
+	STELE_ASSERT(proc->state == STELE_PROC_SYSCALL && loser && loser != t);
+	stele__context_mention(d, t, time);
+	stele__context_mention(d, loser, time); /* a reader must know that it has p */
+	resource_event3(d, &t->lane, STELE_EV_PROC_STEAL, time, proc->id, ++proc->seq, loser->tid);
+	proc->state = STELE_PROC_IDLE;
+	proc->owner = NULL;
+	loser->proc = NULL;
 }
 
 struct stele_drain_go *stele__go_appear(struct stele_drain *d, struct stele_drain_thread *t,

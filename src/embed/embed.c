@@ -159,6 +159,7 @@ static int arena_prepare(const struct stele_start_options *options)
 	int fd, error;
 
 	if (embed.arena) {
+		stele__add_relaxed(&embed.arena->recording, 1);
 		stele__store_relaxed(&embed.arena->events, shape.events);
 		stele__store_relaxed(&embed.arena->heap_sample_bytes, shape.heap_sample_bytes);
 		/* Rings that threads have were made for the first policy. */

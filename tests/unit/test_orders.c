@@ -39,6 +39,12 @@ struct scenario {
 	{                                                                                          \
 		STELE_KIND_THREAD_BEGIN, 0, g, STELE_THREAD_CREATED, 0x401000                      \
 	}
+#define BEGIN_WORKER                                                                               \
+	{                                                                                          \
+		STELE_KIND_THREAD_BEGIN, 0, 0, STELE_THREAD_WORKER, 0                              \
+	}
+/* Of the record at this place of a script. */
+#define TOKEN(place) ((1ull << 40) + (place))
 #define STEP(kind, ...)                                                                            \
 	{                                                                                          \
 		STELE_KIND_##kind, 0, __VA_ARGS__                                                  \
@@ -104,7 +110,28 @@ static const struct scenario scenarios[] = {
 	  {101,
 	   {BEGIN(2), STEP(TASK_BEGIN, 1, 0, 0), STEP(REGION_END, 5, 0, 0),
 	    STEP(TASK_END, 1, 0, 0)}}}},
+	{"a call whose proc is taken",
+	 {{100,
+	   {BEGIN_WORKER, STEP(PROC_START, 0, 1, 0), STEP(GO_START, 5, 1, 0),
+	    STEP(SYSCALL_BEGIN, 0, 0, 0x7000), STEP(SYSCALL_END, TOKEN(3), 0, 1)}},
+	  {101,
+	   {BEGIN(1), STEP(GO_CREATE, 5, 0, 0), STEP(PROC_STEAL, 0, 2, TOKEN(3)),
+	    STEP(PROC_START, 0, 3, 0), STEP(GO_START, 5, 2, 0), STEP(GO_PARK, 7, 0, 0)}}}},
+	{"a goroutine parked and woken",
+	 {{100,
+	   {BEGIN(1), STEP(GO_CREATE, 5, 0, 0), STEP(GO_UNBLOCK, 5, 2, 0), STEP(LOG, 0, 0, 0)}},
+	  {101,
+	   {BEGIN_WORKER, STEP(PROC_START, 0, 1, 0), STEP(GO_START, 5, 1, 0),
+	    STEP(GO_PARK, 7, 0, 0), STEP(GO_START, 5, 3, 0), STEP(GO_DESTROY, 0, 0, 0)}}}},
+	{"a thread that becomes a worker",
+	 {{100,
+	   {BEGIN(1), STEP(PROC_START, 0, 1, 0), STEP(GO_EXISTS, 5, 0, 0), STEP(GO_START, 5, 1, 0),
+	    STEP(GO_STOP, 15, 0, 0), STEP(PROC_STOP, 0, 0, 0)}},
+	  {101,
+	   {BEGIN_WORKER, STEP(LOG, 0, 0, 0), STEP(PROC_START, 0, 2, 0), STEP(GO_START, 5, 2, 0),
+	    STEP(THREAD_END, 0, 0, 0)}}}},
 };
+_Static_assert(STELE_ARRAY_LENGTH(scenarios) == 12, "the meant orders below name them by number");
 
 /* One way to play a scenario. */
 struct play {
@@ -314,7 +341,7 @@ static void orders_need_no_bridge_when_nothing_is_lost(void)
 	static const struct {
 		unsigned scenario;
 		uint32_t order;
-	} meant[] = {{0, 0x34}, {2, 0xbc}, {5, 0x1e0}};
+	} meant[] = {{0, 0x34}, {2, 0xbc}, {5, 0x1e0}, {9, 0x743}, {10, 0x2bc}};
 
 	for (unsigned i = 0; i < STELE_ARRAY_LENGTH(meant); i++) {
 		for (int cut = NOWHERE; cut < 9; cut++) {

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* stele/runtime.h: goroutines and procs of runtimes that run them in turn on their threads. */
+#include "arena/arena.h"
+#include "record/capture.h"
+#include "record/thread.h"
+#include "stele/runtime.h"
+
+/* Recordings of one process follow each other; what was told to one is unknown to the next. */
+static bool goroutine_is_told(const struct stele_goroutine *g)
+{
+	return g->recording == stele__load_relaxed(&stele__arena->recording);
+}
+
+static void goroutine_number(struct stele_goroutine *g)
+{
+	g->id = stele__add_relaxed(&stele__arena->goroutines, 1) + 1;
+	g->turn = 0;
+	g->recording = stele__load_relaxed(&stele__arena->recording);
+}
+
+/* It was there before the recording, and is runnable now. */
+static STELE_COLD void goroutine_exist(struct stele_goroutine *g)
+{
+	goroutine_number(g);
+	stele__emit(STELE_KIND_GO_EXISTS, g->id, (uint64_t)(uintptr_t)g->entry, 0);
+}
+
+/* The calling thread's stack is now this one; 0: it is not known. */
+static void thread_stand_on(const void *low, const void *high)
+{
+	struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);
+	struct stele_slot *slot;
+
+	if (!ring)
+		return;
+	slot = stele__thread_slot(ring);
+	stele__store_relaxed(&slot->stack_low, (uint64_t)(uintptr_t)low);
+	stele__store_relaxed(&slot->stack_high, (uint64_t)(uintptr_t)high);
+}
+
+STELE_EXPORT void stele_sched_worker(void)
+{
+	if (stele_enabled() && !stele__load_relaxed(&stele__thread.ring) && !stele__thread.lender)
+		stele__thread_enter(0, STELE_THREAD_WORKER, 0);
+}
+
+STELE_EXPORT void stele_sched_acquire(struct stele_proc *p)
+{
+	if (!stele_enabled())
+		return;
+	if (p->recording != stele__load_relaxed(&stele__arena->recording)) {
+		p->recording = stele__load_relaxed(&stele__arena->recording);
+		p->turn = 0;
+	}
+	stele__emit(STELE_KIND_PROC_START, p->index, ++p->turn, 0);
+}
+
+STELE_EXPORT void stele_sched_release(void)
+{
+	if (stele_enabled())
+		stele__emit(STELE_KIND_PROC_STOP, 0, 0, 0);
+}
+
+STELE_EXPORT void stele_sched_create(struct stele_goroutine *g, const void *entry)
+{
+	g->entry = entry;
+	if (!stele_enabled())
+		return;
+	goroutine_number(g);
+	stele__emit(STELE_KIND_GO_CREATE, g->id, (uint64_t)(uintptr_t)entry, STELE_CAPTURE().stack);
+}
+
+STELE_EXPORT void stele_sched_start(struct stele_proc *p, struct stele_goroutine *g,
+				    const void *stack_low, const void *stack_high)
+{
+	if (!stele_enabled())
+		return;
+	if (STELE_UNLIKELY(p->recording != stele__load_relaxed(&stele__arena->recording)))
+		stele_sched_acquire(p);
+	if (STELE_UNLIKELY(!goroutine_is_told(g)))
+		goroutine_exist(g);
+	stele__emit(STELE_KIND_GO_START, g->id, ++g->turn, 0);
+	thread_stand_on(stack_low, stack_high);
+}
+
+/* Is it known to run here? Otherwise its thread is taken for an ordinary one. */
+static bool goroutine_leaves(const struct stele_goroutine *g)
+{
+	return stele_enabled() && goroutine_is_told(g);
+}
+
+STELE_EXPORT void stele_sched_yield(struct stele_goroutine *g, enum stele_wait why)
+{
+	if (!goroutine_leaves(g))
+		return;
+	stele__emit(STELE_KIND_GO_STOP, (uint64_t)STELE_CAPTURE().stack << 32 | (uint32_t)why, 0,
+		    0);
+	thread_stand_on(NULL, NULL);
+}
+
+STELE_EXPORT void stele_sched_park(struct stele_goroutine *g, enum stele_wait why,
+				   const void *object)
+{
+	if (!goroutine_leaves(g))
+		return;
+	stele__emit(STELE_KIND_GO_PARK, (uint64_t)STELE_CAPTURE().stack << 32 | (uint32_t)why,
+		    (uint64_t)(uintptr_t)object, 0);
+	thread_stand_on(NULL, NULL);
+}
+
+STELE_EXPORT void stele_sched_ready(struct stele_goroutine *g)
+{
+	if (!stele_enabled())
+		return;
+	if (STELE_UNLIKELY(!goroutine_is_told(g)))
+		goroutine_exist(g);
+	else
+		stele__emit(STELE_KIND_GO_UNBLOCK, g->id, ++g->turn, STELE_CAPTURE().stack);
+}
+
+STELE_EXPORT void stele_sched_end(struct stele_goroutine *g)
+{
+	if (!goroutine_leaves(g))
+		return;
+	stele__emit(STELE_KIND_GO_DESTROY, 0, 0, 0);
+	thread_stand_on(NULL, NULL);
+}
+
+STELE_EXPORT void stele_sched_call_begin(struct stele_proc *p, struct stele_goroutine *g,
+					 long number, uint64_t argument)
+{
+	struct stele_capture at;
+
+	p->call = 0;
+	if (!goroutine_leaves(g))
+		return;
+	at = STELE_CAPTURE();
+	p->call = stele__emit(STELE_KIND_SYSCALL_BEGIN, (uint64_t)at.stack << 32 | (uint32_t)number,
+			      argument, at.frame);
+}
+
+STELE_EXPORT void stele_sched_retake(struct stele_proc *p)
+{
+	if (stele_enabled() && p->call &&
+	    p->recording == stele__load_relaxed(&stele__arena->recording))
+		stele__emit(STELE_KIND_PROC_STEAL, p->index, ++p->turn, p->call);
+}
+
+STELE_EXPORT void stele_sched_call_end(stele_interval call, int64_t result, bool taken)
+{
+	if (!call || !stele_enabled())
+		return;
+	stele__emit(STELE_KIND_SYSCALL_END, call, (uint64_t)result, taken);
+	if (taken)
+		thread_stand_on(NULL, NULL);
+}
+
+STELE_EXPORT void stele_goroutine_label(const char *label)
+{
+	if (stele_enabled() && stele__load_relaxed(&stele__arena->events) & STELE_EVENTS_USER)
+		stele__emit(STELE_KIND_LABEL, stele__dictionary_string(stele__arena, label), 0, 0);
+}

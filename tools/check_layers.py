@@ -24,7 +24,7 @@ ALLOWED = {
     "src/drain": {"src/base", "src/sys", "src/format", "src/arena"},
     "src/embed": {"src/base", "src/sys", "src/arena", "src/record", "src/drain", "pub:runtime",
                   "pub:stele", "pub:trace", "pub:version"},
-    "src/fiber": {"src/base", "src/sys"} | RUNTIME,
+    "src/fiber": {"src/base", "src/sys", "pub:fiber"} | RUNTIME,
     "src/supervise": {"src/base", "src/sys", "src/format", "src/arena", "src/drain", "pub:version"},
     "src/read": {"src/base", "src/format", "pub:version", "pub:read"},
     "src/analyze": {"src/base", "pub:read", "pub:analyze"},

@@ -35,7 +35,7 @@ STELE_INLINE bool stele__cas_u64(uint64_t *p, uint64_t old, uint64_t new_)
 					   __ATOMIC_ACQUIRE);
 }
 
-#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && !defined(STELE_TSAN)
 
 STELE_INLINE bool stele__local_cas(uint64_t *p, uint64_t old, uint64_t new_)
 {

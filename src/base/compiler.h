@@ -31,6 +31,14 @@
 #endif
 #endif
 
+#ifdef __SANITIZE_THREAD__
+#define STELE_TSAN
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define STELE_TSAN
+#endif
+#endif
+
 /* Fits the four bytes per word that a dlopened library may take from the static TLS block. */
 #define STELE_TLS __thread __attribute__((tls_model("initial-exec")))
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "fiber/objects.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +16,10 @@
 #include "fiber/pages.h"
 #include "stele/runtime.h"
 
-#define HEAP_BYTES	(1ull << 38) /* of addresses */
-#define EMPTY_PAGES_MAX 64	     /* kept by a cache for the next objects */
+/* Of addresses: as many as there are, between these. */
+#define HEAP_BYTES_MAX	(1ull << 40)
+#define HEAP_BYTES_MIN	(1ull << 32)
+#define EMPTY_PAGES_MAX 64 /* kept by a cache for the next objects */
 
 #define CLASSES_SMALL 1024 /* a table has the classes of sizes up to this */
 
@@ -103,12 +106,20 @@ static void heap_in_child(void)
 	heap_after_fork();
 }
 
+static int heap_reserve(void)
+{
+	int error = -ENOMEM;
+
+	for (uint64_t bytes = HEAP_BYTES_MAX; error < 0 && bytes >= HEAP_BYTES_MIN; bytes /= 2)
+		error = stele__pages_init(&heap.pages, bytes);
+	return error;
+}
+
 static bool heap_make(void)
 {
 	if (heap.made)
 		return true;
-	if (stele__pages_init(&heap.pages, HEAP_BYTES) < 0 ||
-	    pthread_key_create(&heap.key, cache_leave) ||
+	if (heap_reserve() < 0 || pthread_key_create(&heap.key, cache_leave) ||
 	    pthread_atfork(heap_before_fork, heap_after_fork, heap_in_child))
 		return false;
 	for (unsigned i = 0; i <= CLASSES_SMALL / 8; i++)
@@ -373,7 +384,7 @@ static STELE_COLD void *heap_take_large(size_t bytes, bool told)
 	uint64_t pages = (bytes + STELE__PAGE_BYTES - 1) >> STELE__PAGE_SHIFT;
 	struct stele__span *s;
 
-	if (bytes > HEAP_BYTES)
+	if (bytes > HEAP_BYTES_MAX)
 		return NULL;
 	s = stele__pages_alloc(&heap.pages, (uint32_t)pages, STELE__SPAN_OBJECTS, 0);
 	if (!s)
@@ -629,6 +640,16 @@ void stele__heap_tell(void)
 		stele__pages_each(&heap.pages, STELE__SPAN_OBJECTS, heap_tell_slots);
 	}
 	stele__unlock(&heap.lock);
+}
+
+struct stele__pages *stele__heap_pages(void)
+{
+	bool made;
+
+	stele__lock(&heap.lock);
+	made = heap_make();
+	stele__unlock(&heap.lock);
+	return made ? &heap.pages : NULL;
 }
 
 void stele__heap_stats(struct stele__heap_stats *ret_stats)

@@ -22,6 +22,9 @@ void *stele__heap_realloc(void *object, size_t bytes);
 /* How much it really has room for. */
 size_t stele__heap_size(const void *object);
 
+/* The page heap below, for those who need whole pages. NULL: no memory. */
+struct stele__pages *stele__heap_pages(void);
+
 /* Recording has begun: tells which spans and objects there are, while others go on. */
 void stele__heap_tell(void);
 

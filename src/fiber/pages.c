@@ -310,8 +310,9 @@ struct stele__span *stele__pages_alloc(struct stele__pages *p, uint32_t pages,
 	if (span) {
 		span->use = (uint8_t)use;
 		span->class = class;
-		span->told = stele_enabled();
+		span->told = use != STELE__SPAN_STACK && stele_enabled();
 		span->slots.count = 0; /* has no objects yet */
+		span->ready = false;
 		p->used += pages;
 		span_map(p, span);
 	}
@@ -327,7 +328,7 @@ void stele__pages_free(struct stele__pages *p, struct stele__span *span)
 	uint64_t most;
 	bool told, full;
 
-	STELE_ASSERT(span->use == STELE__SPAN_OBJECTS || span->use == STELE__SPAN_MANUAL);
+	STELE_ASSERT(span->use != STELE__SPAN_FREE && span->use != STELE__SPAN_BUSY);
 	stele__lock(&p->lock);
 	told = span->told;
 	span->use = STELE__SPAN_BUSY; /* and is not told any more */

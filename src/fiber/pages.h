@@ -29,7 +29,8 @@
 enum stele__span_use {
 	STELE__SPAN_FREE,
 	STELE__SPAN_OBJECTS,
-	STELE__SPAN_MANUAL, /* stacks, and whatever else has no size class */
+	STELE__SPAN_MANUAL, /* whatever has no size class */
+	STELE__SPAN_STACK,  /* stack.c's, which itself tells of the parts that are in use */
 	STELE__SPAN_BUSY,   /* the heap's own: on its way back */
 };
 
@@ -69,6 +70,7 @@ struct stele__span {
 	uint8_t class; /* of objects; 0: one large object */
 	bool resident; /* a free one: some of its pages may hold memory */
 	bool told;     /* a used one: the tracer knows it */
+	bool ready;    /* a stack: its structure is there */
 	struct stele__slots slots;
 };
 
@@ -96,7 +98,7 @@ int stele__pages_init(struct stele__pages *p, uint64_t bytes);
 /* Nobody uses any of it any more. */
 void stele__pages_done(struct stele__pages *p);
 
-/* A span of `use` (OBJECTS or MANUAL), its memory of any content. NULL: none is left. */
+/* A span of `use` (OBJECTS, MANUAL, STACK), its memory of any content. NULL: none is left. */
 struct stele__span *stele__pages_alloc(struct stele__pages *p, uint32_t pages,
 				       enum stele__span_use use, uint8_t class);
 void stele__pages_free(struct stele__pages *p, struct stele__span *span);

@@ -40,8 +40,14 @@ static void thread_stand_on(const void *low, const void *high)
 
 STELE_EXPORT void stele_sched_worker(void)
 {
-	if (stele_enabled() && !stele__load_relaxed(&stele__thread.ring) && !stele__thread.lender)
-		stele__thread_enter(0, STELE_THREAD_WORKER, 0);
+	if (!stele_enabled() || stele__thread.lender)
+		return;
+	if (!stele__load_relaxed(&stele__thread.ring) &&
+	    stele__thread_enter(0, STELE_THREAD_WORKER, 0))
+		return;
+	/* It was told as an ordinary thread. */
+	stele__emit(STELE_KIND_GO_DESTROY, 0, 0, 0);
+	stele__emit(STELE_KIND_PROC_STOP, 0, 0, 0);
 }
 
 STELE_EXPORT void stele_sched_acquire(struct stele_proc *p)

@@ -19,6 +19,11 @@
 #define MADV_WIPEONFORK 18
 #endif
 
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE  103
+#endif
+
 #define PAGE_BYTES	    4096u
 #define KERNEL_SIGSET_BYTES 8
 
@@ -133,6 +138,28 @@ int stele__sys_small_pages(void *at, uint64_t bytes)
 int stele__sys_wipe_on_fork(void *at, uint64_t bytes)
 {
 	return (int)call3(SYS_madvise, (long)at, (long)bytes, MADV_WIPEONFORK);
+}
+
+int stele__sys_guard_install(void *at, uint64_t bytes)
+{
+	return (int)call3(SYS_madvise, (long)at, (long)bytes, MADV_GUARD_INSTALL);
+}
+
+int stele__sys_guard_remove(void *at, uint64_t bytes)
+{
+	return (int)call3(SYS_madvise, (long)at, (long)bytes, MADV_GUARD_REMOVE);
+}
+
+int stele__sys_guard_map(void *at, uint64_t bytes)
+{
+	int error = (int)call3(SYS_mprotect, (long)at, (long)bytes, PROT_NONE);
+
+	return error ? error : (int)call3(SYS_madvise, (long)at, (long)bytes, MADV_DONTNEED);
+}
+
+int stele__sys_guard_unmap(void *at, uint64_t bytes)
+{
+	return (int)call3(SYS_mprotect, (long)at, (long)bytes, PROT_READ | PROT_WRITE);
 }
 
 int stele__sys_read_memory(void *to, const void *from, uint64_t bytes)

@@ -28,6 +28,16 @@ int stele__sys_populate(void *at, uint64_t bytes);
 /* Child processes find zeros there (MADV_WIPEONFORK). */
 int stele__sys_wipe_on_fork(void *at, uint64_t bytes);
 
+/*
+ * Pages whose first touch is a SIGSEGV, whatever mapping they are part of: their content is lost,
+ * and they cost no mapping of their own. -EINVAL: the kernel (before 6.13) has no such thing.
+ */
+int stele__sys_guard_install(void *at, uint64_t bytes);
+int stele__sys_guard_remove(void *at, uint64_t bytes); /* of pages that have none, too */
+/* Likewise, with a mapping for each: their content is lost. -ENOMEM: no more mappings. */
+int stele__sys_guard_map(void *at, uint64_t bytes);
+int stele__sys_guard_unmap(void *at, uint64_t bytes);
+
 /* Copies memory of this process that may not be there: -EFAULT instead of a SIGSEGV. */
 int stele__sys_read_memory(void *to, const void *from, uint64_t bytes);
 

@@ -24,8 +24,9 @@ STAGE = TOP / "stage"     # a DESTDIR, with PREFIX=/usr
 FILES = ["bin/stele", "lib/libstele.so", "lib/libstele.so.0", "lib/libstele.a",
          "lib/pkgconfig/stele.pc", "lib/stele/stelepreload.so",
          "lib/stele/stelepreload-heap.so", "include/stele/trace.h",
-         "include/stele/runtime.h", "include/stele/version.h", "share/man/man1/stele.1",
-         "share/man/man1/stele-record.1"]
+         "lib/libstelefiber.so.0", "lib/libstelefiber.a", "lib/pkgconfig/stelefiber.pc",
+         "include/stele/fiber.h", "include/stele/runtime.h", "include/stele/version.h",
+         "share/man/man1/stele.1", "share/man/man1/stele-record.1"]
 
 
 def call(*command, **env):

@@ -15,6 +15,7 @@ from tap import case, check, equal, run  # noqa: E402
 
 BUILD = pathlib.Path(sys.argv[1])
 LIBSTELE = BUILD / "src" / "libstele.so.0"
+LIBSTELEFIBER = BUILD / "src" / "libstelefiber.so.0"
 PRELOAD = BUILD / "src" / "preload" / "stelepreload.so"
 PRELOAD_HEAP = BUILD / "src" / "preload" / "stelepreload-heap.so"
 HEADERS = ["trace.h", "runtime.h", "stele.h", "version.h"]
@@ -45,9 +46,9 @@ def symbols(path, *options):
             yield fields[-2], fields[-1]
 
 
-def public_functions():
+def public_functions(headers=HEADERS):
     names = set()
-    for header in HEADERS:
+    for header in headers:
         text = (ROOT / "include" / "stele" / header).read_text()
         text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
         text = re.sub(r"^static inline [^;]*?\{.*?^\}", "", text, flags=re.S | re.M)
@@ -67,9 +68,23 @@ def libstele_exports_exactly_what_the_headers_declare():
 
 
 @case
-def libstele_exports_are_versioned():
-    for letter, name in symbols(LIBSTELE, "-D", "--defined-only"):
-        check(letter == "A" or "@@STELE_" in name, f"{name} has no version")
+def libstelefiber_exports_exactly_what_its_header_declares():
+    names = {n.split("@")[0] for t, n in symbols(LIBSTELEFIBER, "-D", "--defined-only") if t != "A"}
+    equal(sorted(names), sorted(public_functions(["fiber.h"])))
+
+
+@case
+def libstelefiber_uses_libstele_by_its_public_interface_alone():
+    names = {n.split("@")[0] for _, n in symbols(LIBSTELEFIBER, "-D", "--undefined-only")}
+    equal(sorted(n for n in names if n.startswith("stele_") and n not in public_functions()),
+          ["stele__switch"])
+
+
+@case
+def exports_are_versioned():
+    for path in (LIBSTELE, LIBSTELEFIBER):
+        for letter, name in symbols(path, "-D", "--defined-only"):
+            check(letter == "A" or "@@STELE_" in name, f"{path.name}: {name} has no version")
 
 
 @case
@@ -88,14 +103,14 @@ def libstele_needs_libc_alone():
 
 @case
 def stacks_are_not_executable():
-    for path in (LIBSTELE, PRELOAD, PRELOAD_HEAP, BUILD / "stele"):
+    for path in (LIBSTELE, LIBSTELEFIBER, PRELOAD, PRELOAD_HEAP, BUILD / "stele"):
         match = re.search(r"GNU_STACK.*?(\S+)\s+0x\S+$", output("readelf", "-lW", path), re.M)
         check(match and "E" not in match.group(1), f"{path.name}: executable stack")
 
 
 @case
 def internal_globals_are_ours_by_name():
-    for folder in WRITER + ["format", "drain", "read", "supervise"]:
+    for folder in WRITER + ["format", "drain", "read", "supervise", "fiber"]:
         for letter, name in symbols(archive(folder), "--defined-only", "--extern-only"):
             check(name.startswith("stele_"), f"{folder}: {name} ({letter})")
 

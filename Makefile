@@ -21,6 +21,9 @@ fuzz: ## run each fuzz target for T seconds (T=60)
 	@tools/setup-debian.sh build test && python3 tools/fuzz.py $(T)
 proof: ## each claim of docs/design/reentrancy.md at length, a line each; about 20 minutes
 	@tools/setup-debian.sh build test && python3 tools/proof.py
+seed: ## stacks that grow 100,000 times while events are written, under each policy
+	@tools/setup-debian.sh build && $(MAKE) --no-print-directory all && \
+	python3 tests/stress/test_seed.py $(BUILD)/stele $(BUILD)/tests/stress/seed 110
 soak: ## record two allocating threads for T seconds (T=3600 is the claim) with a small buffer
 	@tools/setup-debian.sh build test && $(MAKE) --no-print-directory all && python3 tools/soak.py $(BUILD) $(T)
 real: ## the whole list of real programs: recorded, with --heap, and their stacks beside libunwind's
@@ -46,4 +49,4 @@ $(BUILD)/build.ninja:
 	@tools/setup-debian.sh build
 	meson setup $(BUILD)
 
-.PHONY: all demo check asan tsan cross lint fuzz real proof soak bench format install uninstall clean help
+.PHONY: all demo check asan tsan cross lint fuzz real proof seed soak bench format install uninstall clean help

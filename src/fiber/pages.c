@@ -16,14 +16,6 @@
 
 /* Making ------------------------------------------------------------------------------------- */
 
-static void *pages_reserve(uint64_t bytes, int protection)
-{
-	void *at =
-		mmap(NULL, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return at == MAP_FAILED ? NULL : at;
-}
-
 static uint64_t pages_map_bytes(const struct stele__pages *p)
 {
 	return (uint64_t)p->page_max * sizeof(*p->map);
@@ -31,28 +23,29 @@ static uint64_t pages_map_bytes(const struct stele__pages *p)
 
 int stele__pages_init(struct stele__pages *p, uint64_t bytes)
 {
-	int error;
+	int error = 0;
 
 	if (bytes < STELE__PAGE_BYTES || bytes >> STELE__PAGE_SHIFT > INT32_MAX)
 		return -EINVAL;
 	*p = (struct stele__pages){.page_max = (uint32_t)(bytes >> STELE__PAGE_SHIFT)};
 	for (unsigned i = 0; i < STELE__BINS; i++)
 		p->bins[i].next = p->bins[i].previous = &p->bins[i];
-	p->base = pages_reserve((uint64_t)p->page_max << STELE__PAGE_SHIFT, PROT_NONE);
+	/* By the system's own calls: nobody else shall tell the tracer of what is told from here.
+	 */
+	p->base = stele__sys_reserve((uint64_t)p->page_max << STELE__PAGE_SHIFT, &error);
 	if (!p->base)
-		return -errno;
-	p->map = pages_reserve(pages_map_bytes(p), PROT_READ | PROT_WRITE);
+		return error;
+	p->map = stele__sys_map_private(pages_map_bytes(p), &error);
 	if (p->map)
 		return 0;
-	error = -errno;
-	munmap(p->base, (uint64_t)p->page_max << STELE__PAGE_SHIFT);
+	stele__sys_unmap(p->base, (uint64_t)p->page_max << STELE__PAGE_SHIFT);
 	return error;
 }
 
 void stele__pages_done(struct stele__pages *p)
 {
-	munmap(p->base, (uint64_t)p->page_max << STELE__PAGE_SHIFT);
-	munmap(p->map, pages_map_bytes(p));
+	stele__sys_unmap(p->base, (uint64_t)p->page_max << STELE__PAGE_SHIFT);
+	stele__sys_unmap(p->map, pages_map_bytes(p));
 	/* Slabs of descriptors stay: others may still hold pointers to them. */
 }
 
@@ -68,6 +61,7 @@ _Static_assert(offsetof(struct stele__span, link) == 0, "span_of");
 static struct stele__span *span_new(struct stele__pages *p)
 {
 	struct stele__span *span;
+	int error;
 
 	if (p->spare) {
 		span = span_of(p->spare);
@@ -75,7 +69,7 @@ static struct stele__span *span_new(struct stele__pages *p)
 		return span;
 	}
 	if (p->slab_bytes < sizeof(*span)) {
-		p->slab = pages_reserve(SLAB_BYTES, PROT_READ | PROT_WRITE);
+		p->slab = stele__sys_map_private(SLAB_BYTES, &error);
 		p->slab_bytes = p->slab ? SLAB_BYTES : 0;
 		if (!p->slab)
 			return NULL;

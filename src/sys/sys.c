@@ -92,6 +92,18 @@ void *stele__sys_map_copy(int fd, uint64_t bytes, int *ret_error)
 	return sys_mmap(NULL, bytes, MAP_PRIVATE | MAP_NORESERVE, fd, ret_error);
 }
 
+void *stele__sys_reserve(uint64_t bytes, int *ret_error)
+{
+	long result = call6(SYS_mmap, 0, (long)bytes, PROT_NONE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (result < 0 && result > -4096) {
+		*ret_error = (int)result;
+		return NULL;
+	}
+	return (void *)result;
+}
+
 void *stele__sys_map_private(uint64_t bytes, int *ret_error)
 {
 	return sys_mmap(NULL, bytes, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, ret_error);

@@ -18,6 +18,7 @@
 void *stele__sys_map_shared(int fd, uint64_t bytes, int *ret_error);
 void *stele__sys_map_copy(int fd, uint64_t bytes, int *ret_error); /* of a file, copied on write */
 void *stele__sys_map_private(uint64_t bytes, int *ret_error);
+void *stele__sys_reserve(uint64_t bytes, int *ret_error); /* addresses without access */
 /* No huge pages there: memory of which only a little will ever be touched. */
 int stele__sys_small_pages(void *at, uint64_t bytes);
 /* Replaces a mapping by private zero pages at the same addresses. */

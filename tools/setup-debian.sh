@@ -17,7 +17,8 @@ packages() {
 		gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user musl-tools xz-utils \
 		libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 libunwind-dev perl lua5.4 spin ;;
 	real) echo xz-utils zstd sqlite3 redis-server redis-tools nginx git postgresql stress-ng ;;
-	bench) echo lttng-tools liblttng-ust-dev babeltrace2 heaptrack libmimalloc2.0 ;;
+	bench) echo lttng-tools liblttng-ust-dev babeltrace2 heaptrack libmimalloc2.0 \
+		libboost-context-dev g++ ;;
 	*) fail "there is no group '$1'; the groups are build, test, real and bench" ;;
 	esac
 }

@@ -126,6 +126,7 @@ struct stele_goroutine {
 	stele_goroutine_id id;
 	uint64_t turn;
 	const void *entry;
+	const void *teller;
 	uint32_t recording;
 };
 struct stele_proc {
@@ -197,6 +198,22 @@ void stele_span_free(const void *span, size_t bytes);
 void stele_stack_alloc(const void *low, size_t bytes);
 void stele_stack_exists(const void *low, size_t bytes);
 void stele_stack_free(const void *low, size_t bytes);
+
+/**
+ * For who knows what there is, and is to tell of it when recording begins in its midst: with
+ * stele_object_exists, stele_span_exists, stele_stack_exists.
+ *
+ * Both are called by the thread that begins a recording, in the order in which they were added.
+ */
+struct stele_teller {
+	/** Nothing is recorded: of what was told before nothing is known any more. NULL: nothing
+	 * to forget. */
+	void (*forget)(void);
+	void (*tell)(void); /**< everything is recorded from now on */
+	struct stele_teller *next;
+};
+/** It stays where it is for ever. Threads: any. Signals: not safe. */
+void stele_teller_add(struct stele_teller *teller);
 
 /** Modules were loaded or unloaded. Signals: not safe (it asks the dynamic linker). */
 void stele_modules_changed(bool unloaded);

@@ -43,6 +43,8 @@ static const char record_help[] =
 	"                        with SIZE (1 to 1G) a sample, one in so many bytes, by which the\n"
 	"                        whole can be estimated without bias. Threads then wait when the\n"
 	"                        buffer is full, unless --on-full=drop is given\n"
+	"      --stack-depth=N   frames of each stack that are kept, at most, 0 to 128 (default:\n"
+	"                        64); with 0 no stacks are taken, which makes waits cheaper\n"
 	"      --follow-fork     record the processes that PROGRAM gives birth to, too, each in\n"
 	"                        a file of its own: FILE must hold %p. stele ends when all of\n"
 	"                        them have ended, or with the first SIGINT, SIGTERM or SIGHUP\n"
@@ -87,8 +89,8 @@ static const char record_help[] =
 	"\n"
 	"environment:\n"
 	"  STELE_OPTIONS  options as NAME=VALUE, separated by colons: output, events, go,\n"
-	"                 buffer-size, arena, heap, on-full, reentry. The command line has the\n"
-	"                 last word. heap= without a SIZE records everything.\n"
+	"                 buffer-size, arena, heap, on-full, reentry, stack-depth. The command\n"
+	"                 line has the last word. heap= without a SIZE records everything.\n"
 	"  STELE_DISABLE  if set and neither empty nor 0, PROGRAM runs untraced\n"
 	"  STELE_PRELOAD_MODULE  the file of the preload module, if it is not beside stele\n"
 	"  NO_COLOR       if set and not empty, the summary has no colours\n"
@@ -102,6 +104,9 @@ static const char record_help[] =
 /* The command line ------------------------------------------------------------------------- */
 
 #define RECORD_HEAP_MAX (1ull << 30)
+
+#define RECORD_DEPTH_MAX     128 /* as the writer has it */
+#define RECORD_DEPTH_DEFAULT 64
 
 /* What --on-full is until somebody says it. */
 #define RECORD_ON_FULL_UNSAID UINT32_MAX
@@ -223,6 +228,20 @@ static int record_set_heap(const char *value, struct record *record)
 	return 0;
 }
 
+static int record_set_depth(const char *value, uint32_t *ret_depth)
+{
+	char *end;
+	unsigned long depth = strtoul(value, &end, 10);
+
+	if (*value < '0' || *value > '9' || *end || depth > RECORD_DEPTH_MAX) {
+		stele__usage_error("record", "--stack-depth=%s: it is a number from 0 to %d", value,
+				   RECORD_DEPTH_MAX);
+		return -EINVAL;
+	}
+	*ret_depth = (uint32_t)depth;
+	return 0;
+}
+
 static int record_set_arena(const char *value, const char **ret_arena)
 {
 	if (!*value) {
@@ -265,6 +284,8 @@ static int record_set(struct record *record, const char *name, const char *value
 		return record_set_buffer(value, &o->arena_bytes);
 	if (!strcmp(name, "heap"))
 		return record_set_heap(value, record);
+	if (!strcmp(name, "stack-depth"))
+		return record_set_depth(value, &o->stack_frames_max);
 	if (!strcmp(name, "on-full"))
 		return RECORD_SET_WORD(name, value, record_fulls, &o->on_full);
 	if (!strcmp(name, "reentry"))
@@ -293,9 +314,11 @@ static int record_read_environment(struct record *record, char *copy)
 			*value++ = '\0';
 		error = value ? record_set(record, item, value) : -ENOENT;
 		if (error == -ENOENT)
-			stele__complain("STELE_OPTIONS: there is no '%s'; known are output, "
-					"events, go, buffer-size, arena, heap, on-full and reentry",
-					item);
+			stele__complain(
+				"STELE_OPTIONS: there is no '%s'; known are output, "
+				"events, go, buffer-size, arena, heap, on-full, reentry and "
+				"stack-depth",
+				item);
 		else if (error < 0)
 			return error;
 	}
@@ -313,6 +336,7 @@ static const struct option record_options[] = {
 	{"heap", optional_argument, NULL, RECORD_VALUE},
 	{"on-full", required_argument, NULL, RECORD_VALUE},
 	{"reentry", required_argument, NULL, RECORD_VALUE},
+	{"stack-depth", required_argument, NULL, RECORD_VALUE},
 	{"follow-fork", no_argument, NULL, RECORD_FOLLOW},
 	{"force", no_argument, NULL, 'f'},
 	{"quiet", no_argument, NULL, 'q'},
@@ -440,6 +464,7 @@ int stele__cmd_record(int argc, char **argv)
 			    .on_full = RECORD_ON_FULL_UNSAID,
 			    .events = STELE_EVENTS_ALL & ~STELE_EVENTS_MEMORY,
 			    .arena_bytes = STELE_ARENA_BYTES_DEFAULT,
+			    .stack_frames_max = RECORD_DEPTH_DEFAULT,
 			    .disabled = record_is_set("STELE_DISABLE"),
 			    .say = record_say,
 			    .arg = &record},

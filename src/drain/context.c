@@ -80,7 +80,8 @@ void stele__context_settle(struct stele_drain *d, struct stele_drain_thread *t, 
 			stele__go_block(d, t, top->wait, top->stack, time);
 	} else if (t->go->bridge) {
 		stele__go_destroy(d, t, time);
-		stele__proc_stop(d, t, time);
+		if (!stele__proc_is_runtime(t)) /* a worker keeps its own */
+			stele__proc_stop(d, t, time);
 	}
 }
 
@@ -91,14 +92,20 @@ static bool stack_holds(const struct stele_slot *slot, uint64_t frame)
 }
 
 /*
- * Does code at frame `now` prove that the code that began `open` has been left by longjmp? On one
- * stack, whoever runs inside an interval runs below it. An alternate stack that lies within the
- * thread's own one can deceive this; the interval then counts as left although it is not.
+ * Does this interval prove that the code that began `open` has been left by longjmp? On one stack,
+ * whoever runs inside an interval runs below it; or in the very frame that began it, which calls
+ * from one place before the end of the interval only if it came back there. An alternate stack that
+ * lies within the thread's own one can deceive this; the interval then counts as left although it
+ * is not.
  */
 static bool interval_is_left(const struct stele_drain_thread *t,
-			     const struct stele_drain_interval *open, uint64_t now)
+			     const struct stele_drain_interval *open,
+			     const struct stele_drain_interval *by)
 {
-	if (!now || !open->frame || now < open->frame)
+	uint64_t now = by->frame;
+
+	if (!now || !open->frame || now < open->frame ||
+	    (now == open->frame && by->stack != open->stack))
 		return false;
 	if (stele__load_relaxed(&t->slot->stack_high))
 		return stack_holds(t->slot, open->frame) && stack_holds(t->slot, now);
@@ -106,12 +113,12 @@ static bool interval_is_left(const struct stele_drain_thread *t,
 }
 
 /* Whatever was begun inside an interval that was left has been left with it, on any stack. */
-static void interval_drop_left(struct stele_drain *d, struct stele_drain_thread *t, uint64_t frame,
-			       uint64_t time)
+static void interval_drop_left(struct stele_drain *d, struct stele_drain_thread *t,
+			       const struct stele_drain_interval *by, uint64_t time)
 {
 	uint32_t keep = 0;
 
-	while (keep < t->depth && !interval_is_left(t, &t->intervals[keep], frame))
+	while (keep < t->depth && !interval_is_left(t, &t->intervals[keep], by))
 		keep++;
 	if (keep == t->depth)
 		return;
@@ -143,7 +150,7 @@ void stele__interval_open(struct stele_drain *d, struct stele_drain_thread *t,
 {
 	struct stele_drain_interval *top;
 
-	interval_drop_left(d, t, interval->frame, time);
+	interval_drop_left(d, t, interval, time);
 	stele__context_run(d, t, time);
 	if (t->go && t->depth && t->intervals[t->depth - 1].g != t->go->id)
 		interval_purge(d, t);

@@ -18,6 +18,7 @@
 #include "drain/liveness.h"
 #include "drain/pump.h"
 #include "record/attach.h"
+#include "record/teller.h"
 #include "record/thread.h"
 #include "stele/runtime.h"
 #include "stele/stele.h"
@@ -289,6 +290,8 @@ static int embed_begin(const struct stele_start_options *options)
 		error = embed_create_team(options, resume);
 	if (error == 0)
 		error = embed_pump();
+	if (error == 0)
+		stele__tellers_forget();
 	if (error == 0 && !resume) {
 		error = stele__attach_to(embed.arena);
 		if (error < 0)
@@ -299,6 +302,8 @@ static int embed_begin(const struct stele_start_options *options)
 	if (error == 0 && !embed.forks_watched)
 		embed.forks_watched =
 			pthread_atfork(embed_before_fork, embed_in_parent, embed_in_child) == 0;
+	if (error == 0)
+		stele__tellers_tell();
 	return error;
 }
 

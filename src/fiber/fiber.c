@@ -386,15 +386,15 @@ STELE_EXPORT void stele_fiber_blocking_begin(long call)
 	t->call = w->trace.call;
 	t->left = w;
 	t->worker = NULL;
-	stele__store_relaxed(&w->calls, w->calls + 1);
-	stele__store_release(&w->status, STELE__WORKER_CALLING); /* pairs with the monitor's CAS */
+	t->left_status = STELE__WORKER_CALLING + ++w->calls * STELE__WORKER_STATES;
+	stele__store_release(&w->status, t->left_status); /* pairs with the monitor's CAS */
 }
 
 STELE_EXPORT void stele_fiber_blocking_end(int64_t result)
 {
 	struct stele__thread_of *t = stele__thread_self();
 	struct stele__worker *w = t->left;
-	uint32_t calling = STELE__WORKER_CALLING;
+	uint32_t calling = t->left_status;
 
 	t->left = NULL;
 	if (__atomic_compare_exchange_n(&w->status, &calling, STELE__WORKER_RUNNING, false,

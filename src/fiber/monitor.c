@@ -127,14 +127,13 @@ static uint64_t wake_due(uint64_t now)
 /* A call that lasts since the last look at least, while there is something to do. */
 static bool retake(struct stele__worker *w)
 {
-	uint32_t calls = stele__load_acquire(&w->calls), calling = STELE__WORKER_CALLING;
+	uint32_t status = stele__load_acquire(&w->status);
+	bool lasts =
+		status % STELE__WORKER_STATES == STELE__WORKER_CALLING && status == w->seen_status;
 
-	if (stele__load_acquire(&w->status) != STELE__WORKER_CALLING || w->seen_calls != calls) {
-		w->seen_calls = calls;
-		return false;
-	}
-	if (!stele__sched_has_work() ||
-	    !__atomic_compare_exchange_n(&w->status, &calling, STELE__WORKER_RUNNING, false,
+	w->seen_status = status;
+	if (!lasts || !stele__sched_has_work() ||
+	    !__atomic_compare_exchange_n(&w->status, &status, STELE__WORKER_RUNNING, false,
 					 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		return false;
 	stele_sched_retake(&w->trace);

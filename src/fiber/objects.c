@@ -106,6 +106,8 @@ static void heap_in_child(void)
 	heap_after_fork();
 }
 
+static struct stele_teller heap_teller = {stele__heap_forget, stele__heap_tell, NULL};
+
 static int heap_reserve(void)
 {
 	int error = -ENOMEM;
@@ -126,6 +128,7 @@ static bool heap_make(void)
 		heap.classes[i] = (uint8_t)stele__class_of((size_t)i * 8);
 	heap.barrier = syscall(SYS_membarrier, MEMBARRIER_REGISTER_EXPEDITED, 0, 0) == 0;
 	heap.made = true;
+	stele_teller_add(&heap_teller);
 	return true;
 }
 
@@ -610,6 +613,31 @@ static void heap_wait_for_all(void)
 	for (struct stele__cache *c = heap.caches; c; c = c->next)
 		while (c != heap_cache && stele__load_acquire(&c->busy))
 			usleep(10);
+}
+
+/* Whoever frees one meanwhile stores over it, or has stored before. */
+static void heap_forget_slots(struct stele__span *s)
+{
+	uint32_t count = stele__load_acquire(&s->slots.count);
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint8_t seen = MARK_TOLD;
+
+		if (stele__load_relaxed(&s->slots.marks[i]) == MARK_TOLD)
+			__atomic_compare_exchange_n(&s->slots.marks[i], &seen, MARK_UNTOLD, false,
+						    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+	}
+}
+
+void stele__heap_forget(void)
+{
+	stele__lock(&heap.lock);
+	if (heap.made) {
+		heap_wait_for_all(); /* who has seen the last recording marks nothing any more */
+		stele__pages_forget(&heap.pages);
+		stele__pages_each(&heap.pages, STELE__SPAN_OBJECTS, heap_forget_slots);
+	}
+	stele__unlock(&heap.lock);
 }
 
 static void heap_tell_slots(struct stele__span *s)

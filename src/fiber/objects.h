@@ -25,6 +25,8 @@ size_t stele__heap_size(const void *object);
 /* The page heap below, for those who need whole pages. NULL: no memory. */
 struct stele__pages *stele__heap_pages(void);
 
+/* Nothing is recorded: what was told of is unknown to the recording to come. */
+void stele__heap_forget(void);
 /* Recording has begun: tells which spans and objects there are, while others go on. */
 void stele__heap_tell(void);
 

@@ -384,6 +384,14 @@ void stele__pages_each(struct stele__pages *p, enum stele__span_use use,
 	stele__unlock(&p->lock);
 }
 
+void stele__pages_forget(struct stele__pages *p)
+{
+	stele__lock(&p->lock);
+	for (uint32_t page = 0; page < p->page_end; page += span_at(p, page)->pages)
+		span_at(p, page)->told = false;
+	stele__unlock(&p->lock);
+}
+
 void stele__pages_tell(struct stele__pages *p)
 {
 	stele__lock(&p->lock);

@@ -110,6 +110,8 @@ void stele__pages_each(struct stele__pages *p, enum stele__span_use use,
 /* Gives memory of free spans back to the system until no more than `keep` pages may hold some. */
 void stele__pages_scavenge(struct stele__pages *p, uint64_t keep);
 
+/* The tracer knows of none any more. */
+void stele__pages_forget(struct stele__pages *p);
 /* Tells the tracer which spans there are, when it has begun to record; others go on meanwhile. */
 void stele__pages_tell(struct stele__pages *p);
 

@@ -505,6 +505,19 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
+/* A fiber begins a recording: that it runs here is told first. The others are told of as they run,
+ * or are made ready. */
+static void sched_tell(void)
+{
+	struct stele__thread_of *t = stele__thread_self();
+
+	if (t && t->worker && t->current)
+		stele_sched_start(&t->worker->trace, &t->current->trace, t->current->stack->limit,
+				  t->current->stack);
+}
+
+static struct stele_teller sched_teller = {.tell = sched_tell};
+
 /* Beginning and end --------------------------------------------------------------------------- */
 
 static unsigned processors(void)
@@ -586,8 +599,12 @@ static int sched_run(void (*entry)(void *), void *arg, const void *caller)
 
 static int sched_begin(const struct stele_fiber_options *options)
 {
+	static bool told;
 	int error = stele__stacks_init();
 
+	if (!told && !error)
+		stele_teller_add(&sched_teller);
+	told |= !error;
 	stele__store_relaxed(&stele__sched.ended, 0);
 	stele__sched.error = 0;
 	stele__sched.live = stele__sched.lost_calls = 0;

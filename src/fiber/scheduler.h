@@ -58,15 +58,19 @@ struct stele_fiber {
 
 enum { STELE__NOT_RUNNING, STELE__STARTING, STELE__RUNNING };
 
-enum { STELE__WORKER_IDLE, STELE__WORKER_RUNNING, STELE__WORKER_CALLING };
+/*
+ * A worker's status; behind CALLING, how often it has been left in a call: who comes back from one
+ * takes it along only if it was not given to another thread, and left again by that, meanwhile.
+ */
+enum { STELE__WORKER_IDLE, STELE__WORKER_RUNNING, STELE__WORKER_CALLING, STELE__WORKER_STATES };
 
 struct stele__worker {
 	struct stele__run_queue queue;
 	struct stele_proc trace;
-	uint32_t status;		/* STELE__WORKER_…; CALLING is left by CAS */
-	uint32_t tick;			/* how often it has chosen a fiber */
-	uint32_t calls;			/* how often it was left in a call */
-	uint32_t seen_tick, seen_calls; /* monitor */
+	uint32_t status;      /* STELE__WORKER_…; CALLING is left by CAS */
+	uint32_t calls;	      /* how often it was left in one */
+	uint32_t seen_status; /* the monitor's: when it looked last */
+	uint32_t tick;	      /* how often it has chosen a fiber */
 	struct stele__worker *idle_next;
 	struct stele_fiber *fibers;  /* unused ones */
 	struct stele__stack *stacks; /* unused ones of the usual limit */
@@ -81,7 +85,8 @@ struct stele__thread_of {
 	struct stele__context loop;
 	stele__after *after;
 	void *after_arg;
-	struct stele__worker *left; /* in a call: its worker, as long as nobody takes it */
+	struct stele__worker *left; /* in a call: its worker, as long as nobody takes it, */
+	uint32_t left_status;	    /* which has this status */
 	stele_interval call;
 	bool spinning;	 /* looks for work; one of sched.spinning */
 	uint32_t signal; /* futex: grows when it is to look at `worker` */

@@ -72,6 +72,8 @@ static int guard_clear(char *low, const char *high)
 			    : stele__sys_guard_unmap(low, bytes);
 }
 
+static struct stele_teller stack_teller = {stele__stacks_forget, stele__stacks_tell, NULL};
+
 int stele__stacks_init(void)
 {
 	struct stele__span *span;
@@ -87,6 +89,7 @@ int stele__stacks_init(void)
 	if (stacks.cheap)
 		stele__sys_guard_remove(stele__span_base(stacks.pages, span), STELE__PAGE_BYTES);
 	stele__pages_free(stacks.pages, span);
+	stele_teller_add(&stack_teller); /* behind the heap's, which makes all see the recording */
 	return 0;
 }
 

@@ -73,8 +73,11 @@ stele__context_jump:
 	popq	%rbp
 	.cfi_adjust_cfa_offset -8
 	.cfi_restore %rbp
-	ret
-	.cfi_adjust_cfa_offset 56
+	/* Not ret: the processor would expect to return to who called here, on the other stack. */
+	leaq	8(%rsp), %rsp
+	.cfi_adjust_cfa_offset -8
+	jmp	*-8(%rsp)
+	.cfi_adjust_cfa_offset 64
 	.cfi_rel_offset %rbp, 48
 	.cfi_rel_offset %rbx, 40
 	.cfi_rel_offset %r15, 32

@@ -16,6 +16,7 @@
 #include "record/capture.h"
 #include "record/image.h"
 #include "record/join.h"
+#include "record/teller.h"
 #include "record/thread.h"
 #include "stele/runtime.h"
 #include "sys/sys.h"
@@ -170,9 +171,11 @@ STELE_EXPORT int stele_attach(const char *path)
 	if (error < 0)
 		return error;
 	error = attach_begin(&a);
-	if (error == 0)
-		attach_on(a);
-	return error;
+	if (error < 0)
+		return error;
+	attach_on(a);
+	stele__tellers_tell();
+	return 0;
 }
 
 int stele__attach_to(struct stele_arena *a)

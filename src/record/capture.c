@@ -71,6 +71,8 @@ struct stele_capture stele__capture(struct stele_unwind_start start)
 	struct stele_trail *trail = NULL;
 	struct stele_capture capture;
 
+	if (!stele__arena->stack_frames_max)
+		return (struct stele_capture){.stack = STELE_ENTRY_NONE, .frame = start.sp};
 	if (ring) {
 		struct stele_slot *slot = stele__thread_slot(ring);
 

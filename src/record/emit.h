@@ -41,12 +41,16 @@ uint64_t stele__emit_slow(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t
 uint64_t stele__emit_unwatched(enum stele_kind kind, uint64_t a, uint64_t b,
 			       uint64_t c) STELE_HIDDEN;
 
-STELE_INLINE uint64_t stele__emit_clock(enum stele_kind kind)
+STELE_INLINE uint64_t stele__emit_clock_as(bool ordered)
 {
 	if (STELE_UNLIKELY(!stele__clock_is_counter))
 		return stele__clock_vdso();
-	return stele__kind_flags[kind] & STELE_KIND_ORDERED ? stele__clock_counter_ordered()
-							    : stele__clock_counter();
+	return ordered ? stele__clock_counter_ordered() : stele__clock_counter();
+}
+
+STELE_INLINE uint64_t stele__emit_clock(enum stele_kind kind)
+{
+	return stele__emit_clock_as(stele__kind_flags[kind] & STELE_KIND_ORDERED);
 }
 
 /* Step 4: the record at h is this emission's alone. */
@@ -71,11 +75,13 @@ STELE_INLINE unsigned stele__emit_limit(enum stele_kind kind)
 }
 
 /*
- * Records one event. `kind` must be a constant for the fast path to be fast. Returns the record's
- * token, 0 if it was dropped (and counted) or nothing is being recorded.
+ * Records one event, with the clock read in order or not, whatever its kind has. `kind` must be a
+ * constant for the fast path to be fast. Returns the record's token, 0 if it was dropped (and
+ * counted) or nothing is being recorded.
  * Threads: any. Signals: safe, re-entrant at any instruction.
  */
-STELE_INLINE uint64_t stele__emit(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t c)
+STELE_INLINE uint64_t stele__emit_as(enum stele_kind kind, bool ordered, uint64_t a, uint64_t b,
+				     uint64_t c)
 {
 	for (;;) {
 		struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);
@@ -89,12 +95,18 @@ STELE_INLINE uint64_t stele__emit(enum stele_kind kind, uint64_t a, uint64_t b, 
 				   stele__load_relaxed(&ring->limit[stele__emit_limit(kind)])))
 			return stele__emit_slow(kind, a, b, c);
 		STELE_POINT("emit.checked");
-		time = stele__emit_clock(kind);
+		time = stele__emit_clock_as(ordered);
 		if (STELE_LIKELY(stele__local_cas(&ring->head, h, h + 1))) {
 			stele__emit_write(ring, h, time, kind, a, b, c);
 			return stele__token(ring->sequence, h);
 		}
 	}
+}
+
+/* As its kind has it. */
+STELE_INLINE uint64_t stele__emit(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t c)
+{
+	return stele__emit_as(kind, stele__kind_flags[kind] & STELE_KIND_ORDERED, a, b, c);
 }
 
 #endif

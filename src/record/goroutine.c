@@ -18,6 +18,18 @@ static void goroutine_number(struct stele_goroutine *g)
 	g->recording = stele__load_relaxed(&stele__arena->recording);
 }
 
+/*
+ * Did the calling thread tell of it last? Then what it tells now is later by the order of its ring,
+ * and the clock, which costs as much as all the rest, need not be read in order.
+ */
+static bool goroutine_is_here(struct stele_goroutine *g)
+{
+	bool here = g->teller == &stele__thread;
+
+	g->teller = &stele__thread;
+	return here;
+}
+
 /* It was there before the recording, and is runnable now. */
 static STELE_COLD void goroutine_exist(struct stele_goroutine *g)
 {
@@ -73,6 +85,7 @@ STELE_EXPORT void stele_sched_create(struct stele_goroutine *g, const void *entr
 	if (!stele_enabled())
 		return;
 	goroutine_number(g);
+	g->teller = &stele__thread;
 	stele__emit(STELE_KIND_GO_CREATE, g->id, (uint64_t)(uintptr_t)entry, STELE_CAPTURE().stack);
 }
 
@@ -85,7 +98,10 @@ STELE_EXPORT void stele_sched_start(struct stele_proc *p, struct stele_goroutine
 		stele_sched_acquire(p);
 	if (STELE_UNLIKELY(!goroutine_is_told(g)))
 		goroutine_exist(g);
-	stele__emit(STELE_KIND_GO_START, g->id, ++g->turn, 0);
+	if (goroutine_is_here(g))
+		stele__emit_as(STELE_KIND_GO_START, false, g->id, ++g->turn, 0);
+	else
+		stele__emit(STELE_KIND_GO_START, g->id, ++g->turn, 0);
 	thread_stand_on(stack_low, stack_high);
 }
 
@@ -116,12 +132,19 @@ STELE_EXPORT void stele_sched_park(struct stele_goroutine *g, enum stele_wait wh
 
 STELE_EXPORT void stele_sched_ready(struct stele_goroutine *g)
 {
+	uint32_t stack;
+
 	if (!stele_enabled())
 		return;
-	if (STELE_UNLIKELY(!goroutine_is_told(g)))
+	if (STELE_UNLIKELY(!goroutine_is_told(g))) {
 		goroutine_exist(g);
+		return;
+	}
+	stack = STELE_CAPTURE().stack;
+	if (goroutine_is_here(g))
+		stele__emit_as(STELE_KIND_GO_UNBLOCK, false, g->id, ++g->turn, stack);
 	else
-		stele__emit(STELE_KIND_GO_UNBLOCK, g->id, ++g->turn, STELE_CAPTURE().stack);
+		stele__emit(STELE_KIND_GO_UNBLOCK, g->id, ++g->turn, stack);
 }
 
 STELE_EXPORT void stele_sched_end(struct stele_goroutine *g)
@@ -135,14 +158,13 @@ STELE_EXPORT void stele_sched_end(struct stele_goroutine *g)
 STELE_EXPORT void stele_sched_call_begin(struct stele_proc *p, struct stele_goroutine *g,
 					 long number, uint64_t argument)
 {
-	struct stele_capture at;
-
 	p->call = 0;
-	if (!goroutine_leaves(g))
-		return;
-	at = STELE_CAPTURE();
-	p->call = stele__emit(STELE_KIND_SYSCALL_BEGIN, (uint64_t)at.stack << 32 | (uint32_t)number,
-			      argument, at.frame);
+	/* Without a frame: nobody leaves it by longjmp, and it may be begun further down than it is
+	 * ended. */
+	if (goroutine_leaves(g))
+		p->call = stele__emit(STELE_KIND_SYSCALL_BEGIN,
+				      (uint64_t)STELE_CAPTURE().stack << 32 | (uint32_t)number,
+				      argument, 0);
 }
 
 STELE_EXPORT void stele_sched_retake(struct stele_proc *p)

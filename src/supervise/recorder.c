@@ -16,8 +16,6 @@
 #include "stele/version.h"
 #include "sys/sys.h"
 
-#define RECORDER_FRAMES_MAX 64
-
 /* A free that is encoded late may stand behind the next alloc of its address: a thread that was
  * stopped in the middle of an event is waited for longer than usual. */
 #define RECORDER_HEAP_LATE_NS 500000000ull
@@ -65,7 +63,7 @@ int stele__recorder_arena(struct stele_recorder *r, const struct stele_session_o
 		.reentry = chosen->reentry,
 		.on_full = chosen->on_full,
 		.events = chosen->events,
-		.stack_frames_max = RECORDER_FRAMES_MAX,
+		.stack_frames_max = chosen->stack_frames_max,
 		.heap_sample_bytes = chosen->heap_sample_bytes,
 		.supervisor = (uint32_t)getpid(),
 		.board = board,

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Counts and delays of stele report and of 'go tool trace -pprof' agree.
 
-usage: test_profiles.py STELE BUILD BUSY|-     BUSY: a program to record
+usage: test_profiles.py STELE BUILD BUSY|-     BUSY: a program to record, beside the examples
 """
 import csv
 import gzip
@@ -125,6 +125,20 @@ def a_c_program_has_the_same_delays():
                           capture_output=True, text=True, check=False)
     check(done.returncode == 0, done.stderr)
     agree(trace)
+
+
+@case
+def programs_on_fibers_have_the_same_delays():
+    need_go()
+    if BUSY == "-":
+        raise Skip("nothing is recorded in this build")
+    for name, argument in (("sieve", "60"), ("contention", "300"), ("hashdir", str(ROOT / "docs"))):
+        trace = FOLDER / f"{name}.trace"
+        done = subprocess.run([STELE, "record", "-q", "-f", "-o", trace, "--",
+                               BUILD / "examples" / f"example-{name}", argument],
+                              capture_output=True, text=True, check=False)
+        check(done.returncode == 0, done.stderr)
+        agree(trace)
 
 
 run()

@@ -259,7 +259,9 @@ def misuse_is_explained():
                            (["--reentry=x", "x"], "nest, flush, skip or abort"),
                            (["--follow-fork", "-o", "x.trace", "x"], "must hold %p"),
                            (["--buffer-size=1000", "x"], "1M to 16G"),
-                           (["--buffer-size=1T", "x"], "1M to 16G")):
+                           (["--buffer-size=1T", "x"], "1M to 16G"),
+                           (["--stack-depth=129", "x"], "0 to 128"),
+                           (["--stack-depth=some", "x"], "0 to 128")):
             result = p.record(*args)
             equal(result.returncode, 125, f"status of {args}")
             says(result, text, "stele record --help")

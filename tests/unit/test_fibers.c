@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fiber/scheduler.h"
 #include "support/tap.h"
 
 #define MANY   1500
@@ -342,6 +343,30 @@ static void calls_lose_and_find_workers(void)
 	CHECK_EQ(counted, 3000);
 }
 
+static void call_for(void *arg)
+{
+	stele_fiber_blocking_begin(-1);
+	usleep((useconds_t)(intptr_t)arg);
+	stele_fiber_blocking_end(0);
+}
+
+/* The first comes back while the second, to which its worker was given, is in a call with it. */
+static void call_within_call(void *arg)
+{
+	struct stele_fiber *first = stele_fiber_spawn(call_for, (void *)30000);
+	struct stele_fiber *second = stele_fiber_spawn(call_for, (void *)90000);
+
+	(void)arg;
+	stele_fiber_join(second);
+	stele_fiber_join(first);
+}
+
+static void a_call_takes_no_worker_that_another_thread_has_left(void)
+{
+	CHECK_EQ(stele_fiber_run(&one, call_within_call, NULL), 0);
+	CHECK_EQ(stele__sched.lost_calls, 0);
+}
+
 /* Ends that are none -------------------------------------------------------------------------- */
 
 static void wait_for_nothing(void *arg)
@@ -445,5 +470,6 @@ TAP_MAIN(TEST(all_fibers_run_before_run_returns), TEST(misuse_is_refused),
 	 TEST(errno_and_rounding_stay_with_the_fiber), TEST(no_unpark_is_lost),
 	 TEST(threads_outside_wake_fibers), TEST(sleepers_wake_in_their_order),
 	 TEST(a_call_that_blocks_leaves_its_worker_to_others), TEST(calls_lose_and_find_workers),
+	 TEST(a_call_takes_no_worker_that_another_thread_has_left),
 	 TEST(a_deadlock_shows_all_fibers_and_ends_the_process),
 	 TEST(sleep_and_calls_are_no_deadlock))

@@ -114,12 +114,16 @@ static const char *story_of_object(struct stele_arena *a)
 
 static struct stele_arena *recording;
 
+/* To begin is to tell what there is: first of all, while there is nothing. */
+static __attribute__((constructor)) void prepare_recording(void)
+{
+	recording = attached_arena(16 << 20, STELE_ON_FULL_DROP);
+	stele__attach_pause();
+}
+
 static void begin_recording(void)
 {
-	if (recording)
-		stele__attach_resume();
-	else
-		recording = attached_arena(16 << 20, STELE_ON_FULL_DROP);
+	stele__attach_resume();
 }
 
 static void end_recording(void)

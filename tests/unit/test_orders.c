@@ -130,8 +130,14 @@ static const struct scenario scenarios[] = {
 	  {101,
 	   {BEGIN_WORKER, STEP(LOG, 0, 0, 0), STEP(PROC_START, 0, 2, 0), STEP(GO_START, 5, 2, 0),
 	    STEP(THREAD_END, 0, 0, 0)}}}},
+	/* As if there were a goroutine for the moment; the proc stays. */
+	{"an event of a worker without a goroutine",
+	 {{100,
+	   {BEGIN_WORKER, STEP(PROC_START, 0, 1, 0), STEP(LOG, 0, 0, 0), STEP(GO_EXISTS, 5, 0, 0),
+	    STEP(GO_START, 5, 1, 0), STEP(SYSCALL_BEGIN, 0, 0, 0)}},
+	  {101, {BEGIN(1), STEP(PROC_STEAL, 0, 2, TOKEN(5)), STEP(PROC_START, 0, 3, 0)}}}},
 };
-_Static_assert(STELE_ARRAY_LENGTH(scenarios) == 12, "the meant orders below name them by number");
+_Static_assert(STELE_ARRAY_LENGTH(scenarios) == 13, "the meant orders below name them by number");
 
 /* One way to play a scenario. */
 struct play {
@@ -360,6 +366,18 @@ static void orders_need_no_bridge_when_nothing_is_lost(void)
 	}
 }
 
-TAP_MAIN(TEST(orders_need_no_bridge_when_nothing_is_lost), TEST(orders_are_valid_at_each_cut),
+/* Found as a proc that its thread seemed to have lost before it was taken away. */
+static void an_event_without_a_goroutine_leaves_a_worker_its_proc(void)
+{
+	struct play play = {&scenarios[12], 23, 0x1c0, NOWHERE, NOWHERE, NOWHERE, 0};
+	struct stele_drain_stats stats;
+
+	CHECK(play_run(&play, &stats));
+	CHECK_EQ(stats.bridged, 1);
+	CHECK_EQ(stats.unexplained, 0);
+}
+
+TAP_MAIN(TEST(an_event_without_a_goroutine_leaves_a_worker_its_proc),
+	 TEST(orders_need_no_bridge_when_nothing_is_lost), TEST(orders_are_valid_at_each_cut),
 	 TEST(orders_are_valid_when_records_are_seen_later),
 	 TEST(orders_are_valid_with_late_records), TEST(orders_are_valid_with_lost_records))

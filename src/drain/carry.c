@@ -118,9 +118,7 @@ static void carry_thread(struct stele_drain *d, const struct stele_drain_thread 
 {
 	uint64_t flags = (t->begun ? STELE_CARRY_BEGUN : 0) | (t->ended ? STELE_CARRY_ENDED : 0) |
 			 (t->gone ? STELE_CARRY_GONE : 0) | (t->lasted ? STELE_CARRY_LASTED : 0) |
-			 (t->go ? STELE_CARRY_HAS_GO : 0) |
-			 (t->go && t->go->owner == t ? STELE_CARRY_OWNS_GO : 0) |
-			 (t->proc ? STELE_CARRY_HAS_PROC : 0);
+			 (t->go ? STELE_CARRY_HAS_GO : 0) | (t->proc ? STELE_CARRY_HAS_PROC : 0);
 
 	CARRY(d, STELE_CARRY_THREAD, t->slot_index, t->incarnation, t->tid, t->birth, t->goroutine,
 	      flags, t->go ? t->go->id : 0, t->proc ? t->proc->id : 0, t->sequence, t->name,

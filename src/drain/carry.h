@@ -43,8 +43,7 @@ enum stele_carry_thread {
 	STELE_CARRY_GONE = 4,
 	STELE_CARRY_LASTED = 8,
 	STELE_CARRY_HAS_GO = 16,
-	STELE_CARRY_OWNS_GO = 32,
-	STELE_CARRY_HAS_PROC = 64,
+	STELE_CARRY_HAS_PROC = 32,
 };
 
 /* A trace up to its last whole generation. */

@@ -187,10 +187,8 @@ void stele__interval_close(struct stele_drain *d, struct stele_drain_thread *t, 
 	if (!interval_pop(d, t, token, &go))
 		return;
 	/* A fiber's: another one may run here now, or it may run elsewhere. */
-	if (go && !t->go && go->state == STELE_GO_WAITING) {
-		go->owner = t;
-		t->go = go;
-	}
+	if (go && !t->go && go->state == STELE_GO_WAITING)
+		stele__go_bind(t, go);
 	if (!go || go != t->go)
 		return;
 	context_leave(d, t, time);
@@ -238,8 +236,7 @@ static void thread_exist(struct stele_drain *d, struct stele_drain_thread *t, ui
 	proc->owner = t;
 	t->proc = proc;
 	go->generation = d->generation - 1;
-	go->owner = t;
-	t->go = go;
+	stele__go_bind(t, go);
 	stele__context_mention(d, t, time);
 }
 

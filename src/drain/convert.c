@@ -55,7 +55,9 @@ static void convert_go_create(const struct convert_job *j)
 		j->d->stats.unexplained++;
 		return;
 	}
-	stele__context_run(j->d, j->t, j->time);
+	/* By a goroutine, or by a worker between two of them. */
+	if (j->t->go || !stele__proc_is_runtime(j->t))
+		stele__context_run(j->d, j->t, j->time);
 	if (j->t->proc)
 		stele__go_create(j->d, j->t, g, j->r->b, low(j->r->c), j->time);
 	stele__context_settle(j->d, j->t, j->time);

@@ -373,7 +373,11 @@ void stele__go_block(struct stele_drain *d, struct stele_drain_thread *t, unsign
 void stele__go_stop(struct stele_drain *d, struct stele_drain_thread *t, unsigned wait,
 		    uint32_t stack, uint64_t time);
 void stele__go_destroy(struct stele_drain *d, struct stele_drain_thread *t, uint64_t time);
-/* No transition: t has no goroutine any more, and its goroutine no thread. */
+/*
+ * No transition: t has this goroutine, and nobody else has; t has none any more.
+ * Invariant: t->go is go exactly if go->owner is t.
+ */
+void stele__go_bind(struct stele_drain_thread *t, struct stele_drain_go *go);
 void stele__go_release(struct stele_drain_thread *t);
 struct stele_drain_go *stele__go_create(struct stele_drain *d, struct stele_drain_thread *t,
 					uint64_t id, uint64_t entry_pc, uint32_t stack,

@@ -275,11 +275,14 @@ void stele__payload_convert(struct stele_drain *d, struct stele_drain_thread *t,
 		payload_stack(d, t, kind, r, time);
 		break;
 	case STELE_KIND_IMAGE_BEGIN:
-		payload_image(d, t, time);
+		/* The first one replaces nothing: others may tell of theirs before it says so. */
+		if (d->own.pid) {
+			payload_image(d, t, time);
+			stele__census_image(d, t);
+		}
 		d->own.image = true;
 		d->own.program = 0;
 		d->own.pid = r->a;
-		stele__census_image(d, t);
 		break;
 	case STELE_KIND_MODULE_LOAD:
 		if (!d->own.program)

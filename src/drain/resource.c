@@ -150,7 +150,7 @@ void stele__context_mention(struct stele_drain *d, struct stele_drain_thread *t,
 	context_announce(d, t, time);
 }
 
-static void go_bind(struct stele_drain_thread *t, struct stele_drain_go *go)
+void stele__go_bind(struct stele_drain_thread *t, struct stele_drain_go *go)
 {
 	if (go->owner && go->owner != t && go->owner->go == go)
 		go->owner->go = NULL;
@@ -166,7 +166,7 @@ void stele__go_start(struct stele_drain *d, struct stele_drain_thread *t, struct
 	stele__go_mention(d, &t->lane, go, time);
 	resource_event2(d, &t->lane, STELE_EV_GO_START, time, go->id, ++go->seq);
 	go->state = STELE_GO_RUNNING;
-	go_bind(t, go);
+	stele__go_bind(t, go);
 	context_announce(d, t, time);
 }
 
@@ -302,7 +302,7 @@ struct stele_drain_go *stele__go_appear(struct stele_drain *d, struct stele_drai
 		return NULL;
 	STELE_ASSERT(!t->go);
 	resource_event1(d, &t->lane, STELE_EV_GO_CREATE_SYSCALL, time, id);
-	go_bind(t, go);
+	stele__go_bind(t, go);
 	if (!t->proc)
 		stele__proc_start(d, t, &d->procs[t->slot_index], time);
 	stele__syscall_end(d, t, time);

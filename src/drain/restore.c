@@ -228,11 +228,11 @@ static int restore_proc(struct restore *r, const uint64_t *v)
 static int restore_thread_has(struct restore *r, struct stele_drain_thread *t, const uint64_t *v)
 {
 	if (v[5] & STELE_CARRY_HAS_GO) {
-		t->go = stele__go_find(r->d, v[6]);
-		if (!t->go)
+		struct stele_drain_go *go = stele__go_find(r->d, v[6]);
+
+		if (!go || go->owner)
 			return STELE_E_CORRUPT;
-		if (v[5] & STELE_CARRY_OWNS_GO)
-			t->go->owner = t;
+		stele__go_bind(t, go);
 	}
 	if (v[5] & STELE_CARRY_HAS_PROC) {
 		t->proc = restore_find_proc(r->d, v[7]);

@@ -97,6 +97,27 @@ def calls_that_block_are_system_calls_and_stacks_grow():
 
 
 @case
+def a_scheduler_of_ones_own_is_told():
+    trace = Trace("coroutines")
+    equal(trace.out, "counted to 300\n", "output")
+    equal(trace.info["counts"]["goroutines"], 5, "goroutines, the first thread's included")
+    equal(trace.info["types"]["GoStop"], 300, "yields")
+    equal((trace.info["types"]["GoBlock"], trace.info["types"]["GoUnblock"]), (1, 1), "waits")
+    equal(trace.info["types"]["GoStart"], 305, "starts")
+
+
+@case
+def an_allocator_of_ones_own_is_told():
+    trace = Trace("allocator", options=("--heap",))
+    equal(trace.out, "10 cells in use, sum 247500\n", "output")
+    pairs = Pairs(trace.events.splitlines())
+    equal(pairs.broken(), (0, 0), "broken pairs")
+    # Beside the cells: what the program and its libraries take from malloc.
+    check(pairs.counts["HeapObjectAlloc"] - pairs.counts["HeapObjectFree"] >= 10, "leaks")
+    check(pairs.counts["HeapObjectAlloc"] >= 5000 and pairs.counts["SpanAlloc"] >= 1, "objects")
+
+
+@case
 def without_stacks_there_are_none():
     trace = Trace("sieve", "20", options=("--stack-depth=0",))
     equal(trace.info["lost"]["totals"]["stacks"], 0, "stacks")

@@ -183,10 +183,13 @@ static void process_step(struct process *p)
 /* The last word: what is alive ends with the image. */
 static void process_exec(struct process *p)
 {
-	struct synthetic_thread t = synthetic_thread(&p->s, p->tids++, ++p->gos, 0);
+	/* The first image replaces none; the second one does. */
+	for (unsigned i = 0; i < 2; i++) {
+		struct synthetic_thread t = synthetic_thread(&p->s, p->tids++, ++p->gos, 0);
 
-	synthetic_emit(&p->s, &t, STELE_KIND_IMAGE_BEGIN, 1, 0, 0);
-	stele__drain_tick(p->s.drain);
+		synthetic_emit(&p->s, &t, STELE_KIND_IMAGE_BEGIN, 1, 0, 0);
+		stele__drain_tick(p->s.drain);
+	}
 }
 
 /* A second and more; then the drain cuts, because there is something to cut. */

@@ -365,6 +365,30 @@ static void drain_survives_exec(void)
 	synthetic_close(&s);
 }
 
+/* A thread that tells of its memory before the one that began the recording says so. */
+static void drain_takes_the_first_image_for_no_exec(void)
+{
+	struct synthetic s = {0};
+	struct synthetic_thread a, b;
+
+	synthetic_open(&s, ARENA_BYTES, 23, 1);
+	s.arena->pid = 100;
+	b = synthetic_thread(&s, 101, 2, 0);
+	synthetic_emit(&s, &b, STELE_KIND_SPAN_ALLOC, 0x10000, 0x2000, 1);
+	stele__drain_tick(s.drain);
+	a = synthetic_thread(&s, 100, 1, STELE_THREAD_MAIN);
+	synthetic_emit(&s, &a, STELE_KIND_IMAGE_BEGIN, 100, 0, 0);
+	stele__drain_tick(s.drain);
+	synthetic_emit(&s, &b, STELE_KIND_SPAN_FREE, 0x10000, 0x2000, 0);
+	stele__drain_tick(s.drain);
+	stele__drain_tick(s.drain);
+	CHECK_EQ(stats_of(&s).threads_live, 2);
+	CHECK_EQ(synthetic_finish(&s), 0);
+	CHECK(synthetic_is_valid(&s));
+	CHECK_EQ(synthetic_count(&s, STELE_EV_SPAN_FREE), 1);
+	synthetic_close(&s);
+}
+
 static void drain_leaves_a_valid_prefix_when_the_sink_fails(void)
 {
 	for (unsigned fail = 2; fail < 12; fail++) {
@@ -425,5 +449,6 @@ TAP_MAIN(TEST(drain_reads_on_in_the_next_ring), TEST(drain_frees_what_it_has_rea
 	 TEST(drain_leaves_what_was_begun_inside_a_left_wait),
 	 TEST(drain_keeps_a_thread_that_the_list_missed), TEST(drain_counts_the_holes_of_the_dead),
 	 TEST(drain_lets_ids_return), TEST(drain_copes_with_a_thousand_threads),
-	 TEST(drain_survives_exec), TEST(drain_leaves_a_valid_prefix_when_the_sink_fails),
+	 TEST(drain_survives_exec), TEST(drain_takes_the_first_image_for_no_exec),
+	 TEST(drain_leaves_a_valid_prefix_when_the_sink_fails),
 	 TEST(drain_stays_in_time_with_a_counter))

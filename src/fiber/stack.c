@@ -74,21 +74,29 @@ static int guard_clear(char *low, const char *high)
 
 static struct stele_teller stack_teller = {stele__stacks_forget, stele__stacks_tell, NULL};
 
+/* Some that do not know such pages say that they have made one (qemu-user). */
+static bool guards_are_cheap(void *page)
+{
+	bool works = stele__sys_guard_install(page, STELE__PAGE_BYTES) == 0 &&
+		     stele__sys_probe(page) < 0;
+
+	stele__sys_guard_remove(page, STELE__PAGE_BYTES);
+	return works;
+}
+
 int stele__stacks_init(void)
 {
+	struct stele__pages *pages = stele__heap_pages();
 	struct stele__span *span;
 
 	if (stacks.pages)
 		return 0;
-	stacks.pages = stele__heap_pages();
-	span = stacks.pages ? stele__pages_alloc(stacks.pages, 1, STELE__SPAN_STACK, 0) : NULL;
+	span = pages ? stele__pages_alloc(pages, 1, STELE__SPAN_STACK, 0) : NULL;
 	if (!span)
 		return -ENOMEM;
-	stacks.cheap = stele__sys_guard_install(stele__span_base(stacks.pages, span),
-						STELE__PAGE_BYTES) == 0;
-	if (stacks.cheap)
-		stele__sys_guard_remove(stele__span_base(stacks.pages, span), STELE__PAGE_BYTES);
-	stele__pages_free(stacks.pages, span);
+	stacks.pages = pages;
+	stacks.cheap = guards_are_cheap(stele__span_base(pages, span));
+	stele__pages_free(pages, span);
 	stele_teller_add(&stack_teller); /* behind the heap's, which makes all see the recording */
 	return 0;
 }

@@ -39,6 +39,8 @@ int stele__sys_guard_remove(void *at, uint64_t bytes); /* of pages that have non
 int stele__sys_guard_map(void *at, uint64_t bytes);
 int stele__sys_guard_unmap(void *at, uint64_t bytes);
 
+/* May the kernel read 8 bytes there? 0, -EFAULT. */
+int stele__sys_probe(const void *at);
 /* Copies memory of this process that may not be there: -EFAULT instead of a SIGSEGV. */
 int stele__sys_read_memory(void *to, const void *from, uint64_t bytes);
 

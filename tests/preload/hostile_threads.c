@@ -142,7 +142,7 @@ static void *thread_cancelled(void *arg)
 	if (thread_how == 5) {
 		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 		sem_post(&thread_ready);
-		usleep(30000);
+		usleep(200000);
 		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
 	} else if (thread_how != 1) {
 		sem_post(&thread_ready);

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Record two threads that do nothing but allocate, for as long as wanted, with a small buffer.
+"""Record a program for as long as wanted, with a small buffer: two threads that do nothing but
+allocate, or fibers.
 
-usage: soak.py BUILD SECONDS [BUFFER]
+usage: soak.py BUILD SECONDS [BUFFER [threads|fibers]]
 
 The trace goes through a pipe into 'stele check', so that all of it is validated and none kept. The
 memory of recorder, program and reader is sampled; it must not grow, and what is lost must be
@@ -60,8 +61,10 @@ def watch(recorder, reader, seconds):
     return samples
 
 
-def main(build, seconds, buffer="4M"):
+def main(build, seconds, buffer="4M", what="threads"):
     build = pathlib.Path(build).resolve()
+    program = {"threads": [build / "tests" / "stress" / "churn", str(seconds)],
+               "fibers": [build / "tests" / "record" / "midway", "-", str(seconds)]}[what]
     with tempfile.TemporaryDirectory(prefix="stele-soak-") as folder:
         pipe = pathlib.Path(folder, "trace")
         os.mkfifo(pipe)
@@ -72,7 +75,7 @@ def main(build, seconds, buffer="4M"):
                                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             recorder = subprocess.Popen(
                 [build / "stele", "record", "--heap", f"--buffer-size={buffer}", "-o", pipe, "--",
-                 build / "tests" / "stress" / "churn", str(seconds)],
+                 *program],
                 text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             samples = watch(recorder, reader, int(seconds))
             out, told = recorder.communicate()

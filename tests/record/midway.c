@@ -4,6 +4,7 @@
  * recordings of it all.
  *
  * usage: midway FOLDER COUNT
+ *        midway - SECONDS       without a recording of their own, for so long
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,7 +78,9 @@ static void record_it(void *arg)
 	receiver = stele_fiber_spawn(free_others, NULL);
 	for (intptr_t i = 0; i < FIBERS; i++)
 		f[i] = stele_fiber_spawn(churn, (void *)i);
-	for (unsigned i = 0; i < count; i++) {
+	if (!strcmp(words[0], "-"))
+		stele_fiber_sleep(count * 1000000000ull);
+	for (unsigned i = 0; i < count && strcmp(words[0], "-") != 0; i++) {
 		char path[200];
 		struct stele_output file = {.path = path};
 		struct stele_start_options options = {.outputs = &file, .output_count = 1};

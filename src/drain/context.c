@@ -204,6 +204,19 @@ bool stele__interval_is_open(const struct stele_drain_thread *t, uint64_t token)
 	return false;
 }
 
+void stele__context_back_to_call(struct stele_drain *d, struct stele_drain_thread *t,
+				 uint64_t token, uint64_t time)
+{
+	uint32_t at = 0;
+
+	while (at + 1 < t->depth && t->intervals[at].token != token)
+		at++;
+	stele__context_run(d, t, time);
+	t->settle = false;
+	if (t->go && t->go->state == STELE_GO_RUNNING && t->proc)
+		stele__syscall_begin(d, t, t->intervals[at].stack, time);
+}
+
 void stele__interval_lose(struct stele_drain *d, struct stele_drain_thread *t, uint64_t token,
 			  uint64_t time)
 {

@@ -319,11 +319,13 @@ static bool convert_proc_steal(const struct convert_job *j)
 {
 	struct stele_drain_proc *proc = stele__proc_find(j->d, j->r->a);
 	bool stale = proc && j->r->b <= proc->epoch;
-	bool next = proc && j->r->b == proc->epoch + 1 && proc->state == STELE_PROC_SYSCALL &&
-		    proc->owner && stele__interval_is_open(proc->owner, j->r->c);
+	bool open = proc && proc->owner && stele__interval_is_open(proc->owner, j->r->c);
+	bool next = open && j->r->b == proc->epoch + 1;
 
 	if (!next && proc && !stale && !j->force)
 		return false;
+	if (next && proc->state != STELE_PROC_SYSCALL)
+		stele__context_back_to_call(j->d, proc->owner, j->r->c, j->time);
 	if (!proc || stale || !proc->owner || proc->state != STELE_PROC_SYSCALL ||
 	    proc->owner == j->t)
 		j->d->stats.unexplained++;

@@ -425,6 +425,9 @@ void stele__interval_open(struct stele_drain *d, struct stele_drain_thread *t,
 			  const struct stele_drain_interval *interval, uint64_t time);
 void stele__interval_close(struct stele_drain *d, struct stele_drain_thread *t, uint64_t token,
 			   uint64_t time);
+/* t, which waits within this system call, is in the call itself. */
+void stele__context_back_to_call(struct stele_drain *d, struct stele_drain_thread *t,
+				 uint64_t token, uint64_t time);
 bool stele__interval_is_open(const struct stele_drain_thread *t, uint64_t token);
 /* A system call ended, without the proc: its goroutine is runnable, and no thread's. */
 void stele__interval_lose(struct stele_drain *d, struct stele_drain_thread *t, uint64_t token,

@@ -11,7 +11,7 @@
 
 #include "format/spec.h"
 
-#define STEPS_MAX 6
+#define STEPS_MAX 7
 #define NOWHERE	  (-1)
 
 /* One record. token_of: `a` is the token of that step of the same script, plus 1; 0: a is plain. */
@@ -136,8 +136,17 @@ static const struct scenario scenarios[] = {
 	   {BEGIN_WORKER, STEP(PROC_START, 0, 1, 0), STEP(LOG, 0, 0, 0), STEP(GO_EXISTS, 5, 0, 0),
 	    STEP(GO_START, 5, 1, 0), STEP(SYSCALL_BEGIN, 0, 0, 0)}},
 	  {101, {BEGIN(1), STEP(PROC_STEAL, 0, 2, TOKEN(5)), STEP(PROC_START, 0, 3, 0)}}}},
+	/* In a call that waits, for long: the proc is taken all the same. */
+	{"a wait in a call whose proc is taken",
+	 {{100,
+	   {BEGIN_WORKER, STEP(PROC_START, 0, 1, 0), STEP(GO_START, 5, 1, 0),
+	    STEP(SYSCALL_BEGIN, 0, 0, 0), STEP(GO_BLOCK, 8, 0, 0x7000),
+	    STEP(GO_WAKE, TOKEN(4), 0, 0), STEP(SYSCALL_END, TOKEN(3), 0, 1)}},
+	  {101,
+	   {BEGIN(1), STEP(GO_CREATE, 5, 0, 0), STEP(PROC_STEAL, 0, 2, TOKEN(3)),
+	    STEP(PROC_START, 0, 3, 0)}}}},
 };
-_Static_assert(STELE_ARRAY_LENGTH(scenarios) == 13, "the meant orders below name them by number");
+_Static_assert(STELE_ARRAY_LENGTH(scenarios) == 14, "the meant orders below name them by number");
 
 /* One way to play a scenario. */
 struct play {
@@ -377,7 +386,20 @@ static void an_event_without_a_goroutine_leaves_a_worker_its_proc(void)
 	CHECK_EQ(stats.unexplained, 0);
 }
 
-TAP_MAIN(TEST(an_event_without_a_goroutine_leaves_a_worker_its_proc),
+/* Found as a proc that nobody could start as long as its former thread slept in its call. */
+static void a_wait_in_a_call_keeps_no_proc(void)
+{
+	/* 1 1 0 0 0 0 0 1 1: taken while it waits, which does not end */
+	struct play play = {&scenarios[13], 23, 0x183, NOWHERE, NOWHERE, NOWHERE, 0x600};
+	struct stele_drain_stats stats;
+
+	CHECK(play_run(&play, &stats));
+	CHECK_EQ(stats.unexplained, 0);
+	CHECK_EQ(stats.late, 0);
+}
+
+TAP_MAIN(TEST(a_wait_in_a_call_keeps_no_proc),
+	 TEST(an_event_without_a_goroutine_leaves_a_worker_its_proc),
 	 TEST(orders_need_no_bridge_when_nothing_is_lost), TEST(orders_are_valid_at_each_cut),
 	 TEST(orders_are_valid_when_records_are_seen_later),
 	 TEST(orders_are_valid_with_late_records), TEST(orders_are_valid_with_lost_records))

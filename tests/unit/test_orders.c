@@ -143,8 +143,8 @@ static const struct scenario scenarios[] = {
 	    STEP(SYSCALL_BEGIN, 0, 0, 0), STEP(GO_BLOCK, 8, 0, 0x7000),
 	    STEP(GO_WAKE, TOKEN(4), 0, 0), STEP(SYSCALL_END, TOKEN(3), 0, 1)}},
 	  {101,
-	   {BEGIN(1), STEP(GO_CREATE, 5, 0, 0), STEP(PROC_STEAL, 0, 2, TOKEN(3)),
-	    STEP(PROC_START, 0, 3, 0)}}}},
+	   {BEGIN(1), STEP(GO_CREATE, 5, 0, 0), STEP(LOG, 0, 0, 0),
+	    STEP(PROC_STEAL, 0, 2, TOKEN(3)), STEP(PROC_START, 0, 3, 0)}}}},
 };
 _Static_assert(STELE_ARRAY_LENGTH(scenarios) == 14, "the meant orders below name them by number");
 
@@ -389,8 +389,8 @@ static void an_event_without_a_goroutine_leaves_a_worker_its_proc(void)
 /* Found as a proc that nobody could start as long as its former thread slept in its call. */
 static void a_wait_in_a_call_keeps_no_proc(void)
 {
-	/* 1 1 0 0 0 0 0 1 1: taken while it waits, which does not end */
-	struct play play = {&scenarios[13], 23, 0x183, NOWHERE, NOWHERE, NOWHERE, 0x600};
+	/* 1 1 0 0 0 0 0 1 1 1: taken while it waits, which does not end */
+	struct play play = {&scenarios[13], 23, 0x383, NOWHERE, NOWHERE, NOWHERE, 0xc00};
 	struct stele_drain_stats stats;
 
 	CHECK(play_run(&play, &stats));

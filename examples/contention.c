@@ -50,8 +50,10 @@ static void run_stage(void *arg)
 		if (s->lock)
 			stele_mutex_lock(s->lock);
 		item.sum = work(item.sum + item.number, s->work);
-		if (s->lock)
+		if (s->lock) {
+			stele_fiber_yield(); /* the mistake: others come, and find it locked */
 			stele_mutex_unlock(s->lock);
+		}
 		stele_region_end(s->name, item.task);
 		stele_channel_send(s->out, &item);
 	}

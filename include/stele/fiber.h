@@ -134,11 +134,16 @@ void stele_fiber_measure_stack(struct stele_fiber_stack *ret_stack);
 
 /* Waiting for each other --------------------------------------------------------------------- */
 
+/** Fibers that wait, the longest waiting one first; part of what they wait for. */
+struct stele_waiters {
+	struct stele_fiber *first, *last;
+};
+
 /** All of them: zeroed, they are ready for use; no resources need to be given back. */
 struct stele_mutex {
 	uint32_t lock;
 	bool held;
-	struct stele_fiber *first, *last;
+	struct stele_waiters waiters;
 };
 void stele_mutex_lock(struct stele_mutex *mutex);
 bool stele_mutex_trylock(struct stele_mutex *mutex);
@@ -147,7 +152,7 @@ void stele_mutex_unlock(struct stele_mutex *mutex);
 
 struct stele_condition {
 	uint32_t lock;
-	struct stele_fiber *first, *last;
+	struct stele_waiters waiters;
 };
 /** With the mutex held, and again when it returns. It may not return without a signal. */
 void stele_condition_wait(struct stele_condition *condition, struct stele_mutex *mutex);
@@ -158,7 +163,7 @@ void stele_condition_broadcast(struct stele_condition *condition);
 struct stele_wait_group {
 	uint32_t lock;
 	int64_t count;
-	struct stele_fiber *first, *last;
+	struct stele_waiters waiters;
 };
 void stele_wait_group_add(struct stele_wait_group *group, int64_t count);
 void stele_wait_group_done(struct stele_wait_group *group);

@@ -15,7 +15,7 @@ struct stele_channel {
 	bool closed;
 	size_t value_bytes, capacity;
 	size_t first, count; /* of the ring */
-	struct stele__fiber_list senders, receivers;
+	struct stele_waiters senders, receivers;
 	unsigned char ring[];
 };
 
@@ -59,24 +59,17 @@ static void ring_take(struct stele_channel *c, void *ret_value)
 	c->count--;
 }
 
-static void after_unlock(struct stele_fiber *f, void *arg)
-{
-	(void)f;
-	stele__unlock(arg);
-}
-
 /* The other side reads or writes the value, perhaps on this fiber's stack. Under the lock, given
  * back. */
-static bool channel_wait(struct stele_channel *c, struct stele__fiber_list *list,
-			 enum stele_wait why, void *value)
+static bool channel_wait(struct stele_channel *c, struct stele_waiters *list, enum stele_wait why,
+			 void *value)
 {
 	struct stele_fiber *f = stele_fiber_self();
 
 	stele_fiber_touch(value, c->value_bytes);
 	f->value = value;
 	f->delivered = false;
-	stele__fiber_list_add(list, f);
-	stele__fiber_wait(why, c, after_unlock, &c->lock);
+	stele__fiber_wait_in(list, &c->lock, why, c);
 	return f->delivered;
 }
 
@@ -96,7 +89,7 @@ STELE_EXPORT bool stele_channel_send(struct stele_channel *c, const void *value)
 		stele__unlock(&c->lock);
 		return false;
 	}
-	f = stele__fiber_list_take(&c->receivers);
+	f = stele__waiters_take(&c->receivers);
 	if (f) {
 		memcpy(f->value, value, c->value_bytes);
 		waiter_done(c, f);
@@ -117,11 +110,11 @@ STELE_EXPORT bool stele_channel_receive(struct stele_channel *c, void *ret_value
 	stele__lock(&c->lock);
 	if (c->count) {
 		ring_take(c, ret_value);
-		f = stele__fiber_list_take(&c->senders);
+		f = stele__waiters_take(&c->senders);
 		if (f)
 			ring_put(c, f->value);
 	} else {
-		f = stele__fiber_list_take(&c->senders);
+		f = stele__waiters_take(&c->senders);
 		if (f)
 			memcpy(ret_value, f->value, c->value_bytes);
 		else if (!c->closed)
@@ -141,18 +134,14 @@ STELE_EXPORT bool stele_channel_receive(struct stele_channel *c, void *ret_value
 
 STELE_EXPORT void stele_channel_close(struct stele_channel *c)
 {
-	struct stele__fiber_list waiting[2];
+	struct stele_waiters senders, receivers;
 
 	stele__lock(&c->lock);
 	c->closed = true;
-	waiting[0] = c->senders;
-	waiting[1] = c->receivers;
-	c->senders = c->receivers = (struct stele__fiber_list){0};
+	senders = c->senders;
+	receivers = c->receivers;
+	c->senders = c->receivers = (struct stele_waiters){0};
 	stele__unlock(&c->lock);
-	for (unsigned i = 0; i < 2; i++) {
-		struct stele_fiber *f;
-
-		while ((f = stele__fiber_list_take(&waiting[i])))
-			stele__sched_ready(f);
-	}
+	stele__waiters_ready(senders);
+	stele__waiters_ready(receivers);
 }

@@ -258,6 +258,19 @@ void stele__fiber_wait(enum stele_wait why, const void *object, stele__after *af
 	stele__sched_leave(f, fiber_after_wait, &waiting, false);
 }
 
+static void after_unlock(struct stele_fiber *f, void *arg)
+{
+	(void)f;
+	stele__unlock(arg);
+}
+
+void stele__fiber_wait_in(struct stele_waiters *list, uint32_t *lock, enum stele_wait why,
+			  const void *object)
+{
+	stele__waiters_add(list, self());
+	stele__fiber_wait(why, object, after_unlock, lock);
+}
+
 static void after_yield(struct stele_fiber *f, void *arg)
 {
 	(void)arg;

@@ -31,13 +31,13 @@ STELE_NOINLINE struct stele__thread_of *stele__thread_self(void)
 
 static void global_put(struct stele_fiber *f)
 {
-	stele__fiber_list_add(&stele__sched.global, f);
+	stele__waiters_add(&stele__sched.global, f);
 	__atomic_add_fetch(&stele__sched.global_count, 1, __ATOMIC_SEQ_CST);
 }
 
 static struct stele_fiber *global_take(void)
 {
-	struct stele_fiber *f = stele__fiber_list_take(&stele__sched.global);
+	struct stele_fiber *f = stele__waiters_take(&stele__sched.global);
 
 	if (f)
 		stele__add_relaxed(&stele__sched.global_count, -1u);
@@ -608,7 +608,7 @@ static int sched_begin(const struct stele_fiber_options *options)
 	stele__store_relaxed(&stele__sched.ended, 0);
 	stele__sched.error = 0;
 	stele__sched.live = stele__sched.lost_calls = 0;
-	stele__sched.global = (struct stele__fiber_list){0};
+	stele__sched.global = (struct stele_waiters){0};
 	stele__sched.global_count = 0;
 	return error ? error : sched_shape(options);
 }

@@ -96,13 +96,9 @@ struct stele__thread_of {
 	uint32_t random;
 };
 
-struct stele__fiber_list {
-	struct stele_fiber *first, *last;
-};
-
 struct stele__sched {
 	uint32_t lock; /* of everything up to `workers` */
-	struct stele__fiber_list global;
+	struct stele_waiters global;
 	uint32_t global_count; /* read without the lock, too */
 	struct stele__worker *idle_workers;
 	uint32_t idle_count; /* likewise */
@@ -140,6 +136,10 @@ void stele__fiber_each(void (*each)(struct stele_fiber *fiber, void *arg), void 
 /* The calling fiber waits; `after` lets others see it. Returns when it is ready. */
 void stele__fiber_wait(enum stele_wait why, const void *object, stele__after *after,
 		       void *arg) STELE_HIDDEN;
+/* It waits in this list, whose lock is held, and given back when it has left its stack: whoever
+ * gets the lock then may wake it. */
+void stele__fiber_wait_in(struct stele_waiters *list, uint32_t *lock, enum stele_wait why,
+			  const void *object) STELE_HIDDEN;
 
 /* the scheduler: scheduler.c ----------------------------------------------------------------------
  */
@@ -181,7 +181,7 @@ void stele__fault_end(void) STELE_HIDDEN;
 void *stele__fault_stack_begin(void) STELE_HIDDEN;
 void stele__fault_stack_end(void *stack) STELE_HIDDEN;
 
-STELE_INLINE void stele__fiber_list_add(struct stele__fiber_list *list, struct stele_fiber *f)
+STELE_INLINE void stele__waiters_add(struct stele_waiters *list, struct stele_fiber *f)
 {
 	f->next = NULL;
 	if (list->last)
@@ -191,7 +191,7 @@ STELE_INLINE void stele__fiber_list_add(struct stele__fiber_list *list, struct s
 	list->last = f;
 }
 
-STELE_INLINE struct stele_fiber *stele__fiber_list_take(struct stele__fiber_list *list)
+STELE_INLINE struct stele_fiber *stele__waiters_take(struct stele_waiters *list)
 {
 	struct stele_fiber *f = list->first;
 
@@ -202,6 +202,15 @@ STELE_INLINE struct stele_fiber *stele__fiber_list_take(struct stele__fiber_list
 		list->last = NULL;
 	f->next = NULL;
 	return f;
+}
+
+/* All of them: a list that nobody else has any more. */
+STELE_INLINE void stele__waiters_ready(struct stele_waiters list)
+{
+	struct stele_fiber *f;
+
+	while ((f = stele__waiters_take(&list)))
+		stele__sched_ready(f);
 }
 
 #endif

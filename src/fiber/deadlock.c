@@ -76,7 +76,7 @@ void stele__fiber_show(const struct stele_fiber *f)
 }
 
 struct deadlock {
-	struct stele__thread_of *thread;
+	struct stele__sched_thread *thread;
 	unsigned count;
 };
 
@@ -92,7 +92,7 @@ static void deadlock_show(struct stele_fiber *f, void *arg)
 	d->thread->current = NULL;
 }
 
-void stele__deadlock(struct stele__thread_of *t)
+void stele__deadlock(struct stele__sched_thread *t)
 {
 	struct deadlock d = {t, 0};
 	struct stele__message m = {0};

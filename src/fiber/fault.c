@@ -54,7 +54,7 @@ static void fault_pass(int number, siginfo_t *info, void *context)
 
 static void fault_handle(int number, siginfo_t *info, void *context)
 {
-	struct stele__thread_of *t = stele__thread_self();
+	struct stele__sched_thread *t = stele__thread_self();
 	struct stele_fiber *f = t ? t->current : NULL;
 	int error = errno;
 

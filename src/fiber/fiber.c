@@ -90,7 +90,7 @@ static struct stele_fiber *descriptor_take(struct stele__worker *w)
 
 static void descriptor_give(struct stele_fiber *f)
 {
-	struct stele__thread_of *t = stele__thread_self();
+	struct stele__sched_thread *t = stele__thread_self();
 	struct stele__worker *w = t ? t->worker : NULL;
 
 	stele__store_relaxed(&f->state, STELE__FIBER_UNUSED);
@@ -165,7 +165,7 @@ void stele__context_ended(void *fiber)
 struct stele_fiber *stele__fiber_new(uint32_t limit, void (*entry)(void *), void *arg,
 				     const char *name, const void *creator)
 {
-	struct stele__thread_of *t = stele__thread_self();
+	struct stele__sched_thread *t = stele__thread_self();
 	struct stele__worker *w = t ? t->worker : NULL;
 	struct stele_fiber *f = descriptor_take(w);
 
@@ -179,7 +179,6 @@ struct stele_fiber *stele__fiber_new(uint32_t limit, void (*entry)(void *), void
 	f->entry = entry;
 	f->name = name;
 	f->creator = creator;
-	f->stack_limit = limit;
 	f->id = stele__add_relaxed(&stele__sched.ids, 1) + 1;
 	f->permit = PERMIT_NONE;
 	f->error = 0;
@@ -227,7 +226,7 @@ static void fiber_shrink(struct stele_fiber *f)
 
 static struct stele_fiber *self(void)
 {
-	struct stele__thread_of *t = stele__thread_self();
+	struct stele__sched_thread *t = stele__thread_self();
 
 	return t ? t->current : NULL;
 }
@@ -301,24 +300,25 @@ static void park_after(struct stele_fiber *f, void *arg)
 
 /* The interface ------------------------------------------------------------------------------- */
 
-STELE_EXPORT struct stele_fiber *stele_fiber_spawn_with(uint32_t stack_limit, const char *name,
-							void (*entry)(void *arg), void *arg)
+/* Inlined: the stack at which it was made begins with the function that the program called. */
+STELE_INLINE struct stele_fiber *fiber_spawn(uint32_t limit, const char *name,
+					     void (*entry)(void *arg), void *arg,
+					     const void *creator)
 {
 	struct stele_fiber *here = self(), *f;
-	uint32_t limit = stack_limit ? stack_limit : stele__sched.stack_limit;
 
 	if (stele__load_acquire(&stele__sched.running) != STELE__RUNNING) {
 		errno = ESRCH;
 		return NULL;
 	}
-	if (limit < STELE__STACK_LIMIT_MIN || limit > STELE__STACK_LIMIT_MAX) {
+	limit = limit ? stele__stack_round(limit) : stele__sched.stack_limit;
+	if (!limit) {
 		errno = EINVAL;
 		return NULL;
 	}
 	if (here)
 		stele__stack_touch(here->stack, STELE__STACK_HEADROOM);
-	f = stele__fiber_new(1u << (32 - __builtin_clz(limit - 1)), entry, arg, name,
-			     __builtin_return_address(0));
+	f = stele__fiber_new(limit, entry, arg, name, creator);
 	if (!f) {
 		errno = ENOMEM;
 		return NULL;
@@ -328,9 +328,15 @@ STELE_EXPORT struct stele_fiber *stele_fiber_spawn_with(uint32_t stack_limit, co
 	return f;
 }
 
+STELE_EXPORT struct stele_fiber *stele_fiber_spawn_with(uint32_t stack_limit, const char *name,
+							void (*entry)(void *arg), void *arg)
+{
+	return fiber_spawn(stack_limit, name, entry, arg, __builtin_return_address(0));
+}
+
 STELE_EXPORT struct stele_fiber *stele_fiber_spawn(void (*entry)(void *arg), void *arg)
 {
-	return stele_fiber_spawn_with(0, NULL, entry, arg);
+	return fiber_spawn(0, NULL, entry, arg, __builtin_return_address(0));
 }
 
 STELE_EXPORT void stele_fiber_join(struct stele_fiber *f)
@@ -391,7 +397,7 @@ STELE_EXPORT void stele_fiber_unpark(struct stele_fiber *f)
 
 STELE_EXPORT void stele_fiber_blocking_begin(long call)
 {
-	struct stele__thread_of *t = stele__thread_self();
+	struct stele__sched_thread *t = stele__thread_self();
 	struct stele__worker *w = t->worker;
 
 	stele__stack_touch(t->current->stack, STELE__STACK_HEADROOM);
@@ -405,7 +411,7 @@ STELE_EXPORT void stele_fiber_blocking_begin(long call)
 
 STELE_EXPORT void stele_fiber_blocking_end(int64_t result)
 {
-	struct stele__thread_of *t = stele__thread_self();
+	struct stele__sched_thread *t = stele__thread_self();
 	struct stele__worker *w = t->left;
 	uint32_t calling = t->left_status;
 

@@ -21,13 +21,6 @@ struct stele__run_queue {
 	struct stele_fiber *fibers[STELE__RUN_QUEUE];
 };
 
-STELE_INLINE uint32_t stele__run_queue_length(struct stele__run_queue *q)
-{
-	uint32_t head = stele__load_acquire(&q->head);
-
-	return stele__load_acquire(&q->tail) - head;
-}
-
 /* Owner. False: it is full. */
 STELE_INLINE bool stele__run_queue_put(struct stele__run_queue *q, struct stele_fiber *f)
 {

@@ -2,11 +2,9 @@
 #include "fiber/scheduler.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "fiber/lock.h"
 #include "fiber/objects.h"
@@ -16,12 +14,15 @@
 #define SPIN_ROUNDS  64u /* how often somebody without work looks at all queues */
 #define SECOND_NS    1000000000u
 
+#define LIMIT_DEFAULT (256u << 10)
+#define WORKERS_MAX   1024u
+
 struct stele__sched stele__sched;
 
-static STELE_TLS struct stele__thread_of *thread_self;
+static STELE_TLS struct stele__sched_thread *thread_self;
 
 /* Not inlined: a fiber may wake up on another thread, and must not use an address of before. */
-STELE_NOINLINE struct stele__thread_of *stele__thread_self(void)
+STELE_NOINLINE struct stele__sched_thread *stele__thread_self(void)
 {
 	__asm__ volatile("" ::: "memory");
 	return thread_self;
@@ -84,15 +85,15 @@ bool stele__sched_has_work(void)
 
 static void *thread_main(void *arg);
 
-static void thread_wake(struct stele__thread_of *t)
+static void thread_wake(struct stele__sched_thread *t)
 {
-	stele__add_acq_rel(&t->signal, 1); /* pairs with thread_sleep */
+	stele__add_acq_rel(&t->signal, 1); /* pairs with thread_wait_for_worker */
 	stele__sys_futex_wake(&t->signal, 1);
 }
 
-static struct stele__thread_of *thread_new(struct stele__worker *w, bool spinning)
+static struct stele__sched_thread *thread_new(struct stele__worker *w, bool spinning)
 {
-	struct stele__thread_of *t =
+	struct stele__sched_thread *t =
 		mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (t == MAP_FAILED)
@@ -134,7 +135,7 @@ static struct stele__worker *worker_take_idle(void)
 /* Under the lock: a thread goes on with this worker, or a new one does. */
 static void worker_give(struct stele__worker *w, bool spinning)
 {
-	struct stele__thread_of *t = stele__sched.idle_threads;
+	struct stele__sched_thread *t = stele__sched.idle_threads;
 
 	if (t) {
 		stele__sched.idle_threads = t->idle_next;
@@ -194,7 +195,7 @@ void stele__sched_hand_over(struct stele__worker *w)
 
 void stele__sched_put(struct stele_fiber *f, bool next)
 {
-	struct stele__thread_of *t = stele__thread_self();
+	struct stele__sched_thread *t = stele__thread_self();
 	struct stele__worker *w = t ? t->worker : NULL;
 
 	stele__store_relaxed(&f->state, STELE__FIBER_RUNNABLE);
@@ -216,7 +217,7 @@ void stele__sched_ready(struct stele_fiber *f)
 
 /* Finding work -------------------------------------------------------------------------------- */
 
-static uint32_t thread_random(struct stele__thread_of *t)
+static uint32_t thread_random(struct stele__sched_thread *t)
 {
 	t->random ^= t->random << 13;
 	t->random ^= t->random >> 17;
@@ -224,7 +225,7 @@ static uint32_t thread_random(struct stele__thread_of *t)
 	return t->random;
 }
 
-static void spin_end(struct stele__thread_of *t)
+static void spin_end(struct stele__sched_thread *t)
 {
 	if (!t->spinning)
 		return;
@@ -251,7 +252,7 @@ static struct stele_fiber *steal_next(struct stele__run_queue *from)
 		       : NULL;
 }
 
-static struct stele_fiber *steal_round(struct stele__thread_of *t, bool next)
+static struct stele_fiber *steal_round(struct stele__sched_thread *t, bool next)
 {
 	uint32_t start = thread_random(t);
 
@@ -271,7 +272,7 @@ static struct stele_fiber *steal_round(struct stele__thread_of *t, bool next)
 	return NULL;
 }
 
-static struct stele_fiber *thread_steal(struct stele__thread_of *t)
+static struct stele_fiber *thread_steal(struct stele__sched_thread *t)
 {
 	if (stele__sched.worker_count == 1)
 		return NULL;
@@ -298,7 +299,7 @@ static struct stele_fiber *thread_steal(struct stele__thread_of *t)
 	return NULL;
 }
 
-static struct stele_fiber *thread_look(struct stele__thread_of *t)
+static struct stele_fiber *thread_look(struct stele__sched_thread *t)
 {
 	struct stele__worker *w = t->worker;
 	struct stele_fiber *f = NULL;
@@ -315,7 +316,7 @@ static struct stele_fiber *thread_look(struct stele__thread_of *t)
 }
 
 /* `t` has no worker, and is not wanted now. Under the lock, which it gives back. */
-static bool thread_wait_for_worker(struct stele__thread_of *t)
+static bool thread_wait_for_worker(struct stele__sched_thread *t)
 {
 	t->idle_next = stele__sched.idle_threads;
 	stele__sched.idle_threads = t;
@@ -336,8 +337,17 @@ static bool thread_wait_for_worker(struct stele__thread_of *t)
 	}
 }
 
+/* Nothing can ever run again: under the lock. */
+static bool sched_is_dead(void)
+{
+	return stele__load_relaxed(&stele__sched.live) && !stele__sched.woken_from_outside &&
+	       !stele__sched.stopping && stele__sched.idle_count == stele__sched.worker_count &&
+	       !stele__sched.global_count && !stele__sched.lost_calls &&
+	       !stele__monitor_has_sleepers();
+}
+
 /* Finds nothing: its worker is idle, and so is it, until there is something. */
-static bool thread_rest(struct stele__thread_of *t)
+static bool thread_rest(struct stele__sched_thread *t)
 {
 	struct stele__worker *w = t->worker;
 	bool spun = t->spinning;
@@ -354,7 +364,7 @@ static bool thread_rest(struct stele__thread_of *t)
 		if (spun)
 			__atomic_add_fetch(&stele__sched.spinning, 1, __ATOMIC_SEQ_CST);
 		stele__unlock(&stele__sched.lock);
-	} else if (stele__sched_is_dead()) {
+	} else if (sched_is_dead()) {
 		t->worker = worker_take_idle(); /* to show the fibers */
 		stele__unlock(&stele__sched.lock);
 		stele__deadlock(t);
@@ -365,16 +375,8 @@ static bool thread_rest(struct stele__thread_of *t)
 	return true;
 }
 
-bool stele__sched_is_dead(void)
-{
-	return stele__load_relaxed(&stele__sched.live) && !stele__sched.woken_from_outside &&
-	       !stele__sched.stopping && stele__sched.idle_count == stele__sched.worker_count &&
-	       !stele__sched.global_count && !stele__sched.lost_calls &&
-	       !stele__monitor_has_sleepers();
-}
-
 /* NULL: there will be no more. */
-static struct stele_fiber *thread_find(struct stele__thread_of *t)
+static struct stele_fiber *thread_find(struct stele__sched_thread *t)
 {
 	for (;;) {
 		struct stele_fiber *f = t->worker ? thread_look(t) : NULL;
@@ -408,7 +410,7 @@ static void cxx_exchange(struct stele_fiber *f)
 	memcpy(f->cxx, mine, sizeof(mine));
 }
 
-static void thread_run(struct stele__thread_of *t, struct stele_fiber *f)
+static void thread_run(struct stele__sched_thread *t, struct stele_fiber *f)
 {
 	stele__after *after;
 
@@ -434,7 +436,7 @@ static void thread_run(struct stele__thread_of *t, struct stele_fiber *f)
 STELE_NOINLINE void stele__sched_leave(struct stele_fiber *f, stele__after *after, void *arg,
 				       bool last)
 {
-	struct stele__thread_of *t = stele__thread_self();
+	struct stele__sched_thread *t = stele__thread_self();
 
 	t->after = after;
 	t->after_arg = arg;
@@ -448,7 +450,7 @@ STELE_NOINLINE void stele__sched_leave(struct stele_fiber *f, stele__after *afte
 /* Behind a call in which its worker was taken away. */
 void stele__sched_return(struct stele_fiber *f, void *arg)
 {
-	struct stele__thread_of *t = stele__thread_self();
+	struct stele__sched_thread *t = stele__thread_self();
 
 	(void)arg;
 	stele__store_relaxed(&f->state, STELE__FIBER_RUNNABLE);
@@ -464,7 +466,7 @@ void stele__sched_return(struct stele_fiber *f, void *arg)
 	}
 }
 
-static bool thread_get_worker(struct stele__thread_of *t)
+static bool thread_get_worker(struct stele__sched_thread *t)
 {
 	if (t->worker)
 		return true;
@@ -475,7 +477,7 @@ static bool thread_get_worker(struct stele__thread_of *t)
 	return true;
 }
 
-static void thread_prepare(struct stele__thread_of *t)
+static void thread_prepare(struct stele__sched_thread *t)
 {
 	pthread_attr_t attr;
 	void *low = NULL;
@@ -494,7 +496,7 @@ static void thread_prepare(struct stele__thread_of *t)
 
 static void *thread_main(void *arg)
 {
-	struct stele__thread_of *t = arg;
+	struct stele__sched_thread *t = arg;
 	struct stele_fiber *f;
 
 	thread_prepare(t);
@@ -509,7 +511,7 @@ static void *thread_main(void *arg)
  * or are made ready. */
 static void sched_tell(void)
 {
-	struct stele__thread_of *t = stele__thread_self();
+	struct stele__sched_thread *t = stele__thread_self();
 
 	if (t && t->worker && t->current)
 		stele_sched_start(&t->worker->trace, &t->current->trace, t->current->stack->limit,
@@ -531,12 +533,12 @@ static unsigned processors(void)
 
 static int sched_shape(const struct stele_fiber_options *options)
 {
-	uint64_t limit = options && options->stack_limit ? options->stack_limit : 256u << 10;
+	uint32_t limit = options && options->stack_limit ? options->stack_limit : LIMIT_DEFAULT;
 	unsigned count = options && options->workers ? options->workers : processors();
 
-	if (limit < STELE__STACK_LIMIT_MIN || limit > STELE__STACK_LIMIT_MAX || count > 1024)
+	stele__sched.stack_limit = stele__stack_round(limit);
+	if (!stele__sched.stack_limit || count > WORKERS_MAX)
 		return -EINVAL;
-	stele__sched.stack_limit = 1u << (32 - __builtin_clz((uint32_t)limit - 1));
 	stele__sched.woken_from_outside = options && options->woken_from_outside;
 	stele__sched.worker_count = count;
 	stele__sched.workers = mmap(NULL, count * sizeof(*stele__sched.workers),
@@ -552,7 +554,7 @@ static int sched_shape(const struct stele_fiber_options *options)
 
 static void sched_end(void)
 {
-	struct stele__thread_of *t, *next;
+	struct stele__sched_thread *t, *next;
 
 	stele__lock(&stele__sched.lock);
 	stele__sched.stopping = true;

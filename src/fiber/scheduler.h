@@ -4,7 +4,7 @@
  *
  *   fiber   what runs: a stack and where on it                 struct stele_fiber
  *   worker  the right to run: a queue of fibers, a proc        struct stele__worker
- *   thread  of the system: runs fibers while it has a worker   struct stele__thread_of
+ *   thread  of the system: runs fibers while it has a worker   struct stele__sched_thread
  *
  * A fiber that stops goes back to the loop on its thread's own stack, with a function that is
  * called there (`after`): only now may others see it. A thread in a blocking call leaves its worker
@@ -44,7 +44,6 @@ struct stele_fiber {
 	uint32_t permit;     /* parking: PERMIT_… */
 	uintptr_t joiner;    /* JOINER_…, or who waits for its end; by CAS */
 	uint64_t id;
-	uint32_t stack_limit;
 	int error;	/* errno */
 	void *cxx[2];	/* what C++ keeps for each thread: exceptions under way */
 	uint32_t why;	/* enum stele_wait, while it waits */
@@ -79,7 +78,7 @@ struct stele__worker {
 
 typedef void stele__after(struct stele_fiber *fiber, void *arg);
 
-struct stele__thread_of {
+struct stele__sched_thread {
 	struct stele__worker *worker;
 	struct stele_fiber *current;
 	struct stele__context loop;
@@ -90,7 +89,7 @@ struct stele__thread_of {
 	stele_interval call;
 	bool spinning;	 /* looks for work; one of sched.spinning */
 	uint32_t signal; /* futex: grows when it is to look at `worker` */
-	struct stele__thread_of *idle_next, *all_next;
+	struct stele__sched_thread *idle_next, *all_next;
 	void *signal_stack;
 	pthread_t handle;
 	uint32_t random;
@@ -102,7 +101,7 @@ struct stele__sched {
 	uint32_t global_count; /* read without the lock, too */
 	struct stele__worker *idle_workers;
 	uint32_t idle_count; /* likewise */
-	struct stele__thread_of *idle_threads, *threads;
+	struct stele__sched_thread *idle_threads, *threads;
 	uint32_t lost_calls; /* fibers in calls in which their worker was taken */
 	int error;	     /* a thread could not be made */
 	bool stopping;
@@ -122,7 +121,7 @@ struct stele__sched {
 extern struct stele__sched stele__sched STELE_HIDDEN;
 
 /* The calling thread's; NULL: it is none of the scheduler's. Never kept over a switch. */
-struct stele__thread_of *stele__thread_self(void) STELE_HIDDEN;
+struct stele__sched_thread *stele__thread_self(void) STELE_HIDDEN;
 
 /* fibers: fiber.c ----------------------------------------------------------------------------- */
 
@@ -141,8 +140,7 @@ void stele__fiber_wait(enum stele_wait why, const void *object, stele__after *af
 void stele__fiber_wait_in(struct stele_waiters *list, uint32_t *lock, enum stele_wait why,
 			  const void *object) STELE_HIDDEN;
 
-/* the scheduler: scheduler.c ----------------------------------------------------------------------
- */
+/* the scheduler: scheduler.c ------------------------------------------------------------------ */
 
 /* Leaves the calling fiber for the loop. Returns when it runs again, on whatever thread. */
 void stele__sched_leave(struct stele_fiber *fiber, stele__after *after, void *arg,
@@ -156,8 +154,6 @@ void stele__sched_return(struct stele_fiber *fiber, void *arg) STELE_HIDDEN;
 /* Gives a worker that nobody has to a thread, or lets it be idle. */
 void stele__sched_hand_over(struct stele__worker *worker) STELE_HIDDEN;
 bool stele__sched_has_work(void) STELE_HIDDEN;
-/* Nothing can ever run again: under the lock. */
-bool stele__sched_is_dead(void) STELE_HIDDEN;
 
 /* time and calls that last: monitor.c --------------------------------------------------------- */
 
@@ -169,7 +165,7 @@ bool stele__monitor_has_sleepers(void) STELE_HIDDEN;
 
 /* reports: deadlock.c, fault.c ---------------------------------------------------------------- */
 
-_Noreturn void stele__deadlock(struct stele__thread_of *thread) STELE_HIDDEN;
+_Noreturn void stele__deadlock(struct stele__sched_thread *thread) STELE_HIDDEN;
 /* Prints the frames of the calling fiber. */
 void stele__fiber_show(const struct stele_fiber *fiber) STELE_HIDDEN;
 /* Which fiber it is. Signals: safe, but that the dynamic linker is asked for names. */

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <sys/mman.h>
 
 #include "base/atomic.h"
 #include "fiber/lock.h"
@@ -99,11 +98,6 @@ int stele__stacks_init(void)
 	stele__pages_free(pages, span);
 	stele_teller_add(&stack_teller); /* behind the heap's, which makes all see the recording */
 	return 0;
-}
-
-bool stele__stacks_are_cheap(void)
-{
-	return stacks.cheap;
 }
 
 /* Telling ------------------------------------------------------------------------------------- */
@@ -271,13 +265,7 @@ struct stele__stack *stele__stack_take(uint32_t limit)
 		stacks.unused_count[class]--;
 	}
 	stele__unlock(&stacks.lock);
-	if (!s)
-		s = stack_new(limit);
-	if (!s) {
-		errno = ENOMEM;
-		return NULL;
-	}
-	return s;
+	return s ? s : stack_new(limit);
 }
 
 void stele__stack_begin(struct stele__stack *s)

@@ -37,10 +37,8 @@ struct stele__stack {
 
 /* Makes growing possible; once, before the first stack. -errno. */
 int stele__stacks_init(void);
-/* Do guards cost no mapping? Otherwise some 30,000 stacks are the most. */
-bool stele__stacks_are_cheap(void);
 
-/* A stack that may grow to `limit` bytes (a power of two). NULL: none is left, with errno. */
+/* A stack that may grow to `limit` bytes (a power of two). NULL: none is left. */
 struct stele__stack *stele__stack_take(uint32_t limit);
 /* Nobody runs on it any more. */
 void stele__stack_give(struct stele__stack *stack);
@@ -62,6 +60,14 @@ bool stele__stack_is_over(const struct stele__stack *stack, const void *address)
 /* Recording begins: all that is told is unknown to it; then all that there is is told. */
 void stele__stacks_forget(void);
 void stele__stacks_tell(void);
+
+/* The limit that a stack asked to be so large has; 0: there is no such stack. */
+STELE_INLINE uint32_t stele__stack_round(uint32_t bytes)
+{
+	if (bytes < STELE__STACK_LIMIT_MIN || bytes > STELE__STACK_LIMIT_MAX)
+		return 0;
+	return 1u << (32 - __builtin_clz(bytes - 1));
+}
 
 STELE_INLINE size_t stele__stack_limit(const struct stele__stack *stack)
 {

@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "fiber/scheduler.h"
+#include "support/listen.h"
 #include "support/tap.h"
 
 #define MANY   1500
@@ -394,38 +394,15 @@ static void deadlock(void *arg)
 	stele_fiber_join(stele_fiber_spawn_with(0, "locker", lock_twice, NULL));
 }
 
-/* What a child that runs `entry` prints on stderr; *ret_status as waitpid has it. */
-static char *child_says(void (*entry)(void *), int *ret_status)
+static int run_deadlock(void)
 {
-	static char text[65536];
-	size_t length = 0;
-	ssize_t n;
-	int fd[2];
-	pid_t child;
-
-	fflush(stdout);
-	text[0] = '\0';
-	if (pipe(fd) < 0 || (child = fork()) < 0)
-		return text;
-	if (child == 0) {
-		dup2(fd[1], STDERR_FILENO);
-		close(fd[0]);
-		close(fd[1]);
-		_exit(stele_fiber_run(&four, entry, NULL) < 0 ? 101 : 100);
-	}
-	close(fd[1]);
-	while ((n = read(fd[0], text + length, sizeof(text) - 1 - length)) > 0)
-		length += (size_t)n;
-	text[length] = '\0';
-	close(fd[0]);
-	waitpid(child, ret_status, 0);
-	return text;
+	return stele_fiber_run(&four, deadlock, NULL);
 }
 
 static void a_deadlock_shows_all_fibers_and_ends_the_process(void)
 {
 	int status = 0;
-	char *text = child_says(deadlock, &status);
+	const char *text = child_says(run_deadlock, &status);
 
 	CHECK(WIFEXITED(status));
 	CHECK_EQ(WEXITSTATUS(status), 2);

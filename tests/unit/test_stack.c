@@ -11,12 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fiber/objects.h"
 #include "stele/fiber.h"
-#include "support/attached.h"
+#include "support/listen.h"
 #include "support/tap.h"
 
 #define KB(n) ((size_t)(n) << 10)
@@ -307,36 +306,23 @@ static void fault(void *arg)
 	stele_fiber_join(stele_fiber_spawn(touch_nothing, (void *)64));
 }
 
-static void child_runs(void (*entry)(void *), int *ret_status, char *text, size_t max)
+static int run_overflow(void)
 {
-	size_t length = 0;
-	ssize_t n;
-	int fd[2];
-	pid_t child;
+	signal(SIGSEGV, SIG_DFL); /* not a sanitizer's */
+	return stele_fiber_run(&one, overflow, NULL);
+}
 
-	fflush(stdout);
-	text[0] = '\0';
-	if (pipe(fd) < 0 || (child = fork()) < 0)
-		return;
-	if (child == 0) {
-		signal(SIGSEGV, SIG_DFL); /* not a sanitizer's */
-		dup2(fd[1], STDERR_FILENO);
-		_exit(stele_fiber_run(&one, entry, NULL) < 0 ? 101 : 100);
-	}
-	close(fd[1]);
-	while ((n = read(fd[0], text + length, max - 1 - length)) > 0)
-		length += (size_t)n;
-	text[length] = '\0';
-	close(fd[0]);
-	waitpid(child, ret_status, 0);
+static int run_fault(void)
+{
+	signal(SIGSEGV, SIG_DFL);
+	return stele_fiber_run(&one, fault, NULL);
 }
 
 static void an_overflow_names_the_fiber_and_is_a_sigsegv(void)
 {
-	char text[4096];
 	int status = 0;
+	const char *text = child_says(run_overflow, &status);
 
-	child_runs(overflow, &status, text, sizeof(text));
 	CHECK(WIFSIGNALED(status));
 	CHECK_EQ(WTERMSIG(status), SIGSEGV);
 	CHECK(strstr(text, "stack overflow: fiber "));
@@ -348,10 +334,9 @@ static void an_overflow_names_the_fiber_and_is_a_sigsegv(void)
 
 static void other_faults_are_what_they_always_were(void)
 {
-	char text[4096];
 	int status = 0;
+	const char *text = child_says(run_fault, &status);
 
-	child_runs(fault, &status, text, sizeof(text));
 	CHECK(WIFSIGNALED(status));
 	CHECK_EQ(WTERMSIG(status), SIGSEGV);
 	CHECK(!strstr(text, "stele:"));

@@ -37,19 +37,6 @@ static STELE_COLD void goroutine_exist(struct stele_goroutine *g)
 	stele__emit(STELE_KIND_GO_EXISTS, g->id, (uint64_t)(uintptr_t)g->entry, 0);
 }
 
-/* The calling thread's stack is now this one; 0: it is not known. */
-static void thread_stand_on(const void *low, const void *high)
-{
-	struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);
-	struct stele_slot *slot;
-
-	if (!ring)
-		return;
-	slot = stele__thread_slot(ring);
-	stele__store_relaxed(&slot->stack_low, (uint64_t)(uintptr_t)low);
-	stele__store_relaxed(&slot->stack_high, (uint64_t)(uintptr_t)high);
-}
-
 STELE_EXPORT void stele_sched_worker(void)
 {
 	if (!stele_enabled() || stele__thread.lender)
@@ -102,7 +89,7 @@ STELE_EXPORT void stele_sched_start(struct stele_proc *p, struct stele_goroutine
 		stele__emit_as(STELE_KIND_GO_START, false, g->id, ++g->turn, 0);
 	else
 		stele__emit(STELE_KIND_GO_START, g->id, ++g->turn, 0);
-	thread_stand_on(stack_low, stack_high);
+	stele__thread_stand_on(stack_low, stack_high);
 }
 
 /* Is it known to run here? Otherwise its thread is taken for an ordinary one. */
@@ -117,7 +104,7 @@ STELE_EXPORT void stele_sched_yield(struct stele_goroutine *g, enum stele_wait w
 		return;
 	stele__emit(STELE_KIND_GO_STOP, (uint64_t)STELE_CAPTURE().stack << 32 | (uint32_t)why, 0,
 		    0);
-	thread_stand_on(NULL, NULL);
+	stele__thread_stand_on(NULL, NULL);
 }
 
 STELE_EXPORT void stele_sched_park(struct stele_goroutine *g, enum stele_wait why,
@@ -127,7 +114,7 @@ STELE_EXPORT void stele_sched_park(struct stele_goroutine *g, enum stele_wait wh
 		return;
 	stele__emit(STELE_KIND_GO_PARK, (uint64_t)STELE_CAPTURE().stack << 32 | (uint32_t)why,
 		    (uint64_t)(uintptr_t)object, 0);
-	thread_stand_on(NULL, NULL);
+	stele__thread_stand_on(NULL, NULL);
 }
 
 STELE_EXPORT void stele_sched_ready(struct stele_goroutine *g)
@@ -152,7 +139,7 @@ STELE_EXPORT void stele_sched_end(struct stele_goroutine *g)
 	if (!goroutine_leaves(g))
 		return;
 	stele__emit(STELE_KIND_GO_DESTROY, 0, 0, 0);
-	thread_stand_on(NULL, NULL);
+	stele__thread_stand_on(NULL, NULL);
 }
 
 STELE_EXPORT void stele_sched_call_begin(struct stele_proc *p, struct stele_goroutine *g,
@@ -180,7 +167,7 @@ STELE_EXPORT void stele_sched_call_end(stele_interval call, int64_t result, bool
 		return;
 	stele__emit(STELE_KIND_SYSCALL_END, call, (uint64_t)result, taken);
 	if (taken)
-		thread_stand_on(NULL, NULL);
+		stele__thread_stand_on(NULL, NULL);
 }
 
 STELE_EXPORT void stele_goroutine_label(const char *label)

@@ -49,14 +49,8 @@ STELE_EXPORT void stele_thread_set_name(const char *name)
 
 STELE_EXPORT void stele_thread_set_stack(const void *low, const void *high)
 {
-	struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);
-	struct stele_slot *slot;
-
-	if (!stele_enabled() || !ring)
-		return;
-	slot = stele__thread_slot(ring);
-	stele__store_relaxed(&slot->stack_low, (uint64_t)(uintptr_t)low);
-	stele__store_relaxed(&slot->stack_high, (uint64_t)(uintptr_t)high);
+	if (stele_enabled())
+		stele__thread_stand_on(low, high);
 }
 
 STELE_EXPORT stele_goroutine_id stele_goroutine_create(const void *entry)

@@ -11,6 +11,19 @@ STELE_INLINE struct stele_slot *stele__thread_slot(const struct stele_ring *ring
 	return stele__arena_slot(stele__arena, ring->slot);
 }
 
+/* The calling thread's stack is now this one, if it has a ring; 0: it is not known. */
+STELE_INLINE void stele__thread_stand_on(const void *low, const void *high)
+{
+	struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);
+	struct stele_slot *slot;
+
+	if (!ring)
+		return;
+	slot = stele__thread_slot(ring);
+	stele__store_relaxed(&slot->stack_low, (uint64_t)(uintptr_t)low);
+	stele__store_relaxed(&slot->stack_high, (uint64_t)(uintptr_t)high);
+}
+
 /*
  * Gives the calling thread a slot and a ring that begins with THREAD_BEGIN, unless a handler did
  * so meanwhile. g 0: nobody announced the thread. False: no slot or no ring is left.

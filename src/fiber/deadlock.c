@@ -108,5 +108,7 @@ void stele__deadlock(struct stele__sched_thread *t)
 		stele__say(&m, " more\n");
 		stele__say_end(&m);
 	}
+	stele__say(&m, "\nnames of FILE+OFFSET: addr2line -f -e FILE OFFSET\n");
+	stele__say_end(&m);
 	exit(EXIT_STATUS);
 }

@@ -412,6 +412,7 @@ static void a_deadlock_shows_all_fibers_and_ends_the_process(void)
 	CHECK(strstr(text, "\"locker\""));
 	CHECK(strstr(text, "waits for a mutex"));
 	CHECK(strstr(text, "waits for a fiber to end"));
+	CHECK(strstr(text, "addr2line"));
 	if (tap_now.reports)
 		printf("# %s\n", text);
 }

@@ -222,7 +222,7 @@ static void tell_of_everything_in_turn(int threads)
 		pthread_join(thread, NULL);
 		/* Nobody waits for an embedded drain; here it shall not be left behind. */
 		if (i % 20 == 0)
-			usleep(30000);
+			usleep(100000);
 	}
 }
 

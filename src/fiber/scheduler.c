@@ -132,26 +132,37 @@ static struct stele__worker *worker_take_idle(void)
 	return w;
 }
 
-/* Under the lock: a thread goes on with this worker, or a new one does. */
-static void worker_give(struct stele__worker *w, bool spinning)
+/* Under the lock. False: there is no thread, and can be none. */
+static bool thread_take(struct stele__worker *w, bool spinning)
 {
 	struct stele__sched_thread *t = stele__sched.idle_threads;
 
+	/* Who made the last fiber runnable may come here when that has ended, and threads with it.
+	 */
+	if (stele__sched.stopping)
+		return false;
 	if (t) {
 		stele__sched.idle_threads = t->idle_next;
 		t->worker = w;
 		t->spinning = spinning;
 		thread_wake(t);
-		return;
+		return true;
 	}
 	t = thread_new(w, spinning);
-	if (t) {
-		t->all_next = stele__sched.threads;
-		stele__sched.threads = t;
-		return;
+	if (!t) {
+		stele__sched.error = -EAGAIN;
+		return false;
 	}
-	/* Others go on without it. */
-	stele__sched.error = -EAGAIN;
+	t->all_next = stele__sched.threads;
+	stele__sched.threads = t;
+	return true;
+}
+
+/* Under the lock: a thread goes on with this worker, or others go on without it. */
+static void worker_give(struct stele__worker *w, bool spinning)
+{
+	if (thread_take(w, spinning))
+		return;
 	worker_be_idle(w);
 	if (spinning)
 		__atomic_sub_fetch(&stele__sched.spinning, 1, __ATOMIC_SEQ_CST);
@@ -206,6 +217,7 @@ void stele__sched_put(struct stele_fiber *f, bool next)
 		global_put(f);
 		stele__unlock(&stele__sched.lock);
 	}
+	STELE_POINT("sched.put");
 	sched_wake();
 }
 
@@ -545,14 +557,16 @@ static int sched_shape(const struct stele_fiber_options *options)
 				    PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (stele__sched.workers == MAP_FAILED)
 		return -ENOMEM;
+	stele__lock(&stele__sched.lock);
 	for (unsigned i = count; i-- > 0;) {
 		stele__sched.workers[i].trace.index = i;
 		worker_be_idle(&stele__sched.workers[i]);
 	}
+	stele__unlock(&stele__sched.lock);
 	return 0;
 }
 
-static void sched_end(void)
+static void threads_end(void)
 {
 	struct stele__sched_thread *t, *next;
 
@@ -567,13 +581,21 @@ static void sched_end(void)
 		munmap(t, sizeof(*t));
 	}
 	stele__monitor_stop();
-	for (uint32_t i = 0; i < stele__sched.worker_count; i++)
-		stele__fiber_drop_unused(&stele__sched.workers[i]);
-	munmap(stele__sched.workers, stele__sched.worker_count * sizeof(*stele__sched.workers));
+}
+
+/* A thread outside that woke the last fiber may still look whether another one is to be woken. */
+static void sched_end(void)
+{
+	threads_end();
+	stele__lock(&stele__sched.lock);
 	stele__sched.threads = stele__sched.idle_threads = NULL;
 	stele__sched.idle_workers = NULL;
 	stele__sched.idle_count = 0;
 	stele__sched.stopping = false;
+	stele__unlock(&stele__sched.lock);
+	for (uint32_t i = 0; i < stele__sched.worker_count; i++)
+		stele__fiber_drop_unused(&stele__sched.workers[i]);
+	munmap(stele__sched.workers, stele__sched.worker_count * sizeof(*stele__sched.workers));
 }
 
 static int sched_run(void (*entry)(void *), void *arg, const void *caller)

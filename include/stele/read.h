@@ -144,6 +144,7 @@ struct stele_heap_type {
 	uint64_t size;
 	uint64_t pointer_bytes;
 	struct stele_string name;
+	uint32_t stack; /**< where it is allocated: for stele_reader_stack(); 0: not in the trace */
 };
 
 enum stele_severity { STELE_WARNING, STELE_FATAL };

@@ -277,7 +277,7 @@ static struct stele_drain_type *intern_site(struct stele_drain *d, uint64_t size
 				sizeof(struct stele_drain_type *)))
 		return NULL;
 	tables->types[tables->type_count++] = type;
-	stele__intern_stack(d, stack);
+	type->wire_stack = stele__intern_stack(d, stack);
 	type->generation = d->generation;
 	type->wire = tables->type_count;
 	return type;

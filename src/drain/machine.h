@@ -175,7 +175,7 @@ struct stele_drain_type {
 	uint64_t size;
 	uint64_t address; /* its identity across generations */
 	uint32_t stack;	  /* dictionary id */
-	uint32_t generation, wire;
+	uint32_t generation, wire, wire_stack;
 };
 #define STELE_SITES_RECENT 512
 struct stele_mark {

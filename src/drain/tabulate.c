@@ -104,23 +104,21 @@ static size_t tabulate_type_name(struct stele_drain *d, const struct stele_drain
 	return text->bytes < TYPE_NAME_MAX ? text->bytes : TYPE_NAME_MAX;
 }
 
-static struct stele_batch tabulate_types_begin(struct stele_drain *d, uint64_t time)
+static struct stele_batch tabulate_types_begin(struct stele_drain *d, uint64_t time,
+					       unsigned payload)
 {
 	struct stele_batch b = stele__batch(d->tables.batch, STELE_BATCH_BUFFER_BYTES);
 
 	stele__batch_begin_experimental(&b, STELE_EXPERIMENT_ALLOCFREE, d->generation,
 					STELE_NONE_ID, time);
-	stele__batch_varint(&b, STELE_PAYLOAD_TYPES);
+	stele__batch_varint(&b, payload);
 	return b;
 }
 
 static void tabulate_types(struct stele_drain *d, uint64_t time)
 {
-	struct stele_batch b;
+	struct stele_batch b = tabulate_types_begin(d, time, STELE_PAYLOAD_TYPES);
 
-	if (!d->tables.type_count)
-		return;
-	b = tabulate_types_begin(d, time);
 	for (uint32_t i = 0; i < d->tables.type_count; i++) {
 		const struct stele_drain_type *type = d->tables.types[i];
 		char name[TYPE_NAME_MAX];
@@ -128,7 +126,7 @@ static void tabulate_types(struct stele_drain *d, uint64_t time)
 
 		if (stele__batch_room(&b) < TYPE_NAME_MAX + 5 * STELE_VARINT_BYTES_MAX) {
 			stele__outlet_batch(&d->outlet, &b);
-			b = tabulate_types_begin(d, time);
+			b = tabulate_types_begin(d, time, STELE_PAYLOAD_TYPES);
 		}
 		stele__batch_varint(&b, i + 1);
 		stele__batch_varint(&b, type->address);
@@ -136,6 +134,22 @@ static void tabulate_types(struct stele_drain *d, uint64_t time)
 		stele__batch_varint(&b, 0);
 		stele__batch_varint(&b, bytes);
 		stele__batch_bytes(&b, name, bytes);
+	}
+	stele__outlet_batch(&d->outlet, &b);
+}
+
+/* What Go's table of types has no column for. */
+static void tabulate_sites(struct stele_drain *d, uint64_t time)
+{
+	struct stele_batch b = tabulate_types_begin(d, time, STELE_PAYLOAD_SITES);
+
+	for (uint32_t i = 0; i < d->tables.type_count; i++) {
+		if (stele__batch_room(&b) < 2 * STELE_VARINT_BYTES_MAX) {
+			stele__outlet_batch(&d->outlet, &b);
+			b = tabulate_types_begin(d, time, STELE_PAYLOAD_SITES);
+		}
+		stele__batch_varint(&b, i + 1);
+		stele__batch_varint(&b, d->tables.types[i]->wire_stack);
 	}
 	stele__outlet_batch(&d->outlet, &b);
 }
@@ -165,7 +179,10 @@ static void tabulate_strings(struct stele_drain *d, uint64_t time)
 void stele__tables_write(struct stele_drain *d, uint64_t time)
 {
 	tabulate_stacks(d, time);
-	tabulate_types(d, time);
+	if (d->tables.type_count) {
+		tabulate_types(d, time);
+		tabulate_sites(d, time);
+	}
 	tabulate_strings(d, time);
 	stele__decimals_write(d);
 	d->tables.string_ids = d->tables.string_count = d->tables.stack_count =

@@ -203,7 +203,8 @@ static int generation_add_events(struct stele__generation *g, struct stele__worl
 	return generation_add_batch(g, h, &chain->first, &chain->last);
 }
 
-/* The layout of the heap, and the table of types. Go's reader does not look into these. */
+/* The layout of the heap, the table of types, and their stacks. Go's reader does not look into
+ * these. */
 static void generation_heap(struct stele__generation *g, struct stele__loader *l,
 			    const uint8_t *payload, const struct batch_header *h)
 {
@@ -225,6 +226,11 @@ static void generation_heap(struct stele__generation *g, struct stele__loader *l
 					  "the heap's layout is not four numbers");
 	} else if (h->bytes && payload[0] == STELE_PAYLOAD_TYPES) {
 		if (stele__table_add_types(&g->table, payload, h->bytes, h->offset, &fault) < 0)
+			stele__notes_warn(l->notes, fault.code,
+					  generation_place(g, h->offset + fault.at, h->thread),
+					  "%s", fault.text);
+	} else if (h->bytes && payload[0] == STELE_PAYLOAD_SITES) {
+		if (stele__table_add_sites(&g->table, payload, h->bytes, &fault) < 0)
 			stele__notes_warn(l->notes, fault.code,
 					  generation_place(g, h->offset + fault.at, h->thread),
 					  "%s", fault.text);

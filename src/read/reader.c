@@ -416,6 +416,7 @@ STELE_EXPORT int stele_reader_type(const struct stele_reader *reader, uint64_t i
 									   type->name_offset)
 					  : "",
 			 type->name_bytes},
+		.stack = stele__idmap_get(&table->stack_ids, type->stack),
 	};
 	return 0;
 }

@@ -289,7 +289,7 @@ int stele__table_add_types(struct stele__table *table, const uint8_t *payload, u
 	stele__cursor_u8(&c); /* the kind */
 	while (stele__cursor_left(&c)) {
 		size_t at = stele__cursor_offset(&c);
-		struct stele__table_type type;
+		struct stele__table_type type = {0};
 		uint64_t id = stele__cursor_varint(&c), length;
 		int r;
 
@@ -316,6 +316,27 @@ int stele__table_add_types(struct stele__table *table, const uint8_t *payload, u
 		if (r < 0)
 			return stele__fault_set(fault, r, at, "no memory for types");
 		table->types[table->type_count++] = type;
+	}
+	return 0;
+}
+
+int stele__table_add_sites(struct stele__table *table, const uint8_t *payload, uint32_t bytes,
+			   struct stele__fault *fault)
+{
+	struct stele_cursor c = stele__cursor(payload, bytes);
+
+	stele__cursor_u8(&c); /* the kind */
+	while (stele__cursor_left(&c)) {
+		size_t at = stele__cursor_offset(&c);
+		uint64_t id = stele__cursor_varint(&c), stack = stele__cursor_varint(&c);
+		uint32_t index = stele__idmap_get(&table->type_ids, id);
+
+		if (c.error)
+			return stele__fault_cursor(fault, &c, "an allocation site");
+		if (!index)
+			return stele__fault_set(fault, STELE_E_CORRUPT, at,
+						"a site of type %" PRIu64 ", which is unknown", id);
+		table->types[index - 1].stack = stack;
 	}
 	return 0;
 }

@@ -34,6 +34,7 @@ struct stele__table_type {
 	uint64_t address, size, pointer_bytes;
 	uint64_t name_offset;
 	uint32_t name_bytes;
+	uint64_t stack; /* id of its allocation site's, 0: none */
 };
 
 struct stele__table {
@@ -79,6 +80,9 @@ int stele__table_add_stacks(struct stele__table *table, const uint8_t *payload, 
 			    struct stele__fault *fault);
 int stele__table_add_types(struct stele__table *table, const uint8_t *payload, uint32_t bytes,
 			   uint64_t offset, struct stele__fault *fault);
+/* Behind the types. */
+int stele__table_add_sites(struct stele__table *table, const uint8_t *payload, uint32_t bytes,
+			   struct stele__fault *fault);
 
 /*
  * Once all strings are there: turns the frames' string ids into indices. An id that the table

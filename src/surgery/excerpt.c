@@ -178,7 +178,7 @@ static void excerpt_batches(struct stele__excerpt *x)
 
 	for (size_t i = 0; stele_reader_batch(x->reader, i, &batch) == 0; i++)
 		if (batch.experiment != STELE_EXPERIMENT_ALLOCFREE || !batch.bytes ||
-		    batch.data[0] != STELE_PAYLOAD_TYPES)
+		    (batch.data[0] != STELE_PAYLOAD_TYPES && batch.data[0] != STELE_PAYLOAD_SITES))
 			stele__retrace_batch(&x->retrace, &batch);
 }
 

@@ -69,6 +69,7 @@ int stele__retrace_init(struct stele__retrace *t, const struct stele_reader *rea
 	t->strings = retrace_buffer(t);
 	t->frames = retrace_buffer(t);
 	t->descriptions = retrace_buffer(t);
+	t->sites = retrace_buffer(t);
 	t->samples = retrace_buffer(t);
 	return t->error;
 }
@@ -94,6 +95,7 @@ void stele__retrace_done(struct stele__retrace *t)
 	free(t->strings.data);
 	free(t->frames.data);
 	free(t->descriptions.data);
+	free(t->sites.data);
 	free(t->samples.data);
 }
 
@@ -102,11 +104,19 @@ static void retrace_open(struct stele__retrace *t, struct stele_batch *b)
 	stele__batch_begin(b, t->generation, STELE_NONE_ID, t->time);
 }
 
-static void retrace_open_types(struct stele__retrace *t)
+/* Makes room in a batch of types or of their sites. */
+static void retrace_room(struct stele__retrace *t, struct stele_batch *b, unsigned payload,
+			 size_t bytes)
 {
-	stele__batch_begin_experimental(&t->descriptions, STELE_EXPERIMENT_ALLOCFREE, t->generation,
-					STELE_NONE_ID, t->time);
-	stele__batch_varint(&t->descriptions, STELE_PAYLOAD_TYPES);
+	if (stele__batch_is_open(b) && stele__batch_room(b) < bytes) {
+		retrace_flush(t, &t->descriptions); /* types stand before their sites */
+		retrace_flush(t, b);
+	}
+	if (stele__batch_is_open(b))
+		return;
+	stele__batch_begin_experimental(b, STELE_EXPERIMENT_ALLOCFREE, t->generation, STELE_NONE_ID,
+					t->time);
+	stele__batch_varint(b, payload);
 }
 
 void stele__retrace_begin(struct stele__retrace *t, uint64_t generation,
@@ -142,6 +152,7 @@ void stele__retrace_end(struct stele__retrace *t)
 	retrace_flush(t, &t->samples);
 	retrace_flush(t, &t->frames);
 	retrace_flush(t, &t->descriptions);
+	retrace_flush(t, &t->sites);
 	retrace_flush(t, &t->strings);
 	if (stele_reader_version(t->reader) >= 26)
 		retrace_put(t, &end, 1);
@@ -290,15 +301,19 @@ void stele__retrace_type(struct stele__retrace *t, uint64_t id)
 	    stele_reader_type(t->reader, id, &type) < 0)
 		return;
 	retrace_fail(t, stele__keymap_add(&t->types, id, &retrace_present));
-	if (stele__batch_is_open(b) &&
-	    stele__batch_room(b) < type.name.bytes + TYPE_NUMBERS * STELE_VARINT_BYTES_MAX)
-		retrace_flush(t, b);
-	if (!stele__batch_is_open(b))
-		retrace_open_types(t);
+	retrace_room(t, b, STELE_PAYLOAD_TYPES,
+		     type.name.bytes + TYPE_NUMBERS * STELE_VARINT_BYTES_MAX);
 	stele__batch_varint(b, id);
 	stele__batch_varint(b, type.address);
 	stele__batch_varint(b, type.size);
 	stele__batch_varint(b, type.pointer_bytes);
 	stele__batch_varint(b, type.name.bytes);
 	retrace_fail(t, stele__batch_bytes(b, type.name.data, type.name.bytes));
+	if (type.stack) {
+		uint64_t stack = stele__retrace_stack(t, type.stack);
+
+		retrace_room(t, &t->sites, STELE_PAYLOAD_SITES, 2 * STELE_VARINT_BYTES_MAX);
+		stele__batch_varint(&t->sites, id);
+		stele__batch_varint(&t->sites, stack);
+	}
 }

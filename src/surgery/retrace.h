@@ -27,7 +27,7 @@ struct stele__retrace {
 	struct stele__keymap texts;		      /* by hash: strings of the table, owned */
 	struct stele__keymap stacks, types;	      /* those of the tables, by handle and id */
 	uint64_t text_count;
-	struct stele_batch strings, frames, descriptions, samples;
+	struct stele_batch strings, frames, descriptions, sites, samples;
 };
 
 /* Writes the header at the first generation. 0 or -ENOMEM. */

@@ -88,24 +88,114 @@ struct stele_times {
 	unsigned share_count;
 };
 
-/** What was allocated at one place, or of one type. */
-struct stele_memory_site {
-	struct stele_string name;
-	uint64_t size;		   /**< of one object, as the type table has it; 0: unknown */
-	uint64_t allocated, freed; /**< objects, those that existed when recording began included */
-	uint64_t allocated_bytes, freed_bytes;
-	uint64_t live, live_bytes; /**< at the end */
-	uint64_t peak_bytes;	   /**< greatest live_bytes of this place */
+enum stele_memory_family {
+	STELE_MEMORY_SPANS,   /**< runs of pages: mappings, and those of a runtime's heap */
+	STELE_MEMORY_OBJECTS, /**< what malloc gives */
+	STELE_MEMORY_STACKS,  /**< of threads, fibers and goroutines */
+	STELE__MEMORY_FAMILIES
 };
 
+/**
+ * What was allocated and freed. Where objects were sampled, counts are of those in the trace, and
+ * bytes are estimates of the whole: each stands for as many as its probability to be there says.
+ */
+struct stele_memory_sum {
+	uint64_t existed;	   /**< when recording began; in `allocated` too */
+	uint64_t allocated, freed; /**< freed: with those whose end is known otherwise */
+	uint64_t live;		   /**< at the end */
+	uint64_t allocated_bytes, freed_bytes, live_bytes;
+	uint64_t peak_bytes; /**< greatest live_bytes */
+	int64_t peak_time;   /**< its first moment */
+	uint64_t temporary; /**< freed by their thread before it allocated anything else; objects */
+};
+
+/** What was allocated at one place (C), or of one type (Go). */
+struct stele_memory_site {
+	struct stele_string name;
+	uint32_t stack; /**< for stele_analysis_stack(); 0: unknown */
+	uint64_t size;	/**< of one object; 0: unknown, or of several sizes */
+	struct stele_memory_sum sum;
+	/** Of it when the most bytes of all objects were alive. */
+	uint64_t at_peak, at_peak_bytes;
+};
+
+/** Spans of one kind. */
+struct stele_memory_kind {
+	bool heap;	       /**< for objects; else mappings, stacks, … */
+	bool pointer_free;     /**< heap: its objects hold no pointers */
+	unsigned size_class;   /**< heap: 0: one object fills the span */
+	uint64_t object_bytes; /**< heap: room of one object, as far as it is known; 0: unknown */
+	struct stele_memory_sum spans;
+	uint64_t objects, object_bytes_live; /**< alive at the end in spans of this kind */
+};
+
+/** A stack that is alive at the end. */
+struct stele_memory_stack {
+	uint64_t address, bytes;
+	uint64_t high_bytes;	   /**< the largest that its owner has had; 0: owner unknown */
+	uint64_t goroutine;	   /**< its owner; STELE_NO_ID: unknown */
+	struct stele_string entry; /**< the function or name of the owner; may be empty */
+	int64_t since;		   /**< of its alloc; INT64_MIN: before the trace */
+};
+
+/** Stacks by what runs on them. */
+struct stele_memory_owner {
+	struct stele_string entry;
+	uint64_t owners; /**< goroutines, fibers, threads that were ever seen with a stack */
+	uint64_t live, live_bytes;
+	uint64_t high_bytes; /**< the largest that one of them has had */
+	uint64_t moved;	     /**< stacks that took the place of another: grown or shrunk */
+};
+
+enum stele_broken_kind {
+	STELE_BROKEN_FREE,     /**< a free of what was not alive */
+	STELE_BROKEN_ALLOC,    /**< an alloc of what was alive */
+	STELE_BROKEN_EXISTS,   /**< told as existing while it was known to be alive */
+	STELE_BROKEN_UNENDING, /**< never freed, though it has gone */
+	STELE__BROKEN_KINDS
+};
+
+enum stele_broken_cause {
+	STELE_BROKEN_UNKNOWN,  /**< nothing explains it */
+	STELE_BROKEN_EXISTED,  /**< from before the trace */
+	STELE_BROKEN_SKIPPED,  /**< its other half was skipped by the recorder on re-entry */
+	STELE_BROKEN_LOST,     /**< lost by the recorder */
+	STELE_BROKEN_INVERTED, /**< two threads' events in the wrong order */
+	STELE_BROKEN_HEADER, /**< the free names the slot, the alloc the object behind its header */
+	STELE_BROKEN_TINY,   /**< several objects share a slot that is freed as one */
+	STELE_BROKEN_SPAN,   /**< gone with the span that it was in */
+	STELE_BROKEN_DOUBLE_FREE, /**< freed twice */
+	STELE__BROKEN_CAUSES
+};
+
+/** A stray free. */
+struct stele_stray {
+	uint64_t address, thread;
+	int64_t time;
+	/** The free before it, if it is known; STELE_NO_ID, 0. */
+	uint64_t before_thread;
+	int64_t before_time;
+	uint32_t place; /**< index of the site of what was there before, plus 1; 0: unknown */
+};
+
+/** Pairs of one family that are broken in one way and for one cause. */
+struct stele_broken {
+	uint8_t family; /**< enum stele_memory_family */
+	uint8_t kind;	/**< enum stele_broken_kind */
+	uint8_t cause;	/**< enum stele_broken_cause */
+	bool inferred;	/**< the recorder keeps no count that proves the cause */
+	uint64_t count;
+	struct stele_stray sample; /**< of stray frees; time is 0 if there is none */
+};
+
+/** The memory of the traced program. */
 struct stele_memory {
 	bool present;
-	uint64_t allocated, freed, live;
-	uint64_t allocated_bytes, freed_bytes, live_bytes, peak_bytes;
-	int64_t peak_time;
-	uint64_t unmatched_frees; /**< of objects that nobody had allocated */
-	uint64_t repeated;	  /**< allocations where an object was alive already */
-	uint64_t heap_max;	  /**< greatest value of Go's heap metric; 0: none */
+	struct stele_memory_sum sum[STELE__MEMORY_FAMILIES];
+	uint64_t sample_bytes; /**< one object in so many bytes is in the trace; 0: all are */
+	uint64_t heap_max;     /**< greatest value of Go's heap metric; 0: none */
+	/** Events that the recorder skipped on re-entry and that no broken pair shows. */
+	uint64_t unseen_skips[STELE__MEMORY_FAMILIES];
 };
 
 /** What the trace itself is like: how far the rest can be trusted. */
@@ -160,6 +250,22 @@ const struct stele_memory *stele_analysis_memory(const struct stele_analysis *an
 /** Most bytes alive first, then most bytes allocated. */
 const struct stele_memory_site *stele_analysis_memory_sites(const struct stele_analysis *analysis,
 							    size_t *ret_count);
+
+/** Most bytes alive first, then most bytes allocated. */
+const struct stele_memory_kind *stele_analysis_memory_kinds(const struct stele_analysis *analysis,
+							    size_t *ret_count);
+
+/** Those that are alive at the end, largest high_bytes first. */
+const struct stele_memory_stack *stele_analysis_stacks(const struct stele_analysis *analysis,
+						       size_t *ret_count);
+
+/** Largest high_bytes first. */
+const struct stele_memory_owner *stele_analysis_stack_owners(const struct stele_analysis *analysis,
+							     size_t *ret_count);
+
+/** By family, kind and cause. */
+const struct stele_broken *stele_analysis_broken(const struct stele_analysis *analysis,
+						 size_t *ret_count);
 
 /** True for a reason that Go's tools count as synchronization: chan, sync, select. */
 bool stele_reason_is_sync(struct stele_string reason);

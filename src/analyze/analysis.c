@@ -12,10 +12,9 @@ int stele_analysis_new(struct stele_analysis **ret_analysis)
 {
 	struct stele_analysis *a = calloc(1, sizeof(*a));
 	struct stele__keymap *maps[] = {
-		a ? &a->names : NULL,	     a ? &a->sites : NULL,	  a ? &a->goroutines : NULL,
-		a ? &a->tags : NULL,	     a ? &a->tasks : NULL,	  a ? &a->ranges : NULL,
-		a ? &a->groups : NULL,	     a ? &a->heap.objects : NULL, a ? &a->heap.types : NULL,
-		a ? &a->heap.by_name : NULL,
+		a ? &a->names : NULL,  a ? &a->sites : NULL, a ? &a->goroutines : NULL,
+		a ? &a->tags : NULL,   a ? &a->tasks : NULL, a ? &a->ranges : NULL,
+		a ? &a->groups : NULL,
 	};
 
 	if (!a)
@@ -23,7 +22,8 @@ int stele_analysis_new(struct stele_analysis **ret_analysis)
 	for (size_t i = 0; i < STELE_ARRAY_LENGTH(maps); i++)
 		stele__keymap_init(maps[i]);
 	a->empty = stele__name_intern(a, (struct stele_string){"", 0});
-	if (stele__stacks_init(&a->stacks) < 0 || !a->empty) {
+	a->memory = stele__memory_new();
+	if (stele__stacks_init(&a->stacks) < 0 || !a->empty || !a->memory) {
 		stele_analysis_free(a);
 		return -ENOMEM;
 	}
@@ -52,7 +52,7 @@ void stele_analysis_free(struct stele_analysis *a)
 	while ((go = stele__keymap_each(&a->goroutines, &at)))
 		stele__flow_free(go);
 	stele__keymap_done(&a->goroutines);
-	stele__heap_done(&a->heap);
+	stele__memory_free(a->memory);
 	stele__stacks_done(&a->stacks);
 	analysis_drop(&a->sites);
 	analysis_drop(&a->tags);
@@ -64,7 +64,6 @@ void stele_analysis_free(struct stele_analysis *a)
 		free(a->sorted[kind]);
 	free(a->finished);
 	free(a->group_times);
-	free(a->memory_sites);
 	free(a);
 }
 
@@ -91,10 +90,11 @@ static int analysis_sync(struct stele_analysis *a, const struct stele_reader *re
 	if (!stele_reader_sync(reader)->generation)
 		return 0;
 	a->trust.generations++;
+	a->version = stele_reader_version(reader);
 	a->trust.frequency = stele_reader_frequency(reader);
 	stele_recording_add(&a->trust.recording, reader);
 	stele__stacks_forget(&a->stacks);
-	stele__keymap_clear(&a->heap.types);
+	stele__memory_sync(a, reader);
 	return analysis_own_data(a, reader);
 }
 
@@ -114,7 +114,7 @@ int stele_analysis_add(struct stele_analysis *analysis, const struct stele_reade
 		return stele__flow_transition(analysis, reader, event);
 	case STELE_EVENT_METRIC:
 	case STELE_EVENT_EXPERIMENTAL:
-		return stele__heap_event(analysis, reader, event);
+		return stele__memory_event(analysis, reader, event);
 	default:
 		return stele__scope_event(analysis, reader, event);
 	}
@@ -134,7 +134,7 @@ int stele_analysis_finish(struct stele_analysis *analysis)
 	if (r == 0)
 		r = stele__times_finish(analysis);
 	if (r == 0)
-		r = stele__heap_finish(analysis);
+		r = stele__memory_finish(analysis);
 	return r < 0 ? r : stele__sites_sort(analysis);
 }
 

@@ -167,13 +167,15 @@ static void flow_untag(struct stele_analysis *a, uint64_t id)
 	free(tag);
 }
 
-static int flow_end(struct stele_analysis *a, struct stele__flow *go, int64_t time)
+static int flow_end(struct stele_analysis *a, struct stele__flow *go,
+		    const struct stele_event *event)
 {
-	int r;
+	int r = stele__memory_ended(a, event);
 
 	go->times.ended = true;
-	go->times.last = time;
-	r = stele__scope_leave(a, go, time);
+	go->times.last = event->time;
+	if (r == 0)
+		r = stele__scope_leave(a, go, event->time);
 	if (r == 0)
 		r = stele__times_account(a, go);
 	if (r == 0 && a->finished_count < STELE__FINISHED_MAX) {
@@ -198,6 +200,10 @@ int stele__flow_transition(struct stele_analysis *a, const struct stele_reader *
 		return 0;
 	if (!go && event->to == STELE_STATE_NOT_EXIST)
 		return 0;
+	if (!go && event->from == STELE_STATE_NOT_EXIST)
+		r = stele__memory_created(a, event);
+	if (r < 0)
+		return r;
 	if (!go)
 		r = flow_new(a, event->resource_id, event->time, &go);
 	else if (go->state == event->to)
@@ -207,7 +213,7 @@ int stele__flow_transition(struct stele_analysis *a, const struct stele_reader *
 	if (r < 0)
 		return r;
 	if (event->to == STELE_STATE_NOT_EXIST)
-		return flow_end(a, go, event->time);
+		return flow_end(a, go, event);
 	r = flow_enter(a, reader, go, event);
 	return r < 0 ? r : flow_entry(a, reader, go, event);
 }

@@ -77,34 +77,24 @@ struct stele__group {
 	struct stele_times times;
 };
 
-struct stele__heap {
-	struct stele__keymap objects; /* address -> memory site */
-	struct stele__keymap types;   /* id -> memory site, of this generation */
-	struct stele__keymap by_name;
-	struct stele_memory_site **sites;
-	uint32_t count, max;
-	struct stele_memory sum;
-};
-
 struct stele_analysis {
 	struct stele__keymap names;
 	struct stele__stacks stacks;
 	struct stele__keymap sites;
 	struct stele__keymap goroutines; /* alive */
 	struct stele__keymap tags, tasks, ranges, groups;
-	struct stele__heap heap;
+	struct stele__memory *memory;
 	struct stele_times *finished;
 	uint32_t finished_count, finished_max;
 	struct stele_trust trust;
 	const struct stele__name *empty;
+	unsigned version; /* of the format */
 	bool done;
 	/* Made by finish(). */
 	const struct stele_site **sorted[STELE__SITES_COUNT];
 	size_t sorted_count[STELE__SITES_COUNT];
 	struct stele_times *group_times;
 	size_t group_count;
-	struct stele_memory_site *memory_sites;
-	size_t memory_count;
 };
 
 /* Makes room for one more in an array of pointers or structs; 0, -ENOMEM or STELE_E_LIMIT. */
@@ -147,9 +137,18 @@ int stele__scope_event(struct stele_analysis *a, const struct stele_reader *read
 int stele__scope_leave(struct stele_analysis *a, const struct stele__flow *go, int64_t time);
 int stele__scopes_finish(struct stele_analysis *a, int64_t time);
 
-int stele__heap_event(struct stele_analysis *a, const struct stele_reader *reader,
-		      const struct stele_event *event);
-int stele__heap_finish(struct stele_analysis *a);
-void stele__heap_done(struct stele__heap *heap);
+/* NULL: no memory. */
+struct stele__memory *stele__memory_new(void);
+void stele__memory_free(struct stele__memory *memory);
+/* A generation begins: types and layout are its own. */
+void stele__memory_sync(struct stele_analysis *a, const struct stele_reader *reader);
+/* An event of the allocation experiment, or a metric. */
+int stele__memory_event(struct stele_analysis *a, const struct stele_reader *reader,
+			const struct stele_event *event);
+/* A goroutine comes into being, by this transition. 0 or -ENOMEM. */
+int stele__memory_created(struct stele_analysis *a, const struct stele_event *event);
+/* Its last moment: after that nobody knows its name. 0 or -ENOMEM. */
+int stele__memory_ended(struct stele_analysis *a, const struct stele_event *event);
+int stele__memory_finish(struct stele_analysis *a);
 
 #endif

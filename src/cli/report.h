@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The two forms of a report. */
+/* Reports: what they are of, and their two forms. */
 #ifndef STELE_CLI_REPORT_H
 #define STELE_CLI_REPORT_H
 
@@ -21,5 +21,9 @@ void stele__report_text(FILE *out, const struct stele_report *report);
 
 /* For programs: one object; docs/schema/report.md */
 void stele__report_json(FILE *out, const struct stele_report *report);
+
+/* The same of memory alone; docs/schema/heap.md */
+void stele__heap_text(FILE *out, const struct stele_report *report);
+void stele__heap_json(FILE *out, const struct stele_report *report);
 
 #endif

@@ -243,6 +243,8 @@ static void summary_next(const struct summary *s)
 	summary_quote(s->result->path, path, sizeof(path));
 	summary_line(s, "next", "go tool trace %s", path);
 	summary_line(s, "", "stele report %s", path);
+	if (s->result->heap)
+		summary_line(s, "", "stele heap %s", path);
 }
 
 static void summary_details(const struct summary *s)

@@ -15,6 +15,51 @@ static int look(void *arg, const void *data, size_t bytes)
 	return 0;
 }
 
+#define REQUIRE(cond)                                                                              \
+	do {                                                                                       \
+		if (!(cond))                                                                       \
+			__builtin_trap();                                                          \
+	} while (0)
+
+static void look_at_sum(const struct stele_memory_sum *sum)
+{
+	REQUIRE(sum->allocated == sum->freed + sum->live);
+	REQUIRE(sum->existed <= sum->allocated && sum->temporary <= sum->freed);
+	/* Bytes may be any number, and their sums overflow. */
+	REQUIRE(sum->allocated_bytes == sum->freed_bytes + sum->live_bytes);
+}
+
+/* The same objects counted in all, by place and by kind of span. */
+static void look_at_memory(const struct stele_analysis *analysis)
+{
+	const struct stele_memory *m = stele_analysis_memory(analysis);
+	const struct stele_memory_site *sites;
+	const struct stele_memory_kind *kinds;
+	const struct stele_broken *broken;
+	uint64_t live = 0, spans = 0;
+	size_t count, stacks;
+
+	for (unsigned family = 0; family < STELE__MEMORY_FAMILIES; family++)
+		look_at_sum(&m->sum[family]);
+	sites = stele_analysis_memory_sites(analysis, &count);
+	for (size_t i = 0; i < count; i++) {
+		look_at_sum(&sites[i].sum);
+		live += sites[i].sum.live;
+	}
+	REQUIRE(live == m->sum[STELE_MEMORY_OBJECTS].live);
+	kinds = stele_analysis_memory_kinds(analysis, &count);
+	for (size_t i = 0; i < count; i++) {
+		look_at_sum(&kinds[i].spans);
+		spans += kinds[i].spans.live;
+	}
+	REQUIRE(spans == m->sum[STELE_MEMORY_SPANS].live);
+	stele_analysis_stacks(analysis, &stacks);
+	REQUIRE(stacks == m->sum[STELE_MEMORY_STACKS].live);
+	broken = stele_analysis_broken(analysis, &count);
+	for (size_t i = 0; i < count; i++)
+		REQUIRE(broken[i].count > 0 && broken[i].family < STELE__MEMORY_FAMILIES);
+}
+
 static void analyze(const uint8_t *data, size_t size)
 {
 	struct stele_analysis *analysis;
@@ -36,6 +81,7 @@ static void analyze(const uint8_t *data, size_t size)
 		for (size_t i = 0; i < count; i++)
 			if (times[i].last < times[i].first)
 				__builtin_trap();
+		look_at_memory(analysis);
 	}
 	stele_analysis_free(analysis);
 	stele_reader_close(reader);

@@ -17,6 +17,7 @@ import subprocess
 import sys
 
 SOURCE = pathlib.Path(__file__).resolve().parent
+REFERENCE = SOURCE.parents[2] / "shared" / "oracle"
 GO_MIN = (1, 26)
 
 
@@ -72,6 +73,22 @@ def oracle(build):
             print(built.stderr, file=sys.stderr)
             sys.exit(2)
     return program
+
+
+def reference(build):
+    """The reference reader, built next to the oracle. Raises Unavailable."""
+    if not REFERENCE.is_dir():
+        raise Unavailable("no reference reader")
+    oracle(build)
+    folder = pathlib.Path(build).resolve() / "tests" / "oracle" / "reference"
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for source in [*REFERENCE.glob("*.go"), SOURCE / "go.mod", SOURCE / "go.sum"]:
+            shutil.copy(source, folder)
+        subprocess.run([go(), "build", "-o", "reference", "."], cwd=folder, check=True,
+                       env=environment())
+    return folder / "reference"
 
 
 def verdict(build, trace):

@@ -7,11 +7,9 @@ usage: test_fresh.py STELE BUILD
 
 Needs Go 1.26, golang.org/x/exp and the reference reader of ../shared/oracle; is skipped without.
 """
-import fcntl
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,33 +21,20 @@ from tap import Skip, case, check, equal, run  # noqa: E402
 from tracebytes import Trace, convert  # noqa: E402
 
 STELE, BUILD = (pathlib.Path(a).resolve() for a in sys.argv[1:3])
-REFERENCE = HERE.parents[2] / "shared" / "oracle"
 # What a kind is made for: without it, the comparison would be of nothing.
 PRESENT = {
     "annotate": r"^RegionBegin ", "pass": r"Waiting->Runnable", "collect": r"^RangeBegin .*GC",
     "switches": r"^StateTransition .*Runnable->Running", "profiled": r"^StackSample ",
+    "allocate": r"^RangeBegin .*GC",
     "callbacks": r"res=G\d+ NotExist->Syscall", "flight": r"^Log ", "long": r"^Sync .*n=3",
 }
 
 
 def reference():
-    """The reference reader, built next to ours."""
-    if not REFERENCE.is_dir():
-        raise Skip("no reference reader")
     try:
-        oracle.oracle(BUILD)
-        go = oracle.go()
+        return oracle.reference(BUILD)
     except oracle.Unavailable as reason:
         raise Skip(str(reason)) from reason
-    folder = BUILD / "tests" / "oracle" / "reference"
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for source in [*REFERENCE.glob("*.go"), HERE / "go.mod", HERE / "go.sum"]:
-            shutil.copy(source, folder)
-        subprocess.run([go, "build", "-o", "reference", "."], cwd=folder, check=True,
-                       env=oracle.environment())
-    return folder / "reference"
 
 
 def output(*command):
@@ -62,7 +47,7 @@ def compare(program, trace, name, folder):
     theirs = folder / "theirs.dump"
     mine.write_text(output(STELE, "events", "--format=reference", trace))
     theirs.write_text(output(program, "-dump", trace))
-    done = subprocess.run([sys.executable, REFERENCE / "compare.py", theirs, mine],
+    done = subprocess.run([sys.executable, oracle.REFERENCE / "compare.py", theirs, mine],
                           capture_output=True, text=True, check=False)
     equal(done.returncode, 0, f"{name}: {done.stdout[:600]}")
     counts = [dict(re.findall(r"(\w+)=(\d+)", text)) for text in

@@ -71,6 +71,52 @@ func collect() {
 	runtime.GC()
 }
 
+type linked struct {
+	next *linked
+	pad  [100]int
+}
+
+var kept []any
+
+// deep needs a large stack.
+func deep(n int) int {
+	var block [64]int
+	block[n%64] = n
+	if n > 0 {
+		return deep(n-1) + block[n%64]
+	}
+	return block[0]
+}
+
+// allocate makes objects of each kind on stacks that grow, and has most of them collected: tiny
+// ones, those with a header, large ones, with pointers and without.
+func allocate() {
+	var group sync.WaitGroup
+	for worker := range 8 {
+		group.Go(func() {
+			var last *linked
+			for i := range 3000 {
+				tiny, bytes := new(int), make([]byte, i%40+1)
+				last = &linked{next: last}
+				if i%50 == 0 {
+					last = nil
+					large := make([]byte, 70000)
+					kept[worker] = []any{tiny, large, make([]*int, 9000)}
+				}
+				kept[8+worker] = []any{last, tiny, bytes, string(bytes)}
+			}
+			deep(500)
+		})
+	}
+	group.Wait()
+	runtime.GC()
+	for range 500 {
+		group.Go(func() { deep(30) })
+	}
+	group.Wait()
+	runtime.GC()
+}
+
 // switches hands over between coroutines.
 func switches() {
 	next, stop := iter.Pull(func(yield func(int) bool) {
@@ -132,12 +178,13 @@ func flight(path string) error {
 
 func makeTraces(dir string) error {
 	debug.SetGCPercent(-1)
+	kept = make([]any, 16)
 	if err := flight(filepath.Join(dir, "flight.trace")); err != nil {
 		return err
 	}
 	workloads := map[string]func(){
 		"empty": func() {}, "annotate": annotate, "pass": pass, "collect": collect,
-		"switches": switches, "profiled": profiled,
+		"switches": switches, "profiled": profiled, "allocate": allocate,
 		"long": func() { annotate(); time.Sleep(1200 * time.Millisecond); pass() },
 	}
 	maps.Copy(workloads, others)

@@ -30,11 +30,20 @@ def members(value):
 
 def documented(name):
     text = (ROOT / "docs" / "schema" / f"{name}.md").read_text()
-    return text, set(re.findall(r"`([a-z_]+)`", text))
+    return text, set(re.findall(r"`([a-z0-9_]+)`", text))
+
+
+def values(text):
+    """One after the other."""
+    decoder = json.JSONDecoder()
+    while text := text.lstrip():
+        value, end = decoder.raw_decode(text)
+        text = text[end:]
+        yield value
 
 
 def printed(command, *options):
-    """Of all golden traces, good and bad ones; each line is JSON."""
+    """Of all golden traces, good and bad ones."""
     found = set()
     with tempfile.TemporaryDirectory() as folder:
         trace = pathlib.Path(folder, "t.trace")
@@ -45,8 +54,8 @@ def printed(command, *options):
                 continue
             done = subprocess.run([STELE, command, "--json", *options, trace],
                                   capture_output=True, text=True, check=False)
-            for line in done.stdout.splitlines():
-                found |= members(json.loads(line))
+            for value in values(done.stdout):
+                found |= members(value)
     return found
 
 
@@ -58,8 +67,8 @@ def agree(command, *options, also=()):
     check(len(got) > 10, f"only {got}")
     check(got <= known, f"not in docs/schema/{command}.md: {sorted(got - known)}")
     source = "".join(p.read_text() for p in (ROOT / "src" / "cli").glob("*.c"))
-    words = set(re.findall(r"[a-z_]+", source))
-    own = set(re.findall(r"`([a-z_]+)`", text))
+    words = set(re.findall(r"[a-z0-9_]+", source))
+    own = set(re.findall(r"`([a-z0-9_]+)`", text))
     check(own <= words, f"never printed: {sorted(own - words)}")
 
 
@@ -71,6 +80,16 @@ def check_prints_what_is_documented():
 @case
 def info_prints_what_is_documented():
     agree("info", also=["check"])
+
+
+@case
+def report_prints_what_is_documented():
+    agree("report", also=["check"])
+
+
+@case
+def heap_prints_what_is_documented():
+    agree("heap", also=["report", "check"])
 
 
 @case

@@ -44,6 +44,7 @@ class Trace:
             equal(status, 0, f"stele check: {text}{complaint}")
             self.pairs = Pairs(execute(STELE, "events", trace)[1].splitlines())
             self.lost = json.loads(execute(STELE, "info", "--json", trace)[1])["lost"]
+            self.heap = json.loads(execute(STELE, "heap", "--json", trace)[1])
         found = re.search(rb"calls (\d+) grown (\d+)", out)
         self.calls, self.grown = map(int, found.groups()) if found else (0, 0)
 
@@ -56,6 +57,7 @@ def expect_whole(policy):
     equal(trace.status, 0, trace.err.decode())
     equal(trace.lost["events"], 0, "lost")
     equal(trace.pairs.broken(), (0, 0), "broken pairs")
+    equal(trace.heap["broken"], [], "stele heap")
     check(trace.grown * 4 > trace.calls, f"the stack grew in {trace.grown} of {trace.calls} calls")
     # Each growth, and each shrinking before the next, has a new stack and an old one.
     check(trace["GoroutineStackAlloc"] >= 2 * trace.grown, "growths that were not told")
@@ -84,6 +86,14 @@ def skip_breaks_pairs_and_its_counts_add_up():
     equal(trace.pairs.broken(),
           (skipped["GoroutineStackFree"], skipped["SpanAlloc"] + skipped["GoroutineStackAlloc"]),
           "broken pairs")
+    # All of it is explained, and nothing skipped is left over: proven by the recorder's counts.
+    equal({(b["family"], b["kind"], b["cause"], b["inferred"]): b["count"]
+           for b in trace.heap["broken"]},
+          {("spans", "free", "skipped", False): skipped["SpanAlloc"],
+           ("stacks", "free", "skipped", False): skipped["GoroutineStackAlloc"],
+           ("stacks", "alloc", "skipped", False): skipped["GoroutineStackFree"]}, "stele heap")
+    for family in ("spans", "stacks", "objects"):
+        equal(trace.heap["memory"][family]["unseen_skips"], 0, f"unseen skips of {family}")
     print(f"# skip: {trace.lost['events']} skipped, {sum(trace.pairs.broken())} pairs broken")
 
 

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory of the traced program: what is alive of each family, and what was. Owned by the analysis;
+ * what its functions give lives until its end.
+ */
+#ifndef STELE_ANALYZE_MEMSUM_H
+#define STELE_ANALYZE_MEMSUM_H
+
+#include "analyze/livemap.h"
+#include "analyze/model.h"
+#include "analyze/pairs.h"
+#include "analyze/spantree.h"
+
+/* Numbers of the events on the wire: docs/format.md */
+enum {
+	MEMORY_SPAN = 128,
+	MEMORY_SPAN_ALLOC,
+	MEMORY_SPAN_FREE,
+	MEMORY_OBJECT,
+	MEMORY_OBJECT_ALLOC,
+	MEMORY_OBJECT_FREE,
+	MEMORY_STACK,
+	MEMORY_STACK_ALLOC,
+	MEMORY_STACK_FREE,
+};
+
+struct stele__place { /* a site, while it is counted */
+	struct stele_memory_site s;
+	uint64_t least, greatest; /* bytes of one object */
+	uint64_t peak;		  /* number of the peak that s.at_peak is of */
+};
+
+/* Objects of one place and size. */
+struct stele__lot {
+	struct stele__place *place;
+	uint64_t bytes;	  /* of one */
+	uint64_t account; /* how many bytes one stands for */
+};
+
+struct stele__span_kind {
+	struct stele_memory_kind k;
+	uint64_t key;
+};
+
+struct stele__stack_owner {
+	uint64_t goroutine;
+	const struct stele__name *entry; /* NULL: unknown so far */
+	uint64_t stacks, high_bytes, moved;
+	uint64_t live_bytes;
+};
+
+struct stele__heap_stack {
+	uint64_t address, bytes;
+	int64_t since;
+	struct stele__stack_owner *owner;   /* NULL: unknown */
+	struct stele__allocator *allocator; /* who has it as `stack` */
+};
+
+/* What a thread did last. */
+struct stele__allocator {
+	uint64_t object;		 /* it allocated; STELE_NO_ID: none, or it is freed */
+	struct stele__heap_stack *stack; /* it allocated, and whose is not known yet */
+	uint64_t goroutine;		 /* which ran on it then */
+	const struct stele__name *entry; /* of that goroutine, as far as it was known then */
+};
+
+struct stele__memory {
+	bool go;	/* slots, headers and the tiny allocator are Go's */
+	bool each_tiny; /* objects that share a slot are all told */
+	struct stele_heap_info layout;
+	struct stele__pairs pairs[STELE__MEMORY_FAMILIES];
+	uint64_t peaks; /* so often have there been more bytes of objects than ever before */
+	uint64_t headers, shared,
+		gone; /* objects: frees of slots, allocs in one, lost with a span */
+	struct stele__livemap objects;
+	uint64_t homeless; /* of them */
+	struct stele__spantree spans;
+	struct stele__keymap kinds;
+	struct stele__keymap stacks; /* by address: struct stele__heap_stack, owned */
+	struct stele__keymap span_seen, stack_seen; /* addresses that ever were one */
+	struct stele__keymap owners, entries;	    /* by goroutine; by name */
+	struct stele__keymap allocators;	    /* by thread, owned */
+	struct stele__keymap places;		    /* by identity, owned */
+	struct stele__keymap lot_ids;		    /* place and bytes -> lot + 1 */
+	struct stele__keymap types; /* type and bytes -> lot + 1, of this generation */
+	struct stele__lot *lots;
+	uint32_t lot_count, lot_max;
+	struct stele_memory face;
+	/* Made by finish(). */
+	struct stele_memory_site *sites;
+	struct stele_memory_kind *kind_list;
+	struct stele_memory_stack *stack_list;
+	struct stele_memory_owner *owner_list;
+	struct stele_broken
+		broken[STELE__MEMORY_FAMILIES * STELE__BROKEN_CAUSES * STELE__BROKEN_KINDS];
+	size_t site_count, kind_count, stack_count, owner_count, broken_count;
+};
+
+void stele__memory_gain(struct stele_memory_sum *sum, uint64_t bytes, int64_t time, bool existed);
+void stele__memory_drop(struct stele_memory_sum *sum, uint64_t bytes);
+
+/* NULL: no memory. */
+struct stele__allocator *stele__allocator(struct stele__memory *m, uint64_t thread);
+
+/* The lot of an object of the type with this id; `bytes`: its room, 0: the type says. */
+int stele__lot_find(struct stele_analysis *a, const struct stele_reader *reader, uint64_t type,
+		    uint64_t bytes, uint32_t *ret_lot);
+
+/* 0, -ENOMEM or STELE_E_LIMIT. */
+int stele__span_event(struct stele_analysis *a, const struct stele_event *event);
+int stele__object_event(struct stele_analysis *a, const struct stele_reader *reader,
+			const struct stele_event *event);
+int stele__stack_event(struct stele_analysis *a, const struct stele_event *event);
+
+/* A span with these bounds was freed, or allocated. */
+int stele__objects_leave(struct stele__memory *m, uint64_t begin, uint64_t end, bool for_good);
+void stele__objects_return(struct stele__memory *m, uint64_t begin, uint64_t end);
+
+/* At the end: what the pairs say is not alive goes, then the tables are made. */
+void stele__spans_settle(struct stele__memory *m);
+void stele__objects_settle(struct stele__memory *m);
+int stele__stacks_settle(struct stele_analysis *a);
+int stele__kinds_finish(struct stele__memory *m);
+void stele__broken_find(struct stele__memory *m, const struct stele_trust *trust, unsigned version);
+
+void stele__spans_free(struct stele__memory *m);
+void stele__stacks_free(struct stele__memory *m);
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/answer.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/duration.h"
+#include "cli/verdict.h"
+#include "cli/within.h"
+#include "stele/version.h"
+
+#define TOP_TEXT 10
+#define TOP_MAX	 1000000
+
+struct answer_options {
+	const char *path;
+	bool json, strict;
+	size_t top;	  /* 0: not given */
+	int64_t from, to; /* ns from the first event */
+};
+
+/* Reads the trace to its end or to its first defect; 0 or an error of ours. */
+static int answer_read(struct stele__source *source, struct stele_reader *reader,
+		       struct stele_analysis *analysis)
+{
+	const struct stele_event *event;
+	int r = 0;
+
+	while (r >= 0 && stele__source_next(source, &event) > 0)
+		r = stele_analysis_add(analysis, reader, event);
+	return r < 0 ? r : stele_analysis_finish(analysis);
+}
+
+static int answer_print(const struct stele__answer *answer, const struct answer_options *options,
+			const struct stele_reader *reader, const struct stele_analysis *analysis)
+{
+	struct stele_report report = {
+		.path = options->path,
+		.analysis = analysis,
+		.reader = reader,
+		.top = options->top    ? options->top
+		       : options->json ? SIZE_MAX
+				       : TOP_TEXT,
+		.from = options->from,
+		.to = options->to,
+		.color = stele__wants_color(STDOUT_FILENO),
+	};
+
+	if (options->json)
+		answer->json(stdout, &report);
+	else if (stele_reader_version(reader))
+		answer->text(stdout, &report);
+	if (fflush(stdout) || ferror(stdout)) {
+		stele__complain("standard output cannot be written");
+		return STELE_EXIT_IO;
+	}
+	return STELE_EXIT_OK;
+}
+
+static int answer_open(const struct answer_options *options, struct stele__source **ret_source,
+		       struct stele_reader **ret_reader, int *ret_damage)
+{
+	if (!options->from && options->to == INT64_MAX)
+		return stele__source_open(options->path, NULL, ret_source, ret_reader);
+	return stele__within_open(options->path, options->from, options->to, ret_source, ret_reader,
+				  ret_damage);
+}
+
+static int answer_run(const struct stele__answer *answer, const struct answer_options *options)
+{
+	struct stele_analysis *analysis = NULL;
+	struct stele__source *source;
+	struct stele_reader *reader;
+	int damage = STELE_EXIT_OK;
+	int exit = answer_open(options, &source, &reader, &damage);
+	int r;
+
+	if (exit)
+		return exit;
+	r = stele_analysis_new(&analysis);
+	if (r == 0)
+		r = answer_read(source, reader, analysis);
+	if (r < 0) {
+		stele__complain("%s: %s", options->path, stele_strerror(r));
+		exit = STELE_EXIT_IO;
+	} else {
+		exit = answer_print(answer, options, reader, analysis);
+		stele__verdict_complain(options->path, stele_reader_diag(reader));
+		if (exit == STELE_EXIT_OK)
+			exit = stele__verdict_exit(reader,
+						   &stele_analysis_trust(analysis)->recording,
+						   options->strict);
+		if (exit == STELE_EXIT_OK)
+			exit = damage;
+	}
+	stele_analysis_free(analysis);
+	stele__source_close(source);
+	return exit;
+}
+
+/* The value of "--name=VALUE" or "--name VALUE"; NULL if it is another option. */
+static const char *answer_value(int argc, char **argv, int *i, const char *name)
+{
+	const char *arg = argv[*i];
+	size_t length = strlen(name);
+
+	if (strncmp(arg, name, length) || (arg[length] && arg[length] != '='))
+		return NULL;
+	return arg[length] ? arg + length + 1 : *i + 1 < argc ? argv[++*i] : "";
+}
+
+/* A number from 1 on, or "all". */
+static bool answer_parse_top(const char *text, size_t *ret_top)
+{
+	size_t top = 0;
+
+	if (!strcmp(text, "all")) {
+		*ret_top = SIZE_MAX;
+		return true;
+	}
+	for (const char *p = text; *p; p++) {
+		if (*p < '0' || *p > '9' || top > TOP_MAX)
+			return false;
+		top = 10 * top + (size_t)(*p - '0');
+	}
+	*ret_top = top;
+	return top > 0;
+}
+
+int stele__answer(const struct stele__answer *answer, int argc, char **argv)
+{
+	struct answer_options options = {.to = INT64_MAX};
+	bool only_files = false;
+	const char *value;
+
+	for (int i = 1; i < argc; i++) {
+		const char *arg = argv[i];
+
+		if (only_files || arg[0] != '-' || !arg[1]) {
+			if (options.path)
+				return stele__usage_error(answer->name, "one file at a time");
+			options.path = arg;
+		} else if (!strcmp(arg, "--help") || !strcmp(arg, "-h")) {
+			answer->help();
+			return STELE_EXIT_OK;
+		} else if (!strcmp(arg, "--json")) {
+			options.json = true;
+		} else if (!strcmp(arg, "--strict")) {
+			options.strict = true;
+		} else if ((value = answer_value(argc, argv, &i, "--top"))) {
+			if (!answer_parse_top(value, &options.top))
+				return stele__usage_error(answer->name,
+							  "--top needs a number, not '%s'", value);
+		} else if ((value = answer_value(argc, argv, &i, "--from"))) {
+			if (!stele__duration_parse(value, &options.from))
+				return stele__usage_error(answer->name, "'%s' is no time", value);
+		} else if ((value = answer_value(argc, argv, &i, "--to"))) {
+			if (!stele__duration_parse(value, &options.to))
+				return stele__usage_error(answer->name, "'%s' is no time", value);
+		} else if (!strcmp(arg, "--")) {
+			only_files = true;
+		} else {
+			return stele__usage_error(answer->name, "unknown option '%s'", arg);
+		}
+	}
+	if (!options.path)
+		return stele__usage_error(answer->name, "which file?");
+	if (options.to < options.from)
+		return stele__usage_error(answer->name, "--to lies before --from");
+	return answer_run(answer, &options);
+}

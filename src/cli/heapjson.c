@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* stele heap for programs. Times are ns, sizes bytes. docs/schema/heap.md */
+#include <inttypes.h>
+
+#include "cli/jsonparts.h"
+
+static const char *const family_names[] = {"spans", "objects", "stacks"};
+static const char *const kind_names[] = {"free", "alloc", "exists", "unending"};
+static const char *const cause_names[] = {
+	[STELE_BROKEN_UNKNOWN] = "unknown",
+	[STELE_BROKEN_EXISTED] = "existed",
+	[STELE_BROKEN_SKIPPED] = "skipped",
+	[STELE_BROKEN_LOST] = "lost",
+	[STELE_BROKEN_INVERTED] = "inverted",
+	[STELE_BROKEN_HEADER] = "header",
+	[STELE_BROKEN_TINY] = "tiny",
+	[STELE_BROKEN_SPAN] = "span",
+	[STELE_BROKEN_DOUBLE_FREE] = "double_free",
+};
+
+static void json_sums(FILE *out, const struct stele_memory *m)
+{
+	fprintf(out, ",\n\"memory\": {\"present\": %s", m->present ? "true" : "false");
+	for (unsigned family = 0; family < STELE__MEMORY_FAMILIES; family++) {
+		fprintf(out, ", \"%s\": {", family_names[family]);
+		stele__json_sum(out, &m->sum[family]);
+		stele__json_number(out, "unseen_skips", m->unseen_skips[family]);
+		fputc('}', out);
+	}
+	stele__json_number(out, "sample_bytes", m->sample_bytes);
+	stele__json_number(out, "heap_max_bytes", m->heap_max);
+	fputc('}', out);
+}
+
+static void json_sites(FILE *out, const struct stele_report *r)
+{
+	size_t count;
+	const struct stele_memory_site *sites = stele_analysis_memory_sites(r->analysis, &count);
+
+	fprintf(out, ",\n\"sites\": {\"places\": %zu, \"top\": [", count);
+	for (size_t i = 0; i < count && i < r->top; i++) {
+		fprintf(out, "%s\n{\"size\": %" PRIu64 ", ", i ? "," : "", sites[i].size);
+		stele__json_sum(out, &sites[i].sum);
+		stele__json_number(out, "at_peak", sites[i].at_peak);
+		stele__json_number(out, "at_peak_bytes", sites[i].at_peak_bytes);
+		stele__json_member(out, "name", sites[i].name);
+		stele__json_stack(out, r, sites[i].stack);
+		fputc('}', out);
+	}
+	fputs("]}", out);
+}
+
+static void json_kinds(FILE *out, const struct stele_report *r)
+{
+	size_t count;
+	const struct stele_memory_kind *kinds = stele_analysis_memory_kinds(r->analysis, &count);
+
+	fputs(",\n\"span_kinds\": [", out);
+	for (size_t i = 0; i < count && i < r->top; i++) {
+		const struct stele_memory_kind *kind = &kinds[i];
+
+		fprintf(out, "%s\n{\"heap\": %s, \"pointer_free\": %s, ", i ? "," : "",
+			kind->heap ? "true" : "false", kind->pointer_free ? "true" : "false");
+		stele__json_sum(out, &kind->spans);
+		stele__json_number(out, "size_class", kind->size_class);
+		stele__json_number(out, "object_bytes", kind->object_bytes);
+		stele__json_number(out, "objects", kind->objects);
+		stele__json_number(out, "occupied_bytes", kind->object_bytes_live);
+		fputc('}', out);
+	}
+	fputc(']', out);
+}
+
+static void json_stacks(FILE *out, const struct stele_report *r)
+{
+	size_t count;
+	const struct stele_memory_owner *owners = stele_analysis_stack_owners(r->analysis, &count);
+	const struct stele_memory_stack *stacks;
+
+	fputs(",\n\"stack_owners\": [", out);
+	for (size_t i = 0; i < count && i < r->top; i++) {
+		fprintf(out, "%s\n{\"owners\": %" PRIu64, i ? "," : "", owners[i].owners);
+		stele__json_member(out, "entry", owners[i].entry);
+		stele__json_number(out, "high_bytes", owners[i].high_bytes);
+		stele__json_number(out, "live", owners[i].live);
+		stele__json_number(out, "live_bytes", owners[i].live_bytes);
+		stele__json_number(out, "moved", owners[i].moved);
+		fputc('}', out);
+	}
+	stacks = stele_analysis_stacks(r->analysis, &count);
+	fprintf(out, "],\n\"stacks\": {\"live\": %zu, \"top\": [", count);
+	for (size_t i = 0; i < count && i < r->top; i++) {
+		fprintf(out, "%s\n{\"address\": %" PRIu64, i ? "," : "", stacks[i].address);
+		stele__json_number(out, "bytes", stacks[i].bytes);
+		if (stacks[i].since != INT64_MIN)
+			stele__json_signed(out, "since_ns", stacks[i].since);
+		if (stacks[i].goroutine != STELE_NO_ID) {
+			stele__json_number(out, "high_bytes", stacks[i].high_bytes);
+			stele__json_number(out, "goroutine", stacks[i].goroutine);
+			stele__json_member(out, "entry", stacks[i].entry);
+		}
+		fputc('}', out);
+	}
+	fputs("]}", out);
+}
+
+static void json_broken(FILE *out, const struct stele_report *r)
+{
+	size_t count, site_count;
+	const struct stele_broken *broken = stele_analysis_broken(r->analysis, &count);
+	const struct stele_memory_site *sites =
+		stele_analysis_memory_sites(r->analysis, &site_count);
+
+	fputs(",\n\"broken\": [", out);
+	for (size_t i = 0; i < count; i++) {
+		const struct stele_broken *b = &broken[i];
+
+		fprintf(out,
+			"%s\n{\"family\": \"%s\", \"kind\": \"%s\", \"cause\": \"%s\", "
+			"\"inferred\": %s",
+			i ? "," : "", family_names[b->family], kind_names[b->kind],
+			cause_names[b->cause], b->inferred ? "true" : "false");
+		stele__json_number(out, "count", b->count);
+		if (b->sample.time) {
+			stele__json_number(out, "address", b->sample.address);
+			stele__json_number(out, "thread", b->sample.thread);
+			stele__json_signed(out, "time_ns", b->sample.time);
+		}
+		if (b->sample.time && b->sample.before_thread != STELE_NO_ID) {
+			stele__json_number(out, "freed_by", b->sample.before_thread);
+			stele__json_signed(out, "freed_ns", b->sample.before_time);
+		}
+		if (b->sample.place && b->sample.place <= site_count)
+			stele__json_stack(out, r, sites[b->sample.place - 1].stack);
+		fputc('}', out);
+	}
+	fputc(']', out);
+}
+
+void stele__heap_json(FILE *out, const struct stele_report *report)
+{
+	stele__json_begin(out, report);
+	json_sums(out, stele_analysis_memory(report->analysis));
+	json_sites(out, report);
+	json_kinds(out, report);
+	json_stacks(out, report);
+	json_broken(out, report);
+	fputs("}\n", out);
+}

@@ -54,11 +54,11 @@ void stele__context_run(struct stele_drain *d, struct stele_drain_thread *t, uin
 		context_borrow(d, t, time);
 }
 
-/* The innermost interval of the goroutine that t has. */
+/* The interval that the goroutine of t is in, the innermost but for those within a call. */
 static const struct stele_drain_interval *interval_of(const struct stele_drain_thread *t)
 {
 	for (uint32_t i = t->depth; i > 0; i--)
-		if (t->intervals[i - 1].g == t->go->id)
+		if (t->intervals[i - 1].g == t->go->id && !t->intervals[i - 1].within)
 			return &t->intervals[i - 1];
 	return NULL;
 }
@@ -145,27 +145,55 @@ static void interval_purge(struct stele_drain *d, struct stele_drain_thread *t)
 	t->depth = kept;
 }
 
-void stele__interval_open(struct stele_drain *d, struct stele_drain_thread *t,
-			  const struct stele_drain_interval *interval, uint64_t time)
+/*
+ * A wait or system call within a call of a runtime's goroutine is a part of it, which is all that
+ * readers see: the call may lose its proc at any moment, and only what is in a call can. To leave
+ * it for the wait and come back later would move the loss behind that, and with it all that happens
+ * on the proc since.
+ */
+static bool interval_is_within(const struct stele_drain_thread *t)
+{
+	bool worker = t->begun && !t->goroutine;
+	const struct stele_drain_interval *around;
+
+	if (!worker || !t->go || t->go->state != STELE_GO_SYSCALL)
+		return false;
+	around = interval_of(t);
+	return around && around->syscall;
+}
+
+static void interval_push(struct stele_drain_thread *t, const struct stele_drain_interval *interval,
+			  bool within)
 {
 	struct stele_drain_interval *top;
 
+	if (!t->go || t->depth == STELE_INTERVALS_MAX)
+		return;
+	top = &t->intervals[t->depth++];
+	*top = *interval;
+	top->g = t->go->id;
+	top->within = within;
+	t->settle = !within;
+}
+
+void stele__interval_open(struct stele_drain *d, struct stele_drain_thread *t,
+			  const struct stele_drain_interval *interval, uint64_t time)
+{
 	interval_drop_left(d, t, interval, time);
+	if (interval_is_within(t)) {
+		interval_push(t, interval, true);
+		return;
+	}
 	stele__context_run(d, t, time);
 	if (t->go && t->depth && t->intervals[t->depth - 1].g != t->go->id)
 		interval_purge(d, t);
-	if (t->go && t->depth < STELE_INTERVALS_MAX) {
-		top = &t->intervals[t->depth++];
-		*top = *interval;
-		top->g = t->go->id;
-		t->settle = true;
-	}
+	interval_push(t, interval, false);
 	stele__context_settle(d, t, time);
 }
 
 /* The interval and what is within it are over. False: its beginning was lost. */
 static bool interval_pop(struct stele_drain *d, struct stele_drain_thread *t, uint64_t token,
-			 struct stele_drain_go **ret_go)
+			 struct stele_drain_go **ret_go, bool *ret_within)
 {
 	uint32_t at = t->depth;
 
@@ -175,6 +203,7 @@ static bool interval_pop(struct stele_drain *d, struct stele_drain_thread *t, ui
 		return false;
 	d->stats.bridged += t->depth - at;
 	*ret_go = stele__go_find(d, t->intervals[at - 1].g);
+	*ret_within = t->intervals[at - 1].within;
 	t->depth = at - 1;
 	return true;
 }
@@ -183,8 +212,9 @@ void stele__interval_close(struct stele_drain *d, struct stele_drain_thread *t, 
 			   uint64_t time)
 {
 	struct stele_drain_go *go;
+	bool within;
 
-	if (!interval_pop(d, t, token, &go))
+	if (!interval_pop(d, t, token, &go, &within) || within)
 		return;
 	/* A fiber's: another one may run here now, or it may run elsewhere. */
 	if (go && !t->go && go->state == STELE_GO_WAITING)
@@ -221,8 +251,9 @@ void stele__interval_lose(struct stele_drain *d, struct stele_drain_thread *t, u
 			  uint64_t time)
 {
 	struct stele_drain_go *go;
+	bool within;
 
-	if (!interval_pop(d, t, token, &go) || !go || go != t->go)
+	if (!interval_pop(d, t, token, &go, &within) || !go || go != t->go)
 		return;
 	t->settle = false;
 	stele__context_mention(d, t, time);

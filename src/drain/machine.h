@@ -72,6 +72,7 @@ struct stele_drain_interval {
 	uint32_t stack; /* dictionary id */
 	uint16_t wait;	/* enum stele_wait_code */
 	bool syscall;
+	bool within; /* a runtime's call, in which the goroutine stays: see interval_is_within */
 };
 
 /* Our view of a ring. The constants are copies, checked once: the shared ones may be overwritten.

@@ -50,6 +50,19 @@ class Trace:
 
 
 @case
+def calls_that_wait_move_no_other_events():
+    """A free that is shown behind the next alloc of its address is a broken pair."""
+    with tempfile.TemporaryDirectory(prefix="stele-fibers-") as folder:
+        trace = pathlib.Path(folder) / "trace"
+        ok(STELE, "record", "--heap", "-o", trace, "--", MIDWAY, "-", "1")
+        answer = json.loads(ok(STELE, "heap", "--json", trace))
+        equal(answer["trust"]["lost"]["events"], 0, "lost")
+        for row in answer["broken"]:
+            row.pop("stack", None)
+        equal(answer["broken"], [], "broken pairs")
+
+
+@case
 def recordings_that_begin_in_the_midst_break_no_pair():
     with tempfile.TemporaryDirectory(prefix="stele-fibers-") as folder:
         ok(MIDWAY, folder, RECORDINGS)

@@ -350,13 +350,17 @@ static void orders_are_valid_with_lost_records(void)
 	each_order(play_lost);
 }
 
-/* The orders in which the scripts are meant: nothing has to be invented, wherever the cut is. */
+/*
+ * The orders in which the scripts are meant: nothing has to be invented, wherever the cut is. The
+ * last one was found as lanes of events that a reader could show a millisecond late only: the call
+ * was begun anew behind the wait in it, with a proc that others had had since.
+ */
 static void orders_need_no_bridge_when_nothing_is_lost(void)
 {
 	static const struct {
 		unsigned scenario;
 		uint32_t order;
-	} meant[] = {{0, 0x34}, {2, 0xbc}, {5, 0x1e0}, {9, 0x743}, {10, 0x2bc}};
+	} meant[] = {{0, 0x34}, {2, 0xbc}, {5, 0x1e0}, {9, 0x743}, {10, 0x2bc}, {13, 0x383}};
 
 	for (unsigned i = 0; i < STELE_ARRAY_LENGTH(meant); i++) {
 		for (int cut = NOWHERE; cut < 9; cut++) {

@@ -5,10 +5,11 @@ allocate, or fibers.
 
 usage: soak.py BUILD SECONDS [BUFFER [threads|fibers]]
 
-The trace goes through a pipe into 'stele check', so that all of it is validated and none kept. The
-memory of recorder, program and reader is sampled; it must not grow, and what is lost must be
-counted: exit status 1 if not. BUFFER is 4M unless given.
+The trace, a generation every 100 ms, goes through a pipe into 'stele heap', so that all of it is
+validated and none kept. Exit status 1 if an alloc or free has no other half although nothing was
+lost, or if the memory of recorder, program or reader grows. BUFFER is 4M unless given.
 """
+import json
 import os
 import pathlib
 import re
@@ -71,19 +72,22 @@ def main(build, seconds, buffer="4M", what="threads"):
         # Both ends: so that neither program finds the pipe without its other one.
         with open(os.open(pipe, os.O_RDWR), "rb", buffering=0):
             with open(pipe, "rb", buffering=0) as end:
-                reader = subprocess.Popen([build / "stele", "check", "-"], stdin=end, text=True,
-                                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                reader = subprocess.Popen([build / "stele", "heap", "--json", "--top=1", "-"], stdin=end,
+                                          stdout=subprocess.PIPE, text=True)
             recorder = subprocess.Popen(
-                [build / "stele", "record", "--heap", f"--buffer-size={buffer}", "-o", pipe, "--",
-                 *program],
+                [build / "stele", "record", "--heap", f"--buffer-size={buffer}",
+                 "--generation=100ms", "-o", pipe, "--", *program],
                 text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             samples = watch(recorder, reader, int(seconds))
             out, told = recorder.communicate()
-        verdict = reader.communicate()[0]
+        answer = json.loads(reader.communicate()[0])
     print(out.strip())
     print("\n".join(line for line in told.splitlines() if not re.match(r"next| {5}", line)))
-    print(verdict.strip())
-    ok = recorder.returncode == 0 and reader.returncode == 0 and verdict.startswith("ok ")
+    lost = answer["trust"]["lost"]["events"]
+    broken = sum(b["count"] for b in answer["broken"])
+    print(f"{answer['verdict']}: {answer['trust']['events']:,} events, "
+          f"{answer['trust']['generations']:,} generations, {lost:,} lost, {broken:,} pairs broken")
+    ok = recorder.returncode == 0 and reader.returncode == 0 and broken <= lost
     for name, values in samples.items():
         if not values:
             continue

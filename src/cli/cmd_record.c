@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/duration.h"
 #include "cli/number.h"
 #include "supervise/session.h"
 #include "supervise/summary.h"
@@ -45,6 +46,10 @@ static const char record_help[] =
 	"                        buffer is full, unless --on-full=drop is given\n"
 	"      --stack-depth=N   frames of each stack that are kept, at most, 0 to 128 (default:\n"
 	"                        64); with 0 no stacks are taken, which makes waits cheaper\n"
+	"      --generation=TIME how often FILE has a part that stands on its own, 10ms to 60s\n"
+	"                        (default: 1s): what was recorded since then is lost when stele "
+	"is\n"
+	"                        killed. Each part repeats the names and stacks that it uses\n"
 	"      --follow-fork     record the processes that PROGRAM gives birth to, too, each in\n"
 	"                        a file of its own: FILE must hold %p. stele ends when all of\n"
 	"                        them have ended, or with the first SIGINT, SIGTERM or SIGHUP\n"
@@ -89,8 +94,9 @@ static const char record_help[] =
 	"\n"
 	"environment:\n"
 	"  STELE_OPTIONS  options as NAME=VALUE, separated by colons: output, events, go,\n"
-	"                 buffer-size, arena, heap, on-full, reentry, stack-depth. The command\n"
-	"                 line has the last word. heap= without a SIZE records everything.\n"
+	"                 buffer-size, arena, heap, on-full, reentry, stack-depth, generation.\n"
+	"                 The command line has the last word. heap= without a SIZE records\n"
+	"                 everything.\n"
 	"  STELE_DISABLE  if set and neither empty nor 0, PROGRAM runs untraced\n"
 	"  STELE_PRELOAD_MODULE  the file of the preload module, if it is not beside stele\n"
 	"  NO_COLOR       if set and not empty, the summary has no colours\n"
@@ -107,6 +113,9 @@ static const char record_help[] =
 
 #define RECORD_DEPTH_MAX     128 /* as the writer has it */
 #define RECORD_DEPTH_DEFAULT 64
+
+#define RECORD_GENERATION_MIN 10000000 /* ns */
+#define RECORD_GENERATION_MAX 60000000000
 
 /* What --on-full is until somebody says it. */
 #define RECORD_ON_FULL_UNSAID UINT32_MAX
@@ -242,6 +251,20 @@ static int record_set_depth(const char *value, uint32_t *ret_depth)
 	return 0;
 }
 
+static int record_set_generation(const char *value, uint64_t *ret_ns)
+{
+	int64_t ns = 0;
+
+	if (!stele__duration_parse(value, &ns) || ns < RECORD_GENERATION_MIN ||
+	    ns > RECORD_GENERATION_MAX) {
+		stele__usage_error("record", "--generation=%s: it is a time from 10ms to 60s",
+				   value);
+		return -EINVAL;
+	}
+	*ret_ns = (uint64_t)ns;
+	return 0;
+}
+
 static int record_set_arena(const char *value, const char **ret_arena)
 {
 	if (!*value) {
@@ -286,6 +309,8 @@ static int record_set(struct record *record, const char *name, const char *value
 		return record_set_heap(value, record);
 	if (!strcmp(name, "stack-depth"))
 		return record_set_depth(value, &o->stack_frames_max);
+	if (!strcmp(name, "generation"))
+		return record_set_generation(value, &o->generation_ns);
 	if (!strcmp(name, "on-full"))
 		return RECORD_SET_WORD(name, value, record_fulls, &o->on_full);
 	if (!strcmp(name, "reentry"))
@@ -314,11 +339,10 @@ static int record_read_environment(struct record *record, char *copy)
 			*value++ = '\0';
 		error = value ? record_set(record, item, value) : -ENOENT;
 		if (error == -ENOENT)
-			stele__complain(
-				"STELE_OPTIONS: there is no '%s'; known are output, "
-				"events, go, buffer-size, arena, heap, on-full, reentry and "
-				"stack-depth",
-				item);
+			stele__complain("STELE_OPTIONS: there is no '%s'; known are output, "
+					"events, go, buffer-size, arena, heap, on-full, reentry, "
+					"stack-depth and generation",
+					item);
 		else if (error < 0)
 			return error;
 	}
@@ -337,6 +361,7 @@ static const struct option record_options[] = {
 	{"on-full", required_argument, NULL, RECORD_VALUE},
 	{"reentry", required_argument, NULL, RECORD_VALUE},
 	{"stack-depth", required_argument, NULL, RECORD_VALUE},
+	{"generation", required_argument, NULL, RECORD_VALUE},
 	{"follow-fork", no_argument, NULL, RECORD_FOLLOW},
 	{"force", no_argument, NULL, 'f'},
 	{"quiet", no_argument, NULL, 'q'},

@@ -121,6 +121,7 @@ static int recorder_create_drain(struct stele_recorder *r)
 		.liveness = {recorder_threads, recorder_thread_exists, r},
 		.program = *r->image ? r->options->argv[0] : NULL,
 		.keep = r->options->arena != NULL,
+		.generation_ns = r->options->generation_ns,
 		.late_ns = r->options->events & STELE_EVENTS_MEMORY ? RECORDER_HEAP_LATE_NS : 0,
 	};
 

@@ -261,6 +261,9 @@ def misuse_is_explained():
                            (["--buffer-size=1000", "x"], "1M to 16G"),
                            (["--buffer-size=1T", "x"], "1M to 16G"),
                            (["--stack-depth=129", "x"], "0 to 128"),
+                           (["--generation=9ms", "x"], "10ms to 60s"),
+                           (["--generation=2m", "x"], "10ms to 60s"),
+                           (["--generation=soon", "x"], "10ms to 60s"),
                            (["--stack-depth=some", "x"], "0 to 128")):
             result = p.record(*args)
             equal(result.returncode, 125, f"status of {args}")

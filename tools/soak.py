@@ -72,8 +72,8 @@ def main(build, seconds, buffer="4M", what="threads"):
         # Both ends: so that neither program finds the pipe without its other one.
         with open(os.open(pipe, os.O_RDWR), "rb", buffering=0):
             with open(pipe, "rb", buffering=0) as end:
-                reader = subprocess.Popen([build / "stele", "heap", "--json", "--top=1", "-"], stdin=end,
-                                          stdout=subprocess.PIPE, text=True)
+                reader = subprocess.Popen([build / "stele", "heap", "--json", "--top=1", "-"],
+                                          stdin=end, stdout=subprocess.PIPE, text=True)
             recorder = subprocess.Popen(
                 [build / "stele", "record", "--heap", f"--buffer-size={buffer}",
                  "--generation=100ms", "-o", pipe, "--", *program],

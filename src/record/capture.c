@@ -8,8 +8,14 @@
 
 #define FRAMES_MAX 128
 
+#define SITE_BITS 12 /* 1 MiB of addresses; what is used of it takes up memory */
+
 /* One for each slot, so that they need no end of their own. They outlive the arena. */
-static struct stele_trail *trails;
+static struct capture_trails {
+	struct stele_trail trail;
+	struct stele_trail_site
+		*sites; /* 1 << SITE_BITS, once a runtime's thread has had the slot */
+} * trails;
 static uint32_t trail_count;
 
 void stele__capture_prepare(uint32_t slots)
@@ -29,7 +35,19 @@ void stele__capture_prepare(uint32_t slots)
 void stele__capture_new_owner(uint32_t slot)
 {
 	if (slot < trail_count)
-		stele__trail_leave(&trails[slot]);
+		stele__trail_leave(&trails[slot].trail);
+}
+
+void stele__capture_of_runtime(uint32_t slot)
+{
+	uint64_t bytes = sizeof(struct stele_trail_site) << SITE_BITS;
+	int error = 0;
+
+	if (slot >= trail_count || trails[slot].sites)
+		return;
+	trails[slot].sites = stele__sys_map_private(bytes, &error);
+	if (trails[slot].sites)
+		stele__sys_small_pages(trails[slot].sites, bytes);
 }
 
 static uint32_t capture_intern(const struct stele_unwind_result *walk, uint32_t epoch,
@@ -44,10 +62,16 @@ static uint32_t capture_intern(const struct stele_unwind_result *walk, uint32_t 
 					walk->frames, pcs, walk->frames * sizeof(pcs[0]), NULL, 0);
 }
 
-/* The trail's value is the stack's id, and the module epoch under which it was interned. */
+/* Values of trails are the stack's id, and the module epoch under which it was interned. */
+static uint32_t capture_epoch(uint64_t value)
+{
+	return (uint32_t)(value >> 32);
+}
+
+/* *ret_kept: the trail is now that of this very walk. */
 static struct stele_capture capture_with(const struct stele_unwind_start *start,
 					 const struct stele_stack_bounds *bounds,
-					 struct stele_trail *trail)
+					 struct stele_trail *trail, bool *ret_kept)
 {
 	uint32_t epoch = stele__load_relaxed(&stele__arena->module_epoch);
 	uint32_t max = stele__arena->stack_frames_max;
@@ -55,34 +79,61 @@ static struct stele_capture capture_with(const struct stele_unwind_start *start,
 	struct stele_unwind_result walk;
 	uint32_t stack;
 
-	if (trail && trail->value >> 32 != epoch)
+	if (trail && capture_epoch(trail->value) != epoch)
 		trail->value = 0;
 	walk = stele__unwind(start, bounds, pcs, max < FRAMES_MAX ? max : FRAMES_MAX, trail);
 	stack = walk.same ? (uint32_t)trail->value : capture_intern(&walk, epoch, pcs);
 	if (walk.kept)
 		trail->value = (uint64_t)epoch << 32 | stack;
+	*ret_kept = walk.kept || walk.same;
 	return (struct stele_capture){.stack = stack, .frame = walk.frame};
 }
 
-struct stele_capture stele__capture(struct stele_unwind_start start)
+/* A thread of a runtime, on the stack of one of its goroutines: it was here before, most likely. */
+static struct stele_capture capture_at_site(const struct stele_unwind_start *start,
+					    const struct stele_stack_bounds *bounds,
+					    struct stele_trail *trail,
+					    struct stele_trail_site *sites)
+{
+	uint64_t hash = (start->sp ^ start->pc << 20) * 0x9e3779b97f4a7c15ull;
+	struct stele_trail_site *pair = &sites[hash >> (64 - SITE_BITS) & ~1ull];
+	uint32_t epoch = stele__load_relaxed(&stele__arena->module_epoch);
+	struct stele_capture capture;
+	bool kept, second;
+
+	for (struct stele_trail_site *site = pair; site < pair + 2; site++)
+		if (capture_epoch(site->value) == epoch &&
+		    stele__trail_recalls(site, start, bounds->high))
+			return (struct stele_capture){.stack = (uint32_t)site->value,
+						      .frame = site->sp + site->frame};
+	capture = capture_with(start, bounds, trail, &kept);
+	second = pair[0].value && (!pair[1].value || hash >> 20 & 1);
+	if (kept)
+		stele__trail_remember(&pair[second], trail);
+	return capture;
+}
+
+struct stele_capture stele__capture(const struct stele_unwind_start *start)
 {
 	struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);
 	struct stele_stack_bounds bounds = {0};
-	struct stele_trail *trail = NULL;
+	struct capture_trails *mine;
+	struct stele_slot *slot;
 	struct stele_capture capture;
+	bool kept;
 
 	if (!stele__arena->stack_frames_max)
-		return (struct stele_capture){.stack = STELE_ENTRY_NONE, .frame = start.sp};
-	if (ring) {
-		struct stele_slot *slot = stele__thread_slot(ring);
-
-		bounds.low = (uintptr_t)stele__load_relaxed(&slot->stack_low);
-		bounds.high = (uintptr_t)stele__load_relaxed(&slot->stack_high);
-		if (ring->slot < trail_count && stele__trail_enter(&trails[ring->slot], start.sp))
-			trail = &trails[ring->slot];
-	}
-	capture = capture_with(&start, &bounds, trail);
-	if (trail)
-		stele__trail_leave(trail);
+		return (struct stele_capture){.stack = STELE_ENTRY_NONE, .frame = start->sp};
+	if (!ring)
+		return capture_with(start, &bounds, NULL, &kept);
+	slot = stele__thread_slot(ring);
+	bounds.low = (uintptr_t)stele__load_relaxed(&slot->stack_low);
+	bounds.high = (uintptr_t)stele__load_relaxed(&slot->stack_high);
+	mine = &trails[ring->slot];
+	if (ring->slot >= trail_count || !stele__trail_enter(&mine->trail, start->sp))
+		return capture_with(start, &bounds, NULL, &kept);
+	capture = mine->sites ? capture_at_site(start, &bounds, &mine->trail, mine->sites)
+			      : capture_with(start, &bounds, &mine->trail, &kept);
+	stele__trail_leave(&mine->trail);
 	return capture;
 }

@@ -17,9 +17,17 @@ void stele__capture_prepare(uint32_t slots) STELE_HIDDEN;
 /* A new thread has the slot: its predecessor may have died in the middle of a capture. */
 void stele__capture_new_owner(uint32_t slot) STELE_HIDDEN;
 
-struct stele_capture stele__capture(struct stele_unwind_start start) STELE_HIDDEN;
+/* By address: a copy on the stack would wait for the words that it is made of. */
+/* The calling thread, which has the slot, runs a runtime's goroutines, each on its own stack. */
+void stele__capture_of_runtime(uint32_t slot) STELE_HIDDEN;
+
+struct stele_capture stele__capture(const struct stele_unwind_start *start) STELE_HIDDEN;
 
 /* To be used in the public entry point itself: its caller is where the walk begins. */
-#define STELE_CAPTURE() stele__capture(stele__unwind_start())
+#define STELE_CAPTURE()                                                                            \
+	({                                                                                         \
+		const struct stele_unwind_start stele__start = stele__unwind_start();              \
+		stele__capture(&stele__start);                                                     \
+	})
 
 #endif

@@ -41,7 +41,14 @@ uint64_t stele__emit_slow(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t
 uint64_t stele__emit_unwatched(enum stele_kind kind, uint64_t a, uint64_t b,
 			       uint64_t c) STELE_HIDDEN;
 
-STELE_INLINE uint64_t stele__emit_clock_as(bool ordered)
+/* When an emission happened. The clock costs as much as all the rest. */
+enum stele_emit_when {
+	STELE_EMIT_ORDERED,   /* behind all that other threads have done before it */
+	STELE_EMIT_UNORDERED, /* behind what this thread has */
+	STELE_EMIT_SWITCHED,  /* with the record before it, if by that its goroutine has left */
+};
+
+STELE_INLINE uint64_t stele__emit_read_clock(bool ordered)
 {
 	if (STELE_UNLIKELY(!stele__clock_is_counter))
 		return stele__clock_vdso();
@@ -50,7 +57,28 @@ STELE_INLINE uint64_t stele__emit_clock_as(bool ordered)
 
 STELE_INLINE uint64_t stele__emit_clock(enum stele_kind kind)
 {
-	return stele__emit_clock_as(stele__kind_flags[kind] & STELE_KIND_ORDERED);
+	return stele__emit_read_clock(stele__kind_flags[kind] & STELE_KIND_ORDERED);
+}
+
+/* The header of the record at h; 0: an emission is unfinished there. */
+STELE_INLINE uint64_t stele__emit_header(struct stele_ring *ring, uint64_t h)
+{
+	uint64_t header = stele__load_relaxed(&stele__ring_record(ring, h)->header);
+
+	return (header & 1) == stele__record_lap(h, ring->shift) ? header : 0;
+}
+
+/* For the record at h. */
+STELE_INLINE uint64_t stele__emit_time(enum stele_emit_when when, struct stele_ring *ring,
+				       uint64_t h)
+{
+	uint64_t before = when == STELE_EMIT_SWITCHED && h ? stele__emit_header(ring, h - 1) : 0;
+	unsigned kind = stele__record_kind(before);
+
+	if (kind == STELE_KIND_GO_PARK || kind == STELE_KIND_GO_STOP ||
+	    kind == STELE_KIND_GO_DESTROY)
+		return stele__record_time(before);
+	return stele__emit_read_clock(when == STELE_EMIT_ORDERED);
 }
 
 /* Step 4: the record at h is this emission's alone. */
@@ -75,13 +103,13 @@ STELE_INLINE unsigned stele__emit_limit(enum stele_kind kind)
 }
 
 /*
- * Records one event, with the clock read in order or not, whatever its kind has. `kind` must be a
- * constant for the fast path to be fast. Returns the record's token, 0 if it was dropped (and
+ * Records one event, which happened `when`, whatever its kind has. Both must be constants for the
+ * fast path to be fast. Returns the record's token, 0 if it was dropped (and
  * counted) or nothing is being recorded.
  * Threads: any. Signals: safe, re-entrant at any instruction.
  */
-STELE_INLINE uint64_t stele__emit_as(enum stele_kind kind, bool ordered, uint64_t a, uint64_t b,
-				     uint64_t c)
+STELE_INLINE uint64_t stele__emit_as(enum stele_kind kind, enum stele_emit_when when, uint64_t a,
+				     uint64_t b, uint64_t c)
 {
 	for (;;) {
 		struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);
@@ -95,7 +123,7 @@ STELE_INLINE uint64_t stele__emit_as(enum stele_kind kind, bool ordered, uint64_
 				   stele__load_relaxed(&ring->limit[stele__emit_limit(kind)])))
 			return stele__emit_slow(kind, a, b, c);
 		STELE_POINT("emit.checked");
-		time = stele__emit_clock_as(ordered);
+		time = stele__emit_time(when, ring, h);
 		if (STELE_LIKELY(stele__local_cas(&ring->head, h, h + 1))) {
 			stele__emit_write(ring, h, time, kind, a, b, c);
 			return stele__token(ring->sequence, h);
@@ -106,7 +134,10 @@ STELE_INLINE uint64_t stele__emit_as(enum stele_kind kind, bool ordered, uint64_
 /* As its kind has it. */
 STELE_INLINE uint64_t stele__emit(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t c)
 {
-	return stele__emit_as(kind, stele__kind_flags[kind] & STELE_KIND_ORDERED, a, b, c);
+	return stele__emit_as(kind,
+			      stele__kind_flags[kind] & STELE_KIND_ORDERED ? STELE_EMIT_ORDERED
+									   : STELE_EMIT_UNORDERED,
+			      a, b, c);
 }
 
 #endif

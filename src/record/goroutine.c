@@ -51,6 +51,8 @@ STELE_EXPORT void stele_sched_worker(void)
 
 STELE_EXPORT void stele_sched_acquire(struct stele_proc *p)
 {
+	const struct stele_ring *ring;
+
 	if (!stele_enabled())
 		return;
 	if (p->recording != stele__load_relaxed(&stele__arena->recording)) {
@@ -58,6 +60,9 @@ STELE_EXPORT void stele_sched_acquire(struct stele_proc *p)
 		p->turn = 0;
 	}
 	stele__emit(STELE_KIND_PROC_START, p->index, ++p->turn, 0);
+	ring = stele__load_relaxed(&stele__thread.ring);
+	if (ring)
+		stele__capture_of_runtime(ring->slot);
 }
 
 STELE_EXPORT void stele_sched_release(void)
@@ -86,7 +91,7 @@ STELE_EXPORT void stele_sched_start(struct stele_proc *p, struct stele_goroutine
 	if (STELE_UNLIKELY(!goroutine_is_told(g)))
 		goroutine_exist(g);
 	if (goroutine_is_here(g))
-		stele__emit_as(STELE_KIND_GO_START, false, g->id, ++g->turn, 0);
+		stele__emit_as(STELE_KIND_GO_START, STELE_EMIT_SWITCHED, g->id, ++g->turn, 0);
 	else
 		stele__emit(STELE_KIND_GO_START, g->id, ++g->turn, 0);
 	stele__thread_stand_on(stack_low, stack_high);
@@ -104,7 +109,6 @@ STELE_EXPORT void stele_sched_yield(struct stele_goroutine *g, enum stele_wait w
 		return;
 	stele__emit(STELE_KIND_GO_STOP, (uint64_t)STELE_CAPTURE().stack << 32 | (uint32_t)why, 0,
 		    0);
-	stele__thread_stand_on(NULL, NULL);
 }
 
 STELE_EXPORT void stele_sched_park(struct stele_goroutine *g, enum stele_wait why,
@@ -114,7 +118,6 @@ STELE_EXPORT void stele_sched_park(struct stele_goroutine *g, enum stele_wait wh
 		return;
 	stele__emit(STELE_KIND_GO_PARK, (uint64_t)STELE_CAPTURE().stack << 32 | (uint32_t)why,
 		    (uint64_t)(uintptr_t)object, 0);
-	stele__thread_stand_on(NULL, NULL);
 }
 
 STELE_EXPORT void stele_sched_ready(struct stele_goroutine *g)
@@ -129,7 +132,8 @@ STELE_EXPORT void stele_sched_ready(struct stele_goroutine *g)
 	}
 	stack = STELE_CAPTURE().stack;
 	if (goroutine_is_here(g))
-		stele__emit_as(STELE_KIND_GO_UNBLOCK, false, g->id, ++g->turn, stack);
+		stele__emit_as(STELE_KIND_GO_UNBLOCK, STELE_EMIT_UNORDERED, g->id, ++g->turn,
+			       stack);
 	else
 		stele__emit(STELE_KIND_GO_UNBLOCK, g->id, ++g->turn, stack);
 }

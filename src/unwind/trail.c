@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "sys/sys.h"
-#include "unwind/unwind.h"
+#include "unwind/module.h"
 
 /* An alternate signal stack may lie anywhere, also further out on the thread's own. */
 static bool on_alternate_stack(uintptr_t sp)
@@ -63,6 +63,59 @@ STELE_READS_FRAMES bool stele__trail_holds(struct stele_trail *trail, uint32_t i
 		index++;
 	stele__trail_cut(trail, index + 1);
 	return false;
+}
+
+/* False: too many words, or too far away. */
+STELE_READS_FRAMES static bool site_add(struct stele_trail_site *site,
+					const struct stele_trail_frame *f, int32_t at)
+{
+	uintptr_t from = f->sp + (uintptr_t)(intptr_t)at - site->sp;
+
+	if (site->count == STELE_SITE_WORDS || from > UINT32_MAX)
+		return false;
+	site->words[site->count++] =
+		(struct stele_trail_word){.want = trail_word(f, at), .at = (uint32_t)from};
+	return true;
+}
+
+void stele__trail_remember(struct stele_trail_site *site, const struct stele_trail *trail)
+{
+	const struct stele_trail_frame *f = &trail->frames[trail->begin];
+	const struct stele_trail_frame *last = &trail->frames[STELE_TRAIL_END - 1];
+	bool fits = trail->value && trail->high - f->sp <= UINT32_MAX;
+
+	if (!fits)
+		return;
+	*site = (struct stele_trail_site){.at = f->at,
+					  .sp = f->sp,
+					  .fp = f->fp,
+					  .high = (uint32_t)(trail->high - f->sp),
+					  .frame = (uint32_t)(trail->frame - f->sp),
+					  .generation = trail->generation,
+					  .needs_fp = f->flags & STELE_TRAIL_NEEDS_FP};
+	for (; fits && f < last; f++) {
+		fits = site_add(site, f, f->pc_at);
+		if (f->flags & STELE_TRAIL_READS_FP)
+			fits = fits && site_add(site, f, f->fp_at);
+		if (f->flags & STELE_TRAIL_READS_CFA)
+			fits = fits && site_add(site, f, f->cfa_at);
+	}
+	site->value = fits ? trail->value : 0;
+}
+
+STELE_READS_FRAMES bool stele__trail_recalls(const struct stele_trail_site *site,
+					     const struct stele_unwind_start *start, uintptr_t high)
+{
+	uint32_t generation = stele__module_generation();
+	uintptr_t change = 0;
+
+	if (!site->value || site->sp != start->sp || site->at != start->pc - !start->own ||
+	    (site->needs_fp && site->fp != start->fp) || site->sp + site->high != high ||
+	    site->generation != generation || !stele__module_is_settled(generation))
+		return false;
+	for (unsigned i = 0; i < site->count; i++)
+		change |= *(const uintptr_t *)(site->sp + site->words[i].at) ^ site->words[i].want;
+	return !change;
 }
 
 /* Settles what of the frame pointer matters at f, given whether it does one frame further out. */

@@ -26,6 +26,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "unwind/unwind.h"
 
 #define STELE_TRAIL_BYTES 8192
 
@@ -61,6 +62,31 @@ struct stele_trail {
 _Static_assert(sizeof(struct stele_trail) <= STELE_TRAIL_BYTES, "a trail's place");
 
 /*
+ * A whole walk, remembered by where it began: threads that change stacks at every turn never meet
+ * their last trail, but the one they took here when they ran on this stack the last time. Packed,
+ * since a thread of many stacks finds none of them in its cache: two lines for five frames. Zeroed
+ * memory remembers nothing.
+ */
+#define STELE_SITE_WORDS 13
+
+struct stele_trail_word {
+	uintptr_t want;
+	uint32_t at; /* from sp */
+	uint32_t unused;
+};
+
+struct stele_trail_site {
+	uint64_t value;	      /* as that of a trail; 0: nothing is remembered */
+	uintptr_t at, sp, fp; /* where it began */
+	uint32_t high, frame; /* from sp: end of the stack, stele_unwind_result.frame */
+	uint32_t generation;
+	uint16_t count;
+	bool needs_fp;
+	struct stele_trail_word words[STELE_SITE_WORDS];
+} __attribute__((aligned(STELE_CACHE_LINE)));
+_Static_assert(sizeof(struct stele_trail_site) == 4 * STELE_CACHE_LINE, "nothing is wasted");
+
+/*
  * Takes the trail for a walk that begins at sp. False: a walk that this one interrupted has it. One
  * that began further in, on this very stack, was left and will not come back.
  */
@@ -79,6 +105,17 @@ STELE_INLINE void stele__trail_cut(struct stele_trail *trail, uint32_t index)
  * is cut behind the change.
  */
 bool stele__trail_holds(struct stele_trail *trail, uint32_t index) STELE_HIDDEN;
+
+/*
+ * Remembers the trail's chain, which is that of a walk that has just ended, unless that was too
+ * long or has no value.
+ */
+void stele__trail_remember(struct stele_trail_site *site,
+			   const struct stele_trail *trail) STELE_HIDDEN;
+
+/* Would a walk that begins here be the one that is remembered? */
+bool stele__trail_recalls(const struct stele_trail_site *site,
+			  const struct stele_unwind_start *start, uintptr_t high) STELE_HIDDEN;
 
 /*
  * The first `count` frames are those of a walk that met the chain at `join` (END: it did not);

@@ -23,7 +23,7 @@ struct reference {
 	uint32_t frames;
 };
 
-static uint64_t compared, differing, repeated;
+static uint64_t compared, differing, repeated, recalled;
 static struct stele_stack_bounds bounds;
 
 /* The trail, and the stacks that its values stand for, as the recorder's dictionary holds them. */
@@ -34,6 +34,8 @@ static struct kept {
 	uint32_t frames;
 } stacks[STACKS_MAX];
 static uint32_t stack_count;
+/* Few, so that they are overwritten all the time. */
+static struct stele_trail_site sites[64];
 
 static void set_bounds(void)
 {
@@ -58,16 +60,35 @@ static _Unwind_Reason_Code reference_frame(struct _Unwind_Context *context, void
 	return _URC_NO_REASON;
 }
 
+/* What is remembered of a walk from here must be what the walk gives now. */
+static struct stele_trail_site *compare_site(const struct stele_unwind_start *start,
+					     const uint64_t *want, uint32_t frames)
+{
+	struct stele_trail_site *site = &sites[(start->sp / 16 ^ start->pc) % 64];
+	const struct kept *found;
+
+	if (!stele__trail_recalls(site, start, bounds.high))
+		return site;
+	recalled++;
+	found = &stacks[site->value - 1];
+	differing += found->frames != frames ||
+		     memcmp(found->pcs, want, frames * sizeof(want[0])) != 0 ||
+		     site->sp + site->frame < start->sp;
+	return site;
+}
+
 /* The walk along the trail must give what the walk without one does. */
 static void compare_trail(const struct stele_unwind_start *start, const uint64_t *want,
 			  uint32_t frames)
 {
 	struct stele_unwind_result got;
+	struct stele_trail_site *site;
 	struct kept *kept;
 	uint64_t pcs[FRAMES_MAX], *found = pcs;
 
 	if (!stele__trail_enter(&trail, start->sp))
 		return;
+	site = compare_site(start, want, frames);
 	got = stele__unwind(start, &bounds, pcs, FRAMES_MAX, &trail);
 	if (got.same) {
 		repeated++;
@@ -80,6 +101,11 @@ static void compare_trail(const struct stele_unwind_start *start, const uint64_t
 		trail.value = (uint64_t)(kept - stacks) + 1;
 	}
 	differing += got.frames != frames || memcmp(found, want, frames * sizeof(pcs[0])) != 0;
+	/* Its number is given to another stack when all have had one: then it must be forgotten. */
+	if (stack_count >= STACKS_MAX)
+		memset(sites, 0, sizeof(sites));
+	else if (got.same || got.kept)
+		stele__trail_remember(site, &trail);
 	stele__trail_leave(&trail);
 }
 
@@ -240,8 +266,9 @@ static void walk_is_right_at_any_instruction(void)
 	CHECK(compared > 10000);
 	/* libgcc itself goes astray in a few instructions of libc's hand-written code. */
 	CHECK(differing * 1000 <= compared);
-	printf("# %lu frames compared, %lu differ; %lu walks like the one before\n",
-	       (unsigned long)compared, (unsigned long)differing, (unsigned long)repeated);
+	printf("# %lu frames compared, %lu differ; %lu walks like the one before, %lu recalled\n",
+	       (unsigned long)compared, (unsigned long)differing, (unsigned long)repeated,
+	       (unsigned long)recalled);
 	compared = differing = 0;
 }
 
@@ -331,8 +358,10 @@ static void trail_does_not_keep_walks_through_signals(void)
 
 static void trail_gives_what_the_walk_gives(void)
 {
-	uint64_t before = repeated;
+	uint64_t before = repeated, recalled_before = recalled;
 
+	memset(&trail, 0, sizeof(trail));
+	stack_count = 0;
 	call_from_two_places(50);
 	for (uint32_t i = 0; i < 64; i++) {
 		descend_from(6, i);
@@ -341,6 +370,8 @@ static void trail_gives_what_the_walk_gives(void)
 		recurse(i % 11, i);
 	}
 	CHECK(repeated - before >= 100);
+	CHECK(recalled - recalled_before >= 100);
+	printf("# %lu recalled\n", (unsigned long)(recalled - recalled_before));
 	check_agreement();
 }
 
@@ -380,7 +411,16 @@ static void trail_is_void_when_a_module_goes(void)
 	CHECK(stele__unwind(&start, &bounds, pcs, FRAMES_MAX, &trail).kept);
 	trail.value = 7;
 	CHECK(stele__unwind(&start, &bounds, pcs, FRAMES_MAX, &trail).same);
+	memset(&sites[0], 0, sizeof(sites[0]));
+	CHECK(!stele__trail_recalls(&sites[0], &start, bounds.high));
+	stele__trail_remember(&sites[0], &trail);
+	CHECK(stele__trail_recalls(&sites[0], &start, bounds.high));
+	CHECK(!stele__trail_recalls(&sites[0], &start, bounds.high + 16));
+	start.sp += 16;
+	CHECK(!stele__trail_recalls(&sites[0], &start, bounds.high));
+	start.sp -= 16;
 	stele__module_remove(1, 2);
+	CHECK(!stele__trail_recalls(&sites[0], &start, bounds.high));
 	CHECK(!stele__unwind(&start, &bounds, pcs, FRAMES_MAX, &trail).same);
 }
 

@@ -94,6 +94,52 @@ static __attribute__((noinline)) stele_interval stack_inner(void)
 	return wait;
 }
 
+static uint64_t time_of(uint64_t i)
+{
+	return stele__record_time(taken.records[i].header);
+}
+
+/*
+ * One runs when the other has left, and there is nothing between the two: the clock is not read
+ * again. Where something is, or another thread told of the goroutine last, it is.
+ */
+static void switch_of_goroutines_is_one_moment(void)
+{
+	struct stele_proc p = {.index = 0};
+	struct stele_goroutine a = {0}, b = {0};
+	static const uint8_t want[] = {
+		STELE_KIND_PROC_START, STELE_KIND_GO_CREATE, STELE_KIND_GO_CREATE,
+		STELE_KIND_GO_START,   STELE_KIND_GO_PARK,   STELE_KIND_GO_START,
+		STELE_KIND_GO_UNBLOCK, STELE_KIND_GO_STOP,   STELE_KIND_GO_START,
+		STELE_KIND_GO_STOP,    STELE_KIND_GO_START,
+	};
+
+	take_mine();
+	stele_sched_acquire(&p);
+	stele_sched_create(&a, NULL);
+	stele_sched_create(&b, NULL);
+	stele_sched_start(&p, &a, NULL, NULL);
+	stele_sched_park(&a, STELE_WAIT_CHANNEL_RECEIVE, NULL);
+	stele_sched_start(&p, &b, NULL, NULL);
+	stele_sched_ready(&a);
+	stele_sched_yield(&b, STELE_WAIT_YIELD);
+	stele_sched_start(&p, &a, NULL, NULL);
+	stele_sched_yield(&a, STELE_WAIT_YIELD);
+	b.teller = &b; /* another thread's */
+	stele_sched_start(&p, &b, NULL, NULL);
+	take_mine();
+	if (!CHECK_EQ(taken.count, sizeof(want)))
+		return;
+	for (uint64_t i = 0; i < sizeof(want); i++) {
+		CHECK_EQ(kind_of(i), want[i]);
+		CHECK(i == 0 || time_of(i) >= time_of(i - 1));
+	}
+	CHECK(time_of(3) > time_of(2)); /* behind a creation */
+	CHECK_EQ(time_of(5), time_of(4));
+	CHECK_EQ(time_of(8), time_of(7));
+	CHECK(time_of(10) > time_of(9));
+}
+
 static void stack_names_the_callers(void)
 {
 	const struct stele_entry *e;
@@ -335,6 +381,7 @@ int main(int argc, char **argv)
 		TEST(child_of_fork_is_off_and_counted),
 		TEST(child_of_a_raw_fork_is_off),
 		TEST(lent_thread_records_nothing),
+		TEST(switch_of_goroutines_is_one_moment), /* its stack is unknown from here on */
 	};
 
 	arena = attached_arena(STELE_ARENA_BYTES_DEFAULT, STELE_ON_FULL_DROP);

@@ -157,20 +157,35 @@ static __attribute__((noinline)) void call_at(void (*entry)(void), struct stele_
 	grown += s->grown != before;
 }
 
+/*
+ * One round over all places. As many frames further in as `deeper` says: a tracer that knew the
+ * stack from an earlier round would need less of it.
+ */
+static __attribute__((noinline)) void seed_round(unsigned places, uint32_t *now, unsigned deeper)
+{
+	struct stele__stack *s = stele_fiber_self()->stack;
+
+	if (deeper) {
+		seed_round(places, now, deeper - 1);
+		__asm__ volatile("" : : : "memory"); /* no tail call */
+		return;
+	}
+	for (unsigned place = 0; place < places; place++)
+		for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
+			/* Nobody else knows this stack: it may shrink under its user. */
+			stele__stack_shrink(s, __builtin_frame_address(0), *now += 100);
+			call_at(entries[i], s, place * STEP);
+		}
+}
+
 static void seed(void *arg)
 {
 	unsigned *shape = arg; /* rounds, places */
-	struct stele__stack *s = stele_fiber_self()->stack;
 	uint32_t now = 0;
 
 	counter = stele_name_intern("counter");
 	for (unsigned round = 0; round < shape[0]; round++)
-		for (unsigned place = 0; place < shape[1]; place++)
-			for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
-				/* Nobody else knows this stack: it may shrink under its user. */
-				stele__stack_shrink(s, __builtin_frame_address(0), now += 100);
-				call_at(entries[i], s, place * STEP);
-			}
+		seed_round(shape[1], &now, round % 16);
 }
 
 int main(int argc, char **argv)

@@ -61,6 +61,8 @@ struct stele_site {
 	uint64_t open_count;	    /**< that had not ended when the trace did: not in `spread` */
 	int64_t open_ns;	    /**< their time up to there */
 	struct stele_spread spread; /**< those that ended */
+	uint64_t early_count;	    /**< of them, by goroutines that had not run yet */
+	int64_t early_ns;
 };
 
 #define STELE_SHARES_MAX 6

@@ -75,6 +75,17 @@ static void flow_share(struct stele__flow *go, int64_t ns)
 	stele__times_add_share(&go->times, &wait);
 }
 
+static void flow_add(struct stele__flow *go, int64_t ns)
+{
+	struct stele_site *site = &go->site->s;
+
+	stele_spread_add(&site->spread, ns);
+	if (go->ran)
+		return;
+	site->early_count++;
+	stele__ns_add(&site->early_ns, ns);
+}
+
 /* Accounts for the time since the last transition. open: the trace ends, not the state. */
 static void flow_leave(struct stele__flow *go, int64_t time, bool open)
 {
@@ -100,7 +111,7 @@ static void flow_leave(struct stele__flow *go, int64_t time, bool open)
 	if (go->site && open)
 		stele__site_add_open(go->site, ns);
 	else if (go->site)
-		stele_spread_add(&go->site->s.spread, ns);
+		flow_add(go, ns);
 	go->site = NULL;
 	go->since = time;
 }
@@ -118,6 +129,7 @@ static int flow_enter(struct stele_analysis *a, const struct stele_reader *reade
 	int r;
 
 	go->state = event->to;
+	go->ran |= event->to == STELE_STATE_RUNNING;
 	go->reason = waits ? stele__name_intern(a, event->name) : a->empty;
 	if (!go->reason)
 		return -ENOMEM;

@@ -165,6 +165,12 @@ static int identity_frames(struct stele_analysis *a, size_t count, uint64_t *ret
 	return 0;
 }
 
+/* The table has no stacks without frames: a frame of nothing stands for one. */
+static bool identity_is_empty(const struct stele_stack_frame *frames, size_t count)
+{
+	return count == 1 && !frames->pc && !frames->function.bytes;
+}
+
 static int identity_cache(struct stele__stacks *stacks, uint32_t handle)
 {
 	size_t grown = stacks->cache_max ? stacks->cache_max : 256;
@@ -199,7 +205,7 @@ int stele__stack_find(struct stele_analysis *a, const struct stele_reader *reade
 	count = handle ? stele_reader_stack(reader, handle, stacks->scratch, STELE__FRAMES_MAX) : 0;
 	if (count > STELE__FRAMES_MAX)
 		count = STELE__FRAMES_MAX;
-	if (!count) {
+	if (!count || identity_is_empty(stacks->scratch, count)) {
 		*ret_stack = 0;
 		return 0;
 	}

@@ -49,6 +49,7 @@ struct stele__region {
 struct stele__flow {
 	uint64_t id;
 	uint8_t state;
+	bool ran; /* at any time */
 	int64_t since;
 	struct stele__site *site; /* where the time in this state goes, too; NULL: nowhere */
 	const struct stele__name *reason;

@@ -8,7 +8,9 @@
 const struct stele__format *const stele__formats[] = {
 	&stele__format_perfetto,
 	&stele__format_chrome,
+	&stele__format_flame,
 	&stele__format_folded,
+	&stele__format_pprof,
 	&stele__format_csv,
 	NULL,
 };

@@ -16,7 +16,7 @@ struct stele__export {
 	const struct stele__format *format;
 	stele__write_fn write;
 	void *arg;
-	const char *kind; /* what a profile is of; NULL: the format's first */
+	const char *kind; /* what a profile is of: profile.h; NULL: the first */
 	void *state;	  /* the format's own, zeroed, state_bytes long */
 };
 
@@ -24,7 +24,7 @@ struct stele__format {
 	const char *name, *summary;
 	bool binary;
 	size_t state_bytes;
-	const char *const *kinds; /* NULL-ended; NULL: there is nothing to choose */
+	bool profile; /* of one of stele__profile_kinds */
 	/* All return 0 or a negative code. */
 	int (*start)(struct stele__export *e);
 	int (*event)(struct stele__export *e, const struct stele_reader *reader,
@@ -35,8 +35,8 @@ struct stele__format {
 
 /* NULL-ended. */
 extern const struct stele__format *const stele__formats[];
-extern const struct stele__format stele__format_perfetto, stele__format_chrome,
-	stele__format_folded, stele__format_csv;
+extern const struct stele__format stele__format_perfetto, stele__format_chrome, stele__format_flame,
+	stele__format_folded, stele__format_pprof, stele__format_csv;
 
 const struct stele__format *stele__format_find(const char *name);
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Stacks, outermost frame first, each with a weight: what flame graphs are made of. */
 #include <inttypes.h>
-#include <string.h>
 
 #include "export/export.h"
+#include "export/profile.h"
 #include "export/textsink.h"
-#include "stele/analyze.h"
 
 struct folded {
 	struct stele__textsink t;
 	struct stele_analysis *analysis;
+	const struct stele__profile_kind *kind;
 };
 
 static int folded_start(struct stele__export *e)
@@ -17,6 +17,7 @@ static int folded_start(struct stele__export *e)
 	struct folded *f = e->state;
 
 	f->t.e = e;
+	f->kind = stele__profile_find(e->kind);
 	return stele_analysis_new(&f->analysis);
 }
 
@@ -47,56 +48,35 @@ static void folded_name(struct stele__textsink *t, struct stele_string name)
 	}
 }
 
-static void folded_site(struct folded *f, const struct stele_site *site, uint64_t weight)
+static int folded_row(void *arg, const struct stele__profile_row *row)
 {
+	struct folded *f = arg;
+	uint64_t weight = row->values[f->kind->weight];
 	size_t count;
 	const struct stele_stack_frame *frames =
-		stele_analysis_stack(f->analysis, site->stack, &count);
+		stele_analysis_stack(f->analysis, row->stack, &count);
 
 	if (!weight)
-		return;
+		return 0;
 	for (size_t i = count; i > 0; i--) {
 		folded_name(&f->t, frames[i - 1].function);
-		if (i > 1 || site->name.bytes)
+		if (i > 1 || row->leaf.bytes)
 			stele__text_bytes(&f->t, ";", 1);
 	}
-	if (site->name.bytes)
-		folded_name(&f->t, site->name);
+	if (row->leaf.bytes)
+		folded_name(&f->t, row->leaf);
 	else if (!count)
 		stele__text_bytes(&f->t, "[no stack]", 10);
 	stele__text_format(&f->t, " %" PRIu64 "\n", weight);
-}
-
-static bool folded_wants(const char *kind, struct stele_string reason)
-{
-	if (!strcmp(kind, "sync"))
-		return stele_reason_is_sync(reason);
-	if (!strcmp(kind, "net"))
-		return reason.bytes == 7 && !memcmp(reason.data, "network", 7);
-	return true;
+	return f->t.error;
 }
 
 static int folded_finish(struct stele__export *e)
 {
 	struct folded *f = e->state;
-	const char *kind = e->kind ? e->kind : e->format->kinds[0];
-	enum stele_site_kind sites_kind = !strcmp(kind, "syscall") ? STELE_SITES_SYSCALL
-					  : !strcmp(kind, "sched") ? STELE_SITES_READY
-					  : !strcmp(kind, "cpu")   ? STELE_SITES_SAMPLE
-								   : STELE_SITES_WAIT;
-	const struct stele_site *const *sites;
 	int r = stele_analysis_finish(f->analysis);
-	size_t count;
 
-	if (r < 0)
-		return r;
-	sites = stele_analysis_sites(f->analysis, sites_kind, &count);
-	for (size_t i = 0; i < count; i++)
-		if (sites_kind == STELE_SITES_SAMPLE)
-			folded_site(f, sites[i], sites[i]->spread.count);
-		else if (folded_wants(kind, sites[i]->name))
-			folded_site(f, sites[i], (uint64_t)sites[i]->spread.total);
-	return f->t.error;
+	return r < 0 ? r : stele__profile_each(f->analysis, f->kind, false, folded_row, f);
 }
 
 static void folded_free(struct stele__export *e)
@@ -106,14 +86,11 @@ static void folded_free(struct stele__export *e)
 	stele_analysis_free(f->analysis);
 }
 
-/* The first one is the default. */
-static const char *const folded_kinds[] = {"sync", "wait", "net", "syscall", "sched", "cpu", NULL};
-
 const struct stele__format stele__format_folded = {
 	.name = "folded",
-	.summary = "stacks with the ns spent in them, for flamegraph.pl and speedscope",
+	.summary = "stacks with weights, for flamegraph.pl and speedscope; --kind says of what",
 	.state_bytes = sizeof(struct folded),
-	.kinds = folded_kinds,
+	.profile = true,
 	.start = folded_start,
 	.event = folded_take,
 	.finish = folded_finish,

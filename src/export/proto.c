@@ -53,6 +53,11 @@ void stele__proto_u64(struct stele__proto *p, unsigned field, uint64_t value)
 	proto_varint(p, value);
 }
 
+void stele__proto_number(struct stele__proto *p, uint64_t value)
+{
+	proto_varint(p, value);
+}
+
 void stele__proto_text(struct stele__proto *p, unsigned field, struct stele_string text)
 {
 	uint8_t *out;

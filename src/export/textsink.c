@@ -47,6 +47,29 @@ void stele__text_json(struct stele__textsink *t, struct stele_string text)
 	stele__text_bytes(t, "\"", 1);
 }
 
+void stele__text_xml(struct stele__textsink *t, struct stele_string text)
+{
+	const uint8_t *p = (const uint8_t *)text.data;
+
+	for (size_t i = 0; i < text.bytes;) {
+		size_t n = stele__utf_length(p + i, text.bytes - i);
+		/* U+FFFE and U+FFFF are UTF-8, and no characters. */
+		bool none = n == 3 && p[i] == 0xef && p[i + 1] == 0xbf && p[i + 2] >= 0xbe;
+
+		if (n == 0 || none || (p[i] < 0x20 && p[i] != '\t'))
+			stele__text_bytes(t, "\xef\xbf\xbd", 3);
+		else if (p[i] == '<')
+			stele__text_bytes(t, "&lt;", 4);
+		else if (p[i] == '>')
+			stele__text_bytes(t, "&gt;", 4);
+		else if (p[i] == '&')
+			stele__text_bytes(t, "&amp;", 5);
+		else
+			stele__text_bytes(t, text.data + i, n);
+		i += n ? n : 1;
+	}
+}
+
 void stele__text_csv(struct stele__textsink *t, struct stele_string text)
 {
 	bool quote = false;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "export/export.h"
+#include "export/profile.h"
 #include "stele/analyze.h"
 
 /* Looks at each byte, for MemorySanitizer and AddressSanitizer. */
@@ -97,12 +98,12 @@ static void export(const uint8_t *data, size_t size, const struct stele__format 
 
 	if (stele_reader_open_memory(data, size, NULL, &reader) < 0)
 		return;
-	if (format->kinds) {
+	if (format->profile) {
 		size_t kinds = 0;
 
-		while (format->kinds[kinds])
+		while (stele__profile_kinds[kinds].name)
 			kinds++;
-		e.kind = format->kinds[size % kinds];
+		e.kind = stele__profile_kinds[size % kinds].name;
 	}
 	r = stele__export_start(&e);
 	while (r >= 0 && stele_reader_next(reader, &event) > 0)

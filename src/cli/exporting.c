@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/exporting.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli/cli.h"
+#include "cli/output.h"
+#include "cli/source.h"
+#include "cli/verdict.h"
+#include "export/export.h"
+#include "export/profile.h"
+#include "stele/version.h"
+
+struct export_options {
+	const char *path, *output, *to, *kind;
+	bool force;
+	char name[PATH_MAX]; /* of the output, where none is said */
+};
+
+static int export_all(struct stele__export *e, struct stele__source *source,
+		      struct stele_reader *reader)
+{
+	const struct stele_event *event;
+	int r = stele__export_start(e);
+
+	while (r >= 0 && stele__source_next(source, &event) > 0)
+		r = e->format->event(e, reader, event);
+	return r < 0 ? r : e->format->finish(e);
+}
+
+/* Opens OUT; the trace being read is never overwritten. */
+static int export_open(const struct export_options *options, const struct stele__format *format,
+		       struct stele_output *ret_output)
+{
+	struct stele_input input = {0};
+	struct stat st;
+	bool known = strcmp(options->path, "-") && stat(options->path, &st) == 0;
+
+	if (!format->binary && !strcmp(options->output, "-")) {
+		stele__outfile_open_text(ret_output);
+		return 0;
+	}
+	if (known) {
+		input.device = st.st_dev;
+		input.inode = st.st_ino;
+	}
+	return stele__outfile_open(options->output, options->force, known ? &input : NULL,
+				   ret_output);
+}
+
+/* quiet: says nothing of where it went. */
+static int export_run(const struct export_options *options, const struct stele__format *format,
+		      bool quiet)
+{
+	static struct stele_output output; /* too big for the stack */
+	struct stele__export e = {
+		.format = format,
+		.write = stele__outfile_write,
+		.arg = &output,
+		.kind = options->kind,
+	};
+	struct stele__source *source;
+	struct stele_reader *reader;
+	int exit = stele__source_open(options->path, NULL, &source, &reader);
+	int r, closed;
+
+	if (exit)
+		return exit;
+	exit = export_open(options, format, &output);
+	if (exit)
+		goto out;
+	r = export_all(&e, source, reader);
+	stele__export_free(&e);
+	closed = stele__outfile_close(&output);
+	if (r < 0 && !closed) {
+		stele__complain("%s: %s", options->path, stele_strerror(r));
+		closed = STELE_EXIT_IO;
+	}
+	stele__verdict_complain(options->path, stele_reader_diag(reader));
+	exit = closed ? closed : stele__verdict_exit(reader, NULL, false);
+	if (!closed && !quiet && strcmp(options->output, "-") != 0)
+		printf("%s\n", options->output);
+out:
+	stele__source_close(source);
+	return exit;
+}
+
+static bool export_has_kind(const struct stele__format *format, const char *name)
+{
+	for (const struct stele__profile_kind *kind = stele__profile_kinds; kind->name; kind++)
+		if (format->profile && !strcmp(kind->name, name))
+			return true;
+	return false;
+}
+
+/* "xz.trace" and "sync" give "xz.trace.sync.svg". */
+static int export_name(const struct stele__exporting *command, struct export_options *options)
+{
+	const char *kind = options->kind ? options->kind : stele__profile_kinds[0].name;
+
+	if (!strcmp(options->path, "-"))
+		return stele__usage_error(command->name, "where to? (-o)");
+	if ((size_t)snprintf(options->name, sizeof(options->name), "%s.%s.%s", options->path, kind,
+			     command->extension) >= sizeof(options->name))
+		return stele__usage_error(command->name, "the name of FILE is too long");
+	options->output = options->name;
+	return STELE_EXIT_OK;
+}
+
+static int export_check(const struct stele__exporting *command, struct export_options *options)
+{
+	const struct stele__format *format;
+	int exit;
+
+	if (!options->to)
+		return stele__usage_error(command->name, "which format? (--to)");
+	format = stele__format_find(options->to);
+	if (!format)
+		return stele__usage_error(command->name, "there is no format '%s'", options->to);
+	if (options->kind && !export_has_kind(format, options->kind))
+		return stele__usage_error(command->name, "%s has no kind '%s'", options->to,
+					  options->kind);
+	if (!options->path)
+		return stele__usage_error(command->name, "which file?");
+	if (!options->output && !command->extension)
+		return stele__usage_error(command->name, "where to? (-o)");
+	exit = options->output ? STELE_EXIT_OK : export_name(command, options);
+	return exit ? exit : export_run(options, format, !command->extension);
+}
+
+/* The value of "--name=VALUE", "--name VALUE" or "-x VALUE"; NULL if it is another option. */
+static const char *export_value(int argc, char **argv, int *i, const char *name, const char *letter)
+{
+	const char *arg = argv[*i];
+	size_t length = strlen(name);
+
+	if (!strncmp(arg, name, length) && arg[length] == '=')
+		return arg + length + 1;
+	if (strcmp(arg, name) && (!letter || strcmp(arg, letter)))
+		return NULL;
+	return *i + 1 < argc ? argv[++*i] : "";
+}
+
+int stele__exporting(const struct stele__exporting *command, int argc, char **argv)
+{
+	struct export_options options = {.to = command->to};
+	bool only_files = false;
+	const char *value;
+
+	for (int i = 1; i < argc; i++) {
+		const char *arg = argv[i];
+
+		if (only_files || arg[0] != '-' || !arg[1]) {
+			if (options.path)
+				return stele__usage_error(command->name, "one file at a time");
+			options.path = arg;
+		} else if (!strcmp(arg, "--help") || !strcmp(arg, "-h")) {
+			command->help();
+			return STELE_EXIT_OK;
+		} else if (!command->to && (value = export_value(argc, argv, &i, "--to", NULL))) {
+			options.to = value;
+		} else if ((value = export_value(argc, argv, &i, "--kind", NULL))) {
+			options.kind = value;
+		} else if ((value = export_value(argc, argv, &i, "--output", "-o"))) {
+			options.output = value;
+		} else if (!strcmp(arg, "-f") || !strcmp(arg, "--force")) {
+			options.force = true;
+		} else if (!strcmp(arg, "--")) {
+			only_files = true;
+		} else {
+			return stele__usage_error(command->name, "unknown option '%s'", arg);
+		}
+	}
+	return export_check(command, &options);
+}

@@ -1,0 +1,20 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The bytes of a file as the inside of a C array.
+
+usage: embed.py FILE OUT
+"""
+import pathlib
+import sys
+
+
+def main(source, out):
+    data = pathlib.Path(source).read_bytes()
+    lines = (", ".join(map(str, data[i:i + 24])) for i in range(0, len(data), 24))
+    pathlib.Path(out).write_text(",\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])

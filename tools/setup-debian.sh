@@ -12,7 +12,7 @@ set -euo pipefail
 packages() {
 	case $1 in
 	build) echo gcc make meson ninja-build pkg-config python3 libdw-dev libelf-dev libzstd-dev \
-		zlib1g-dev ;;
+		zlib1g-dev libsqlite3-dev ;;
 	test) echo git g++ clang clang-format-14 libclang-rt-14-dev shellcheck valgrind strace \
 		gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user musl-tools xz-utils \
 		libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 libunwind-dev perl lua5.4 spin \

@@ -60,6 +60,7 @@ static int export_run(const struct export_options *options, const struct stele__
 		.format = format,
 		.write = stele__outfile_write,
 		.arg = &output,
+		.path = options->output,
 		.kind = options->kind,
 	};
 	struct stele__source *source;
@@ -127,6 +128,9 @@ static int export_check(const struct stele__exporting *command, struct export_op
 		return stele__usage_error(command->name, "which file?");
 	if (!options->output && !command->extension)
 		return stele__usage_error(command->name, "where to? (-o)");
+	if (format->file && !strcmp(options->output, "-"))
+		return stele__usage_error(command->name, "%s is a file; name one (-o)",
+					  format->name);
 	exit = options->output ? STELE_EXIT_OK : export_name(command, options);
 	return exit ? exit : export_run(options, format, !command->extension);
 }

@@ -137,7 +137,10 @@ static void heap_site(FILE *out, const struct stele_report *r, const struct stel
 		fputs("several sizes", out);
 	if (!site->stack) {
 		fputs(sum->allocated_bytes ? ", " : "", out);
-		heap_name(out, site->name, own ? "(unknown)" : "(no type)");
+		heap_name(out, site->name,
+			  own && sum->existed ? "(from before the recording)"
+			  : own		      ? "(unknown)"
+					      : "(no type)");
 	}
 	fputc('\n', out);
 	stele__part_frames(out, r, site->stack);

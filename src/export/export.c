@@ -12,6 +12,9 @@ const struct stele__format *const stele__formats[] = {
 	&stele__format_folded,
 	&stele__format_pprof,
 	&stele__format_csv,
+#ifdef STELE_HAVE_SQLITE
+	&stele__format_sqlite,
+#endif
 	NULL,
 };
 

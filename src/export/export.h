@@ -16,6 +16,7 @@ struct stele__export {
 	const struct stele__format *format;
 	stele__write_fn write;
 	void *arg;
+	const char *path; /* of formats that are a file: created, and empty */
 	const char *kind; /* what a profile is of: profile.h; NULL: the first */
 	void *state;	  /* the format's own, zeroed, state_bytes long */
 };
@@ -24,6 +25,7 @@ struct stele__format {
 	const char *name, *summary;
 	bool binary;
 	size_t state_bytes;
+	bool file;    /* written to `path`, not by `write` */
 	bool profile; /* of one of stele__profile_kinds */
 	/* All return 0 or a negative code. */
 	int (*start)(struct stele__export *e);
@@ -36,7 +38,7 @@ struct stele__format {
 /* NULL-ended. */
 extern const struct stele__format *const stele__formats[];
 extern const struct stele__format stele__format_perfetto, stele__format_chrome, stele__format_flame,
-	stele__format_folded, stele__format_pprof, stele__format_csv;
+	stele__format_folded, stele__format_pprof, stele__format_csv, stele__format_sqlite;
 
 const struct stele__format *stele__format_find(const char *name);
 

@@ -91,7 +91,7 @@ static void analyze(const uint8_t *data, size_t size)
 static void export(const uint8_t *data, size_t size, const struct stele__format *format)
 {
 	uint8_t sum = 0;
-	struct stele__export e = {.format = format, .write = look, .arg = &sum};
+	struct stele__export e = {.format = format, .write = look, .arg = &sum, .path = ":memory:"};
 	const struct stele_event *event;
 	struct stele_reader *reader;
 	int r;

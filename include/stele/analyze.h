@@ -111,6 +111,15 @@ struct stele_memory_sum {
 	uint64_t temporary; /**< freed by their thread before it allocated anything else; objects */
 };
 
+#define STELE_CURVE_STEPS 512
+
+/** Something over time. */
+struct stele_curve {
+	int64_t begin, step_ns; /**< step i is [begin + i * step_ns, begin + (i + 1) * step_ns) */
+	uint32_t count;		/**< at most STELE_CURVE_STEPS; 0: there is nothing */
+	uint64_t max[STELE_CURVE_STEPS]; /**< the greatest value in each */
+};
+
 /** What was allocated at one place (C), or of one type (Go). */
 struct stele_memory_site {
 	struct stele_string name;
@@ -248,6 +257,10 @@ const struct stele_stack_frame *stele_analysis_stack(const struct stele_analysis
 						     uint32_t stack, size_t *ret_count);
 
 const struct stele_memory *stele_analysis_memory(const struct stele_analysis *analysis);
+
+/** Bytes alive of a family (enum stele_memory_family), from the first event of the trace on. */
+const struct stele_curve *stele_analysis_memory_curve(const struct stele_analysis *analysis,
+						      unsigned family);
 
 /** Most bytes alive first, then most bytes allocated. */
 const struct stele_memory_site *stele_analysis_memory_sites(const struct stele_analysis *analysis,

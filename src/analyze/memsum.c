@@ -219,6 +219,9 @@ int stele__memory_event(struct stele_analysis *a, const struct stele_reader *rea
 {
 	static const char heap_metric[] = "/memory/classes/heap/objects:bytes";
 	struct stele_memory *face = &a->memory->face;
+	struct stele__curve *curve;
+	unsigned family;
+	int r;
 
 	if (event->kind == STELE_EVENT_METRIC) {
 		if (event->name.bytes == strlen(heap_metric) &&
@@ -230,10 +233,21 @@ int stele__memory_event(struct stele_analysis *a, const struct stele_reader *rea
 	if (event->type < MEMORY_SPAN || event->type > MEMORY_STACK_FREE)
 		return 0;
 	face->present = true;
-	if (event->type >= MEMORY_STACK)
-		return stele__stack_event(a, event);
-	return event->type >= MEMORY_OBJECT ? stele__object_event(a, reader, event)
-					    : stele__span_event(a, event);
+	if (event->type >= MEMORY_STACK) {
+		family = STELE_MEMORY_STACKS;
+		r = stele__stack_event(a, event);
+	} else if (event->type >= MEMORY_OBJECT) {
+		family = STELE_MEMORY_OBJECTS;
+		r = stele__object_event(a, reader, event);
+	} else {
+		family = STELE_MEMORY_SPANS;
+		r = stele__span_event(a, event);
+	}
+	curve = &a->memory->curves[family];
+	if (!curve->c.count)
+		stele__curve_set(curve, a->trust.first, 0);
+	stele__curve_set(curve, event->time, face->sum[family].live_bytes);
+	return r;
 }
 
 /* Results -------------------------------------------------------------------------------------- */
@@ -305,6 +319,8 @@ int stele__memory_finish(struct stele_analysis *a)
 	struct stele__memory *m = a->memory;
 	int r;
 
+	for (unsigned family = 0; family < STELE__MEMORY_FAMILIES; family++)
+		stele__curve_end(&m->curves[family], a->trust.last);
 	stele__objects_settle(m);
 	stele__spans_settle(m);
 	r = stele__stacks_settle(a);
@@ -320,6 +336,12 @@ int stele__memory_finish(struct stele_analysis *a)
 const struct stele_memory *stele_analysis_memory(const struct stele_analysis *analysis)
 {
 	return &analysis->memory->face;
+}
+
+const struct stele_curve *stele_analysis_memory_curve(const struct stele_analysis *analysis,
+						      unsigned family)
+{
+	return &analysis->memory->curves[family].c;
 }
 
 const struct stele_memory_site *stele_analysis_memory_sites(const struct stele_analysis *analysis,

@@ -6,6 +6,7 @@
 #ifndef STELE_ANALYZE_MEMSUM_H
 #define STELE_ANALYZE_MEMSUM_H
 
+#include "analyze/curve.h"
 #include "analyze/livemap.h"
 #include "analyze/model.h"
 #include "analyze/pairs.h"
@@ -69,6 +70,7 @@ struct stele__memory {
 	bool each_tiny; /* objects that share a slot are all told */
 	struct stele_heap_info layout;
 	struct stele__pairs pairs[STELE__MEMORY_FAMILIES];
+	struct stele__curve curves[STELE__MEMORY_FAMILIES];
 	uint64_t peaks; /* so often have there been more bytes of objects than ever before */
 	uint64_t headers, shared,
 		gone; /* objects: frees of slots, allocs in one, lost with a span */

@@ -18,13 +18,26 @@ static const char *const cause_names[] = {
 	[STELE_BROKEN_DOUBLE_FREE] = "double_free",
 };
 
-static void json_sums(FILE *out, const struct stele_memory *m)
+static void json_curve(FILE *out, const struct stele_curve *curve)
 {
+	fprintf(out, ", \"curve\": {\"begin_ns\": %" PRId64 ", \"step_ns\": %" PRId64, curve->begin,
+		curve->step_ns);
+	fputs(", \"max_bytes\": [", out);
+	for (uint32_t i = 0; i < curve->count; i++)
+		fprintf(out, "%s%" PRIu64, i ? ", " : "", curve->max[i]);
+	fputs("]}", out);
+}
+
+static void json_sums(FILE *out, const struct stele_report *r)
+{
+	const struct stele_memory *m = stele_analysis_memory(r->analysis);
+
 	fprintf(out, ",\n\"memory\": {\"present\": %s", m->present ? "true" : "false");
 	for (unsigned family = 0; family < STELE__MEMORY_FAMILIES; family++) {
 		fprintf(out, ", \"%s\": {", family_names[family]);
 		stele__json_sum(out, &m->sum[family]);
 		stele__json_number(out, "unseen_skips", m->unseen_skips[family]);
+		json_curve(out, stele_analysis_memory_curve(r->analysis, family));
 		fputc('}', out);
 	}
 	stele__json_number(out, "sample_bytes", m->sample_bytes);
@@ -140,7 +153,7 @@ static void json_broken(FILE *out, const struct stele_report *r)
 void stele__heap_json(FILE *out, const struct stele_report *report)
 {
 	stele__json_begin(out, report);
-	json_sums(out, stele_analysis_memory(report->analysis));
+	json_sums(out, report);
 	json_sites(out, report);
 	json_kinds(out, report);
 	json_stacks(out, report);

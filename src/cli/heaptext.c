@@ -8,7 +8,8 @@
 #include "cli/columns.h"
 #include "cli/parts.h"
 
-#define NAME_COLUMNS 40
+#define NAME_COLUMNS  40
+#define CURVE_COLUMNS 78
 
 static const char *const family_names[] = {"spans", "objects", "stacks"};
 
@@ -17,6 +18,42 @@ static void heap_name(FILE *out, struct stele_string name, const char *none)
 	if (!name.bytes)
 		name = (struct stele_string){none, strlen(none)};
 	stele__column_name(out, name, NAME_COLUMNS);
+}
+
+/* Over time ------------------------------------------------------------------------------------ */
+
+/* The greatest of the steps that this column of the picture stands for. */
+static uint64_t curve_column(const struct stele_curve *curve, unsigned column)
+{
+	uint32_t from = curve->count * column / CURVE_COLUMNS;
+	uint32_t to = curve->count * (column + 1) / CURVE_COLUMNS;
+	uint64_t most = 0;
+
+	for (uint32_t i = from; i < to || i == from; i++)
+		if (curve->max[i] > most)
+			most = curve->max[i];
+	return most;
+}
+
+/* One line, in eighths of its height, from the trace's first event to its last. */
+static void heap_curve(FILE *out, const struct stele_report *r, unsigned family)
+{
+	static const char *const bars[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+	const struct stele_curve *curve = stele_analysis_memory_curve(r->analysis, family);
+	uint64_t top = 0;
+
+	for (uint32_t i = 0; i < curve->count; i++)
+		top = curve->max[i] > top ? curve->max[i] : top;
+	if (!top)
+		return;
+	fprintf(out, "  %-8s", family_names[family]);
+	for (unsigned column = 0; column < CURVE_COLUMNS; column++) {
+		double part = 8.0 * (double)curve_column(curve, column) / (double)top;
+		unsigned height = (unsigned)(part + 0.5);
+
+		fputs(bars[part > 0 && !height ? 1 : height], out);
+	}
+	fputc('\n', out);
 }
 
 /* What there was ------------------------------------------------------------------------------ */
@@ -44,6 +81,8 @@ static void heap_sums(FILE *out, const struct stele_report *r, const struct stel
 					    11);
 		fputc('\n', out);
 	}
+	for (unsigned family = STELE__MEMORY_FAMILIES; family-- > 0;)
+		heap_curve(out, r, family);
 	if (m->sample_bytes)
 		fprintf(out,
 			"  sampled: one object in %s is here; bytes are estimates of the whole, "

@@ -173,6 +173,27 @@ def objects_have_their_places():
 
 
 @case
+def bytes_over_time_are_a_curve():
+    t = Trace()
+    t.type(1, 100, b"step")
+    for i in range(50):  # up, then down
+        t(7, "HeapObjectAlloc", 0x100 * i, 1, after=10_000)
+    for i in range(50):
+        t(7, "HeapObjectFree", 0x100 * i, after=10_000)
+    answer = t.heap()
+    curve = answer["memory"]["objects"]["curve"]
+    values, begin, step = curve["max_bytes"], curve["begin_ns"], curve["step_ns"]
+    equal((max(values), begin), (5000, answer["trust"]["first_ns"]))
+    check(len(values) <= 512 and begin + step * len(values) > answer["trust"]["last_ns"], curve)
+    top = values.index(5000)
+    equal(values[:top + 1], sorted(values[:top + 1]), "on the way up")
+    equal(values[top:], sorted(values[top:], reverse=True), "on the way down")
+    # Half-way up, one in two has been allocated.
+    middle = values[(250_000 + 10 - begin % 10) // step]
+    check(2300 <= middle <= 2700, middle)
+
+
+@case
 def spans_have_their_objects():
     kind, = program().heap()["span_kinds"]
     want = {"heap": False, "live": 1, "live_bytes": 40960, "objects": 2, "occupied_bytes": 80}

@@ -83,6 +83,23 @@ static int chrome_slice(struct stele__lanes *lanes, struct stele__lane *lane,
 	return chrome_end(c);
 }
 
+/* An arrow from the slice around the one end to the slice around the other. */
+static int chrome_wake(struct stele__lanes *lanes, struct stele__lane *by, struct stele__lane *lane,
+		       int64_t time, uint64_t number)
+{
+	static const struct stele_string name = {"wakes", 5};
+	struct chrome *c = chrome_of(lanes);
+
+	chrome_begin(c, 's', chrome_tid(by), time);
+	stele__text_format(&c->t, ", \"id\": %" PRIu64, number);
+	chrome_name(c, "wake", name);
+	chrome_end(c);
+	chrome_begin(c, 'f', chrome_tid(lane), time);
+	stele__text_format(&c->t, ", \"bp\": \"e\", \"id\": %" PRIu64, number);
+	chrome_name(c, "wake", name);
+	return chrome_end(c);
+}
+
 /* Regions overlap the slices of their thread: events of their own, tied by an id. */
 static int chrome_region(struct stele__lanes *lanes, struct stele__lane *lane,
 			 struct stele__label *name, int64_t time, bool begin)
@@ -132,7 +149,8 @@ static int chrome_counter(struct stele__lanes *lanes, struct stele__label *name,
 }
 
 static const struct stele__draw chrome_draw = {
-	chrome_process, chrome_slice, chrome_region, chrome_task, chrome_instant, chrome_counter,
+	chrome_process, chrome_slice,	chrome_wake,	chrome_region,
+	chrome_task,	chrome_instant, chrome_counter,
 };
 
 static int chrome_start(struct stele__export *e)

@@ -203,12 +203,26 @@ static int lanes_name(struct stele__lanes *lanes, const struct stele_reader *rea
 static int lanes_slice(struct stele__lanes *lanes, struct stele__lane *lane, int64_t time)
 {
 	struct stele__label *state = lanes->states[lane->state];
-	struct stele__slice slice = {state->data, state, lane->since, time};
+	struct stele__slice slice = {state->data, state, lane->since, time, lane->woken};
 
 	if (lane->state == STELE_STATE_WAITING && lane->reason && lane->reason->text.bytes)
 		slice.name = (struct stele__label *)(uintptr_t)lane->reason;
 	lane->since = time;
+	lane->woken = 0;
 	return lanes->draw->slice(lanes, lane, &slice);
+}
+
+/* Somebody else makes it ready, be it the first time. */
+static int lanes_wake(struct stele__lanes *lanes, struct stele__lane *lane,
+		      const struct stele_event *event)
+{
+	struct stele__lane *by = stele__keymap_get(&lanes->lanes, event->goroutine);
+
+	if (!by || by == lane || event->to != STELE_STATE_RUNNABLE ||
+	    (event->from != STELE_STATE_WAITING && event->from != STELE_STATE_NOT_EXIST))
+		return 0;
+	lane->woken = ++lanes->wakes;
+	return lanes->draw->wake(lanes, by, lane, event->time, lane->woken);
 }
 
 static int lanes_transition(struct stele__lanes *lanes, const struct stele_reader *reader,
@@ -244,8 +258,9 @@ static int lanes_transition(struct stele__lanes *lanes, const struct stele_reade
 		lane->reason = lanes_label(lanes, event->name);
 		if (!lane->reason)
 			return -ENOMEM;
+		r = lanes_wake(lanes, lane, event);
 	}
-	return lanes_name(lanes, reader, lane, event);
+	return r < 0 ? r : lanes_name(lanes, reader, lane, event);
 }
 
 /* ---- annotations ---- */

@@ -28,6 +28,7 @@ struct stele__lane {
 	uint8_t state;
 	int64_t since;
 	const struct stele__label *reason;
+	uint64_t woken; /* number of the wake-up that brought it into its state; 0: none did */
 	uint32_t depth; /* open regions */
 };
 
@@ -40,6 +41,7 @@ struct stele__slice {
 	const char *state;	   /* "running", … */
 	struct stele__label *name; /* the state, or the reason of waiting */
 	int64_t begin, end;
+	uint64_t woken; /* as the lane's was */
 };
 
 struct stele__lanes;
@@ -49,6 +51,9 @@ struct stele__draw {
 	int (*process)(struct stele__lanes *lanes); /* pid, program: once, and when they change */
 	int (*slice)(struct stele__lanes *lanes, struct stele__lane *lane,
 		     const struct stele__slice *slice);
+	/* `by` makes `lane` ready; its slice from then on has the number. */
+	int (*wake)(struct stele__lanes *lanes, struct stele__lane *by, struct stele__lane *lane,
+		    int64_t time, uint64_t number);
 	int (*region)(struct stele__lanes *lanes, struct stele__lane *lane,
 		      struct stele__label *name, int64_t time, bool begin);
 	int (*task)(struct stele__lanes *lanes, const struct stele__task *task, int64_t time,
@@ -63,7 +68,7 @@ struct stele__lanes {
 	const struct stele__draw *draw;
 	void *arg; /* the format's */
 	struct stele__keymap labels, lanes, tasks, tags;
-	uint64_t label_count, serial;
+	uint64_t label_count, serial, wakes;
 	uint64_t pid;
 	const struct stele__label *program;
 	struct stele__label *states[STELE__STATE_COUNT];

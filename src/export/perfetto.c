@@ -25,6 +25,8 @@ enum perfetto_field {
 	EVENT_NAME_IID = 10,
 	EVENT_TRACK = 11,
 	EVENT_COUNTER = 30,
+	EVENT_FLOW = 47,
+	EVENT_FLOW_END = 48,
 	INTERNED_CATEGORIES = 1,
 	INTERNED_NAMES = 2,
 	INTERNED_IID = 1,
@@ -46,7 +48,8 @@ enum perfetto_field {
 
 enum { EVENT_BEGIN = 1, EVENT_END = 2, EVENT_INSTANT = 3, EVENT_COUNT = 4 };
 enum { FLAG_CLEARED = 1, FLAG_NEEDS = 2 };
-enum { CATEGORY_STATE = 1, CATEGORY_REGION, CATEGORY_TASK, CATEGORY_LOG, CATEGORY_END };
+enum { CATEGORY_STATE = 1, CATEGORY_REGION, CATEGORY_TASK, CATEGORY_LOG };
+enum { CATEGORY_WAKE = CATEGORY_LOG + 1, CATEGORY_END };
 
 #define PERFETTO_PROCESS 1 /* the process's track; all others are above */
 #define PERFETTO_PID	 1 /* of programs whose own is unknown */
@@ -183,6 +186,7 @@ struct perfetto_event {
 	struct stele__label *name; /* NULL: none */
 	struct stele_string text;  /* an annotation; data NULL: none */
 	int64_t value;		   /* of a counter */
+	uint64_t flow;		   /* an arrow begins here, or (slices) ends; 0: none does */
 };
 
 static int perfetto_event(struct perfetto *f, const struct perfetto_event *event)
@@ -204,6 +208,10 @@ static int perfetto_event(struct perfetto *f, const struct perfetto_event *event
 		stele__proto_u64(&f->p, EVENT_NAME_IID, event->name->id);
 	if (event->type == EVENT_COUNT)
 		stele__proto_u64(&f->p, EVENT_COUNTER, (uint64_t)event->value);
+	if (event->flow)
+		stele__proto_fixed64(&f->p,
+				     event->type == EVENT_BEGIN ? EVENT_FLOW_END : EVENT_FLOW,
+				     event->flow);
 	if (event->text.data) {
 		annotation = stele__proto_open(&f->p, EVENT_ANNOTATION);
 		stele__proto_text(&f->p, ANNOTATION_NAME, (struct stele_string){"text", 4});
@@ -226,12 +234,14 @@ static int perfetto_slice(struct stele__lanes *lanes, struct stele__lane *lane,
 		slice->name,
 		{0},
 		0,
+		slice->woken,
 	};
 	int r = perfetto_lane(f, lane);
 
 	if (r == 0)
 		r = perfetto_event(f, &event);
 	event.type = EVENT_END;
+	event.flow = 0;
 	event.category = 0;
 	event.time = slice->end;
 	event.name = NULL;
@@ -250,6 +260,7 @@ static int perfetto_region(struct stele__lanes *lanes, struct stele__lane *lane,
 		time,
 		begin ? name : NULL,
 		{0},
+		0,
 		0,
 	};
 	int r = perfetto_lane(f, lane);
@@ -275,6 +286,7 @@ static int perfetto_task(struct stele__lanes *lanes, const struct stele__task *t
 		begin ? task->name : NULL,
 		{0},
 		0,
+		0,
 	};
 	int r = 0;
 
@@ -296,8 +308,30 @@ static int perfetto_instant(struct stele__lanes *lanes, struct stele__lane *lane
 		name,
 		text,
 		0,
+		0,
 	};
 	int r = perfetto_lane(f, lane);
+
+	return r == 0 ? perfetto_event(f, &event) : r;
+}
+
+/* An arrow from here to the slice that begins there. */
+static int perfetto_wake(struct stele__lanes *lanes, struct stele__lane *by,
+			 struct stele__lane *lane, int64_t time, uint64_t number)
+{
+	static const struct stele_string nobody = {"", 0};
+	struct perfetto *f = perfetto_of(lanes);
+	struct perfetto_event event = {
+		EVENT_INSTANT,
+		CATEGORY_WAKE,
+		perfetto_track(TRACK_OF_LANE, by->serial),
+		time,
+		NULL,
+		lane->name ? lane->name->text : nobody,
+		0,
+		number,
+	};
+	int r = perfetto_lane(f, by);
 
 	return r == 0 ? perfetto_event(f, &event) : r;
 }
@@ -307,7 +341,7 @@ static int perfetto_counter(struct stele__lanes *lanes, struct stele__label *nam
 {
 	struct perfetto *f = perfetto_of(lanes);
 	uint64_t track = perfetto_track(TRACK_OF_COUNTER, name->id);
-	struct perfetto_event event = {EVENT_COUNT, 0, track, time, NULL, {0}, value};
+	struct perfetto_event event = {EVENT_COUNT, 0, track, time, NULL, {0}, value, 0};
 	int r = 0;
 
 	if (!(name->mark & MARK_COUNTER)) {
@@ -320,13 +354,13 @@ static int perfetto_counter(struct stele__lanes *lanes, struct stele__label *nam
 /* ---- the format ---- */
 
 static const struct stele__draw perfetto_draw = {
-	perfetto_process, perfetto_slice,   perfetto_region,
+	perfetto_process, perfetto_slice,   perfetto_wake,    perfetto_region,
 	perfetto_task,	  perfetto_instant, perfetto_counter,
 };
 
 static int perfetto_start(struct stele__export *e)
 {
-	static const char *const categories[] = {"", "state", "region", "task", "log"};
+	static const char *const categories[] = {"", "state", "region", "task", "log", "wake"};
 	struct perfetto *f = e->state;
 	size_t packet;
 	int r = stele__lanes_init(&f->lanes, &perfetto_draw, f);
@@ -372,7 +406,7 @@ static void perfetto_free(struct stele__export *e)
 
 const struct stele__format stele__format_perfetto = {
 	.name = "perfetto",
-	.summary = "for ui.perfetto.dev and trace_processor: threads, states, regions, counters",
+	.summary = "for ui.perfetto.dev and trace_processor: states, wake-ups, regions, counters",
 	.binary = true,
 	.state_bytes = sizeof(struct perfetto),
 	.start = perfetto_start,

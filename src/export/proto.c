@@ -53,6 +53,15 @@ void stele__proto_u64(struct stele__proto *p, unsigned field, uint64_t value)
 	proto_varint(p, value);
 }
 
+void stele__proto_fixed64(struct stele__proto *p, unsigned field, uint64_t value)
+{
+	proto_varint(p, (uint64_t)field << 3 | 1);
+	if (!proto_room(p, sizeof(value)))
+		return;
+	for (unsigned i = 0; i < sizeof(value); i++)
+		p->data[p->used++] = (uint8_t)(value >> 8 * i);
+}
+
 void stele__proto_number(struct stele__proto *p, uint64_t value)
 {
 	proto_varint(p, value);

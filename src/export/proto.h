@@ -17,6 +17,7 @@ struct stele__proto {
 
 void stele__proto_done(struct stele__proto *p);
 void stele__proto_u64(struct stele__proto *p, unsigned field, uint64_t value);
+void stele__proto_fixed64(struct stele__proto *p, unsigned field, uint64_t value);
 /* Without a field: of a list that is packed into a message. */
 void stele__proto_number(struct stele__proto *p, uint64_t value);
 /* Text fields must hold UTF-8: other bytes become '?'. */

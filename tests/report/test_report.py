@@ -193,6 +193,11 @@ def chrome_has_slices_and_counters():
               for e in events if e["ph"] == "X" and e["tid"] == 77]
     equal(slices, [(77, "running", 1002, 298), (77, "sync", 1300, 300), (77, "ready", 1600, 300),
                    (77, "running", 1900, 700), (77, "sync", 2600, 301)])
+    # boss makes worker (1100), and worker wakes boss (1600).
+    equal([(e["ph"], e["tid"] == 77, round(e["ts"] * 1000), e["id"]) for e in events
+           if e.get("cat") == "wake"],
+          [("s", True, 1100, 1), ("f", False, 1100, 1), ("s", False, 1600, 2),
+           ("f", True, 1600, 2)])
     equal([e["args"]["value"] for e in events if e["ph"] == "C"], [-42])
     equal([e["args"]["text"] for e in events if e["ph"] == "i"], ['say "hi"'])
     equal([(e["ph"], e["name"]) for e in events if e.get("cat") == "region"],
@@ -205,6 +210,7 @@ class Perfetto:
     def __init__(self, data):
         self.tracks, self.slices, self.counters, self.instants = {}, [], [], []
         self.names, self.categories, self.open = {}, {}, collections.defaultdict(list)
+        self.flows = collections.defaultdict(list)
         for number, packet in pbwire.fields(data):
             equal(number, 1, "field of the trace")
             self.packet(pbwire.message(packet))
@@ -239,6 +245,8 @@ class Perfetto:
         check(track in self.tracks, "an event on an unknown track")
         name = self.names[e[10][0]] if 10 in e else None
         category = self.categories[e[3][0]] if 3 in e else None
+        for flow in e.get(47, []) + e.get(48, []):
+            self.flows[flow].append((48 in e, track, time))
         if kind == 1:
             self.open[track].append((name, category, time))
         elif kind == 2:
@@ -246,7 +254,7 @@ class Perfetto:
             check(time >= begin, "a slice ends before it begins")
             self.slices.append((track, category, name, begin, time - begin))
         elif kind == 3:
-            self.instants.append((track, name, time, e[4][0]))
+            self.instants.append((track, name or category, time, e[4][0]))
         else:
             check(self.tracks[track]["counter"], "a sample on a track that counts nothing")
             self.counters.append((self.tracks[track]["name"], time, pbwire.signed(e[30][0])))
@@ -266,7 +274,12 @@ def perfetto_has_all_of_it():
           [(("load", 1200, 800), boss)])
     equal([s[2:] for s in p.slices if s[1] == "task"], [("job", 2100, 400)])
     equal(p.counters, [("q", 2200, -42)])
-    equal([(t, n, ts) for t, n, ts, _ in p.instants], [(boss, "note", 2300)])
+    worker, = [u for u, t in p.tracks.items() if t["name"] == "g2 worker"]
+    equal([(t, n, ts) for t, n, ts, _ in p.instants],
+          [(boss, "wake", 1100), (worker, "wake", 1600), (boss, "note", 2300)])
+    equal({flow: sorted(ends) for flow, ends in p.flows.items()},
+          {1: [(False, boss, 1100), (True, worker, 1100)],
+           2: [(False, worker, 1600), (True, boss, 1600)]})
 
 
 def golden_traces():
@@ -291,6 +304,8 @@ def every_golden_trace_is_reported_and_exported():
         perfetto = Perfetto(export("perfetto", trace, status=status))
         states = sum(s[4] for s in perfetto.slices if s[1] == "state")
         equal(states, sum(t["wall_ns"] for t in got["threads"]), f"{path.name}: time of slices")
+        for ends in perfetto.flows.values():
+            equal(sorted(end for end, _, _ in ends), [False, True], f"{path.name}: an arrow")
         chrome = json.loads(export("chrome", trace, status=status))
         equal(round(sum(e["dur"] * 1000 for e in chrome if e["ph"] == "X")), states, path.name)
         export("csv", trace, status=status)

@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/answer.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/duration.h"
+#include "cli/output.h"
 #include "cli/verdict.h"
 #include "cli/within.h"
 #include "stele/version.h"
 
 #define TOP_TEXT 10
+#define TOP_HTML 200
 #define TOP_MAX	 1000000
 
 struct answer_options {
-	const char *path;
-	bool json, strict;
+	const char *path, *html;
+	bool json, strict, force;
 	size_t top;	  /* 0: not given */
 	int64_t from, to; /* ns from the first event */
 };
@@ -33,6 +37,45 @@ static int answer_read(struct stele__source *source, struct stele_reader *reader
 	return r < 0 ? r : stele_analysis_finish(analysis);
 }
 
+static ssize_t answer_write(void *output, const char *data, size_t bytes)
+{
+	return stele__outfile_write(output, data, bytes) < 0 ? 0 : (ssize_t)bytes;
+}
+
+/* The trace itself is never overwritten. */
+static int answer_page(const struct stele__answer *answer, const struct answer_options *options,
+		       const struct stele_report *report)
+{
+	static struct stele_output output; /* too big for the stack */
+	struct stele_input input = {0};
+	struct stat st;
+	bool known = strcmp(options->path, "-") && stat(options->path, &st) == 0;
+	FILE *out;
+	int exit, r;
+
+	if (known) {
+		input.device = st.st_dev;
+		input.inode = st.st_ino;
+	}
+	exit = stele__outfile_open(options->html, options->force, known ? &input : NULL, &output);
+	if (exit)
+		return exit;
+	out = fopencookie(&output, "w", (cookie_io_functions_t){.write = answer_write});
+	r = out ? answer->html(out, report) : -ENOMEM;
+	if (out && fclose(out) != 0 && r == 0)
+		r = -EIO;
+	exit = stele__outfile_close(&output);
+	if (exit)
+		return exit;
+	if (r < 0) {
+		stele__complain("%s: %s", options->html, stele_strerror(r));
+		return STELE_EXIT_IO;
+	}
+	if (strcmp(options->html, "-") != 0)
+		puts(options->html);
+	return STELE_EXIT_OK;
+}
+
 static int answer_print(const struct stele__answer *answer, const struct answer_options *options,
 			const struct stele_reader *reader, const struct stele_analysis *analysis)
 {
@@ -42,12 +85,15 @@ static int answer_print(const struct stele__answer *answer, const struct answer_
 		.reader = reader,
 		.top = options->top    ? options->top
 		       : options->json ? SIZE_MAX
+		       : options->html ? TOP_HTML
 				       : TOP_TEXT,
 		.from = options->from,
 		.to = options->to,
 		.color = stele__wants_color(STDOUT_FILENO),
 	};
 
+	if (options->html)
+		return answer_page(answer, options, &report);
 	if (options->json)
 		answer->json(stdout, &report);
 	else if (stele_reader_version(reader))
@@ -147,6 +193,12 @@ int stele__answer(const struct stele__answer *answer, int argc, char **argv)
 			return STELE_EXIT_OK;
 		} else if (!strcmp(arg, "--json")) {
 			options.json = true;
+		} else if (answer->html && (!strcmp(arg, "--force") || !strcmp(arg, "-f"))) {
+			options.force = true;
+		} else if (answer->html && (value = answer_value(argc, argv, &i, "--html"))) {
+			if (!*value)
+				return stele__usage_error(answer->name, "--html names no file");
+			options.html = value;
 		} else if (!strcmp(arg, "--strict")) {
 			options.strict = true;
 		} else if ((value = answer_value(argc, argv, &i, "--top"))) {
@@ -167,6 +219,8 @@ int stele__answer(const struct stele__answer *answer, int argc, char **argv)
 	}
 	if (!options.path)
 		return stele__usage_error(answer->name, "which file?");
+	if (options.html && options.json)
+		return stele__usage_error(answer->name, "either --html or --json");
 	if (options.to < options.from)
 		return stele__usage_error(answer->name, "--to lies before --from");
 	return answer_run(answer, &options);

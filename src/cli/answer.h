@@ -13,6 +13,7 @@ struct stele__answer {
 	void (*help)(void);
 	void (*text)(FILE *out, const struct stele_report *report);
 	void (*json)(FILE *out, const struct stele_report *report);
+	int (*html)(FILE *out, const struct stele_report *report); /* NULL: there is no --html */
 };
 
 /* Exit status. */

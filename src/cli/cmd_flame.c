@@ -15,7 +15,7 @@ static void flame_help(void)
 	      "each\n"
 	      "path, as wide as its share, callers above. The SVG opens in any browser, from a "
 	      "file,\n"
-	      "without a network: a click makes a box as wide as the picture, Escape shows all "
+	      "without a network; a click makes a box as wide as the picture, Escape shows all "
 	      "again,\n"
 	      "'/' looks for functions by a pattern. FILE may be '-' (stdin), and may be "
 	      "compressed "

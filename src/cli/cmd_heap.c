@@ -52,7 +52,10 @@ static void heap_help(void)
 
 int stele__cmd_heap(int argc, char **argv)
 {
-	const struct stele__answer answer = {"heap", heap_help, stele__heap_text, stele__heap_json};
+	const struct stele__answer answer = {.name = "heap",
+					     .help = heap_help,
+					     .text = stele__heap_text,
+					     .json = stele__heap_json};
 
 	return stele__answer(&answer, argc, argv);
 }

@@ -16,6 +16,12 @@ static void report_help(void)
 	      "compressed by gzip or zstd.\n\n"
 	      "options:\n"
 	      "  --json      one JSON object (docs/schema/report.md): whole tables, unless --top\n"
+	      "  --html=OUT  a page to look at in a browser: tables that sort and filter, flame "
+	      "graphs,\n"
+	      "              memory over time; one file, which needs no network (200 rows a table, "
+	      "unless\n"
+	      "              --top)\n"
+	      "  -f, --force replace OUT if it exists\n"
 	      "  --top=N     at most N rows of each table (default: 10; all: every row)\n"
 	      "  --from=T, --to=T\n"
 	      "              only of the part between these moments after the first event: 1.5s, "
@@ -49,8 +55,11 @@ static void report_help(void)
 
 int stele__cmd_report(int argc, char **argv)
 {
-	const struct stele__answer answer = {"report", report_help, stele__report_text,
-					     stele__report_json};
+	const struct stele__answer answer = {.name = "report",
+					     .help = report_help,
+					     .text = stele__report_text,
+					     .json = stele__report_json,
+					     .html = stele__report_html};
 
 	return stele__answer(&answer, argc, argv);
 }

@@ -38,17 +38,20 @@ void stele__json_sum(FILE *out, const struct stele_memory_sum *sum)
 
 void stele__json_stack(FILE *out, const struct stele_report *r, uint32_t stack)
 {
-	size_t count;
+	size_t count, max;
 	const struct stele_stack_frame *f = stele_analysis_stack(r->analysis, stack, &count);
 
+	max = r->frames_max && r->frames_max < count ? r->frames_max : count;
 	fputs(", \"stack\": [", out);
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < max; i++) {
 		fprintf(out, "%s{\"line\": %" PRIu64, i ? ", " : "", f[i].line);
 		stele__json_member(out, "function", f[i].function);
 		stele__json_member(out, "file", f[i].file);
 		fputc('}', out);
 	}
 	fputc(']', out);
+	if (max < count)
+		fprintf(out, ", \"more_frames\": %zu", count - max);
 }
 
 static void json_trust(FILE *out, const struct stele_report *r)

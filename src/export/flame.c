@@ -11,8 +11,7 @@
 
 #include "analyze/keymap.h"
 #include "export/export.h"
-#include "export/profile.h"
-#include "export/textsink.h"
+#include "export/flame.h"
 
 #define WIDTH	   1200
 #define ROW	   17
@@ -20,7 +19,7 @@
 #define BOTTOM	   10
 #define SIDE	   10
 #define LETTER	   6.6 /* width of a letter of the font, 11 pixels high */
-#define NARROWEST  0.2 /* pixels; boxes that are narrower are left out */
+#define NARROWEST  0.2 /* pixels; boxes that are narrower are always left out */
 #define FRAMES_MAX 1024
 
 struct flame_node {
@@ -31,14 +30,16 @@ struct flame_node {
 };
 
 struct flame {
-	struct stele__textsink t;
-	struct stele_analysis *analysis;
+	struct stele__textsink *t;
+	const struct stele_analysis *analysis;
 	const struct stele__profile_kind *kind;
 	struct stele__keymap children; /* (parent, name) -> index */
 	struct flame_node *nodes;      /* [0] is the root */
 	uint32_t count, max;
-	uint32_t depth;	   /* of the deepest one that is shown */
+	uint32_t depth; /* of the deepest one that is shown */
+	uint64_t boxes_max;
 	uint64_t left_out; /* boxes */
+	double narrowest;  /* pixels that one has to have */
 };
 
 static int flame_grow(struct flame *f)
@@ -54,27 +55,6 @@ static int flame_grow(struct flame *f)
 	f->nodes = grown;
 	f->max = max;
 	return 0;
-}
-
-static int flame_start(struct stele__export *e)
-{
-	struct flame *f = e->state;
-	int r;
-
-	f->t.e = e;
-	f->kind = stele__profile_find(e->kind);
-	stele__keymap_init(&f->children);
-	r = flame_grow(f);
-	if (r < 0)
-		return r;
-	f->nodes[f->count++] = (struct flame_node){.name = {"all", 3}};
-	return stele_analysis_new(&f->analysis);
-}
-
-static int flame_take(struct stele__export *e, const struct stele_reader *reader,
-		      const struct stele_event *event)
-{
-	return stele_analysis_add(((struct flame *)e->state)->analysis, reader, event);
 }
 
 /* The child of this name, whose text is there once only. */
@@ -151,7 +131,7 @@ static void flame_text(struct stele__textsink *t, struct stele_string text, size
 /* "12.3 ms", "4.5 MiB", "1,234" */
 static void flame_amount(struct flame *f, uint64_t weight)
 {
-	static const char *const times[] = {"ns", "us", "ms", "s"};
+	static const char *const times[] = {"ns", "µs", "ms", "s"};
 	static const char *const sizes[] = {"B", "KiB", "MiB", "GiB", "TiB"};
 	const char *unit = f->kind->values[f->kind->weight].unit;
 	bool time = !strcmp(unit, "nanoseconds");
@@ -159,12 +139,12 @@ static void flame_amount(struct flame *f, uint64_t weight)
 	unsigned power = 0, last = time ? 3 : 4;
 
 	if (!strcmp(unit, "count")) {
-		stele__text_format(&f->t, "%" PRIu64, weight);
+		stele__text_format(f->t, "%" PRIu64, weight);
 		return;
 	}
 	for (; value >= step && power < last; power++)
 		value /= step;
-	stele__text_format(&f->t, "%.*f %s", power && value < 100 ? 1 + (value < 10) : 0, value,
+	stele__text_format(f->t, "%.*f %s", power && value < 100 ? 1 + (value < 10) : 0, value,
 			   (time ? times : sizes)[power]);
 }
 
@@ -184,18 +164,18 @@ static void flame_box(struct flame *f, const struct flame_node *node, double x, 
 	double percent = 100.0 * (double)node->weight / (double)f->nodes[0].weight;
 	size_t letters = (size_t)((width - 4) / LETTER);
 
-	stele__text_format(&f->t, "<g tabindex=\"0\"><title>");
-	flame_text(&f->t, node->name, 1000);
-	stele__text_format(&f->t, " (");
+	stele__text_format(f->t, "<g tabindex=\"0\"><title>");
+	flame_text(f->t, node->name, 1000);
+	stele__text_format(f->t, " (");
 	flame_amount(f, node->weight);
-	stele__text_format(&f->t,
+	stele__text_format(f->t,
 			   ", %.2f %%)</title><rect x=\"%.2f\" y=\"%.0f\" width=\"%.2f\" "
 			   "height=\"%d\" fill=\"hsl(%u 85%% 64%%)\"/>",
 			   percent, x, y, width, ROW - 1, flame_hue(node->name));
-	stele__text_format(&f->t, "<text x=\"%.2f\" y=\"%.0f\">", x + 3, y + ROW - 5);
+	stele__text_format(f->t, "<text x=\"%.2f\" y=\"%.0f\">", x + 3, y + ROW - 5);
 	if (width > 4 + 3 * LETTER)
-		flame_text(&f->t, node->name, letters);
-	stele__text_bytes(&f->t, "</text></g>\n", 12);
+		flame_text(f->t, node->name, letters);
+	stele__text_bytes(f->t, "</text></g>\n", 12);
 }
 
 static int flame_compare(const void *left, const void *right)
@@ -234,20 +214,27 @@ static int flame_sort(struct flame *f, uint32_t parent)
 
 static bool flame_is_shown(const struct flame *f, const struct flame_node *node)
 {
-	return (double)node->weight * (WIDTH - 2 * SIDE) >= NARROWEST * (double)f->nodes[0].weight;
+	return (double)node->weight * (WIDTH - 2 * SIDE) >=
+	       f->narrowest * (double)f->nodes[0].weight;
 }
 
 static void flame_measure(struct flame *f)
 {
-	for (uint32_t i = 0; i < f->count; i++) {
-		if (!flame_is_shown(f, &f->nodes[i]))
-			f->left_out++;
-		else if (f->nodes[i].depth > f->depth)
-			f->depth = f->nodes[i].depth;
-	}
+	f->narrowest = NARROWEST;
+	do {
+		f->left_out = f->depth = 0;
+		for (uint32_t i = 0; i < f->count; i++) {
+			if (!flame_is_shown(f, &f->nodes[i]))
+				f->left_out++;
+			else if (f->nodes[i].depth > f->depth)
+				f->depth = f->nodes[i].depth;
+		}
+		f->narrowest *= 1.25;
+	} while (f->count - f->left_out > f->boxes_max);
+	f->narrowest /= 1.25;
 }
 
-/* Deepest first is not needed: boxes do not overlap. One position for each depth of the path. */
+/* Callers before what they call, with one position for each depth of the path. */
 static void flame_draw(struct flame *f)
 {
 	double scale = (WIDTH - 2 * SIDE) / (double)f->nodes[0].weight;
@@ -302,80 +289,129 @@ static void flame_head(struct flame *f)
 	const struct stele_recording *rec = &stele_analysis_trust(f->analysis)->recording;
 	struct stele_string program = {rec->program, strlen(rec->program)};
 
-	stele__text_format(&f->t,
+	stele__text_format(f->t,
 			   "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %.0f\" "
 			   "width=\"%d\" height=\"%.0f\">\n",
 			   WIDTH, height, WIDTH, height);
-	stele__text_bytes(&f->t, flame_style, sizeof(flame_style) - 1);
-	stele__text_format(&f->t, "<text id=\"title\" x=\"%d\" y=\"18\">", SIDE);
+	stele__text_bytes(f->t, flame_style, sizeof(flame_style) - 1);
+	stele__text_format(f->t, "<text id=\"title\" x=\"%d\" y=\"18\">", SIDE);
 	if (program.bytes) {
-		flame_text(&f->t, program, 60);
-		stele__text_bytes(&f->t, ": ", 2);
+		flame_text(f->t, program, 60);
+		stele__text_bytes(f->t, ": ", 2);
 	}
-	stele__text_format(&f->t, "%s, ", f->kind->name);
+	stele__text_format(f->t, "%s, ", f->kind->name);
 	flame_amount(f, f->nodes[0].weight);
-	stele__text_format(&f->t, "</text>\n<text id=\"says\" x=\"%d\" y=\"36\"></text>\n", SIDE);
-	stele__text_format(&f->t,
+	stele__text_format(f->t, "</text>\n<text id=\"says\" x=\"%d\" y=\"36\"></text>\n", SIDE);
+	stele__text_format(f->t,
 			   "<text id=\"note\" x=\"%d\" y=\"18\" text-anchor=\"end\">click: "
 			   "wider, Escape: all, /: find",
 			   WIDTH - SIDE);
 	if (f->left_out)
-		stele__text_format(&f->t, " (%" PRIu64 " too narrow to show)", f->left_out);
-	stele__text_format(&f->t, "</text>\n");
+		stele__text_format(f->t, " (%" PRIu64 " too narrow to show)", f->left_out);
+	stele__text_format(f->t, "</text>\n");
 }
 
 static const char flame_script[] = {
 #include "export/flame.js.h"
 };
 
-static int flame_finish(struct stele__export *e)
+static int flame_nothing(struct flame *f)
 {
-	struct flame *f = e->state;
-	int r = stele_analysis_finish(f->analysis);
+	stele__text_format(f->t,
+			   "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d 60\" "
+			   "width=\"%d\" height=\"60\">\n",
+			   WIDTH, WIDTH);
+	stele__text_bytes(f->t, flame_style, sizeof(flame_style) - 1);
+	stele__text_format(f->t,
+			   "<text id=\"title\" x=\"%d\" y=\"30\">Nothing of kind %s is in this "
+			   "trace</text>\n</svg>\n",
+			   SIDE, f->kind->name);
+	return f->t->error;
+}
 
-	if (r == 0)
-		r = stele__profile_each(f->analysis, f->kind, false, flame_row, f);
-	for (uint32_t i = 0; i < f->count && r == 0; i++)
-		r = flame_sort(f, i);
+static int flame_build(struct flame *f)
+{
+	int r = flame_grow(f);
+
 	if (r < 0)
 		return r;
-	if (!f->nodes[0].weight) {
-		f->t.error = 0;
-		stele__text_format(
-			&f->t,
-			"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d 60\" "
-			"width=\"100%%\">\n",
-			WIDTH);
-		stele__text_bytes(&f->t, flame_style, sizeof(flame_style) - 1);
-		stele__text_format(&f->t,
-				   "<text id=\"title\" x=\"%d\" y=\"30\">Nothing of kind %s is in "
-				   "this trace</text>\n</svg>\n",
-				   SIDE, f->kind->name);
-		return f->t.error;
-	}
+	f->nodes[f->count++] = (struct flame_node){.name = {"all", 3}};
+	r = stele__profile_each(f->analysis, f->kind, false, flame_row, f);
+	for (uint32_t i = 0; i < f->count && r == 0; i++)
+		r = flame_sort(f, i);
+	return r;
+}
+
+static int flame_picture(struct flame *f)
+{
+	if (!f->nodes[0].weight)
+		return flame_nothing(f);
 	flame_measure(f);
 	flame_head(f);
 	flame_draw(f);
-	stele__text_bytes(&f->t, "<script><![CDATA[\n", 18);
-	stele__text_bytes(&f->t, flame_script, sizeof(flame_script));
-	stele__text_bytes(&f->t, "]]></script>\n</svg>\n", 20);
-	return f->t.error;
+	stele__text_bytes(f->t, "<script><![CDATA[\n", 18);
+	stele__text_bytes(f->t, flame_script, sizeof(flame_script));
+	stele__text_bytes(f->t, "]]></script>\n</svg>\n", 20);
+	return f->t->error;
+}
+
+int stele__flame_write(const struct stele_analysis *analysis,
+		       const struct stele__profile_kind *kind, uint64_t boxes_max,
+		       struct stele__textsink *t)
+{
+	struct flame f = {.t = t, .analysis = analysis, .kind = kind, .boxes_max = boxes_max};
+	int r;
+
+	stele__keymap_init(&f.children);
+	r = flame_build(&f);
+	if (r == 0)
+		r = flame_picture(&f);
+	stele__keymap_done(&f.children);
+	free(f.nodes);
+	return r;
+}
+
+/* The format ---------------------------------------------------------------------------------- */
+
+struct flame_export {
+	struct stele__textsink t;
+	struct stele_analysis *analysis;
+};
+
+static int flame_start(struct stele__export *e)
+{
+	struct flame_export *f = e->state;
+
+	f->t.e = e;
+	return stele_analysis_new(&f->analysis);
+}
+
+static int flame_take(struct stele__export *e, const struct stele_reader *reader,
+		      const struct stele_event *event)
+{
+	return stele_analysis_add(((struct flame_export *)e->state)->analysis, reader, event);
+}
+
+static int flame_finish(struct stele__export *e)
+{
+	struct flame_export *f = e->state;
+	int r = stele_analysis_finish(f->analysis);
+
+	return r < 0 ? r
+		     : stele__flame_write(f->analysis, stele__profile_find(e->kind),
+					  STELE__FLAME_BOXES_MAX, &f->t);
 }
 
 static void flame_free(struct stele__export *e)
 {
-	struct flame *f = e->state;
-
-	stele__keymap_done(&f->children);
-	free(f->nodes);
-	stele_analysis_free(f->analysis);
+	stele_analysis_free(((struct flame_export *)e->state)->analysis);
 }
 
 const struct stele__format stele__format_flame = {
 	.name = "flame",
 	.summary = "a flame graph to look at in a browser (SVG); --kind says of what",
 	.profile = true,
-	.state_bytes = sizeof(struct flame),
+	.state_bytes = sizeof(struct flame_export),
 	.start = flame_start,
 	.event = flame_take,
 	.finish = flame_finish,

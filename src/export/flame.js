@@ -23,9 +23,10 @@
 
   /* The picture is as wide as the window, and as high as it needs to be then. */
   function fit() {
-    const svg = document.documentElement, box = svg.viewBox.baseVal;
-    if (svg.localName !== "svg")
+    const svg = document.documentElement;
+    if (svg.localName !== "svg") /* a page is around it, which sees to that */
       return;
+    const box = svg.viewBox.baseVal;
     /* Once more when a scroll bar has taken its place. */
     for (let i = 0; i < 2; i++) {
       const inside = window.visualViewport ? window.visualViewport.width : window.innerWidth;

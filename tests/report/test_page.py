@@ -1,0 +1,228 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""stele report --html in a browser: no complaints, the numbers of the JSON reports, tables that
+sort and filter, and nothing from anywhere else.
+
+usage: test_page.py STELE
+"""
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "support"))
+from browser import Browser  # noqa: E402
+from tap import Skip, case, check, equal, run  # noqa: E402
+
+STELE = str(pathlib.Path(sys.argv[1]).resolve())
+TRACES = HERE.parents[2] / "shared" / "traces"
+FOLDER = tempfile.TemporaryDirectory()
+PLACE = pathlib.Path(FOLDER.name)
+BYTES_MAX = 5 << 20
+
+
+def stele(*arguments, status=0):
+    done = subprocess.run([STELE, *map(str, arguments)], capture_output=True, text=True,
+                          cwd=PLACE, check=False)
+    equal(done.returncode, status, f"status of {arguments}: {done.stderr}")
+    return done
+
+
+def small(replace=()):
+    text = (HERE / "small.trace.txt").read_text()
+    for old, new in replace:
+        check(old in text, old)
+        text = text.replace(old, new)
+    (PLACE / "small.txt").write_text(text)
+    stele("assemble", "--sizes", "-f", "-o", "small.trace", "small.txt")
+    return "small.trace"
+
+
+def page(trace, *options):
+    equal(stele("report", "-f", "--html", "out.html", *options, trace).stdout, "out.html\n")
+    path = PLACE / "out.html"
+    text = path.read_text()
+    check(len(text.encode()) <= BYTES_MAX, f"{len(text)} bytes")
+    check(not re.findall(r"""(?:src|href)=["']?(?:https?:)?//""", text), "something from outside")
+    return path
+
+
+ROWS = """const rows = document.querySelectorAll("#" + arguments[0] + " tbody tr:not([hidden])");
+  return Array.from(rows, tr => Array.from(tr.children, td => td.textContent));"""
+PARTS = """return Array.from(document.querySelectorAll("main section"), s => s.id);"""
+
+
+@case
+def a_small_trace_is_all_there():
+    with Browser() as browser:
+        browser.open(page(small()))
+        equal(browser.run("return document.title;"), "prog – stele")
+        equal(browser.run(PARTS), ["time", "waits", "syscalls", "ready", "regions", "tasks",
+                                   "memory", "sites", "broken", "flames"])
+        threads = browser.run(ROWS, "time")
+        equal([row[0] for row in threads], ["77", "2"])
+        equal(threads[0][3:], ["1.90 µs", "998 ns", "300 ns", "601 ns", "0 ns", "2"])
+        equal(browser.run(ROWS, "waits"), [["sync", "lock (p.c:30)", "601 ns", "1", "300 ns",
+                                            "300 ns", "300 ns", "1"]])
+        equal(browser.run(ROWS, "regions"), [["load", "800 ns", "1", "800 ns", "800 ns", "800 ns",
+                                              "0"]])
+        facts = browser.run("return document.querySelector('header').textContent;")
+        check("5 events: figures are too low" in facts, facts)
+        widths = browser.run("""return Array.from(document.querySelectorAll(
+          "#time tbody tr:first-child .bar span"), s => Math.round(parseFloat(s.style.width)));""")
+        equal(widths, [53, 16, 32, 0])
+        equal(browser.complaints(), [])
+
+
+@case
+def rows_open_to_stacks():
+    with Browser() as browser:
+        browser.open(page(small()))
+        browser.click("#waits tbody tr")
+        equal(browser.run(ROWS, "waits")[1], ["lock  /src/p.c:30\nmain  /src/p.c:20"])
+        browser.keys("\ue007")  # Enter, on what was clicked
+        browser.run("document.querySelector('#waits tbody tr').focus();")
+        browser.keys("\ue007")
+        equal(browser.complaints(), [])
+
+
+@case
+def real_traces_sort_and_filter():
+    if not TRACES.is_dir():
+        raise Skip("the traces are not here")
+    subprocess.run(["zstd", "-dqf", TRACES / "mix-cpu-10m.trace.zst", "-o", PLACE / "mix.trace"],
+                   check=True)
+    report = json.loads(stele("report", "--json", "--top=200", "mix.trace").stdout)
+    with Browser() as browser:
+        browser.open(page("mix.trace"))
+        waits = browser.run(ROWS, "waits")
+        equal(len(waits), min(200, report["waits"]["places"]))
+        equal([int(row[3].replace(",", "")) for row in waits],
+              [row["count"] for row in report["waits"]["top"]])
+        browser.run("document.querySelectorAll('#waits th button')[3].click();")
+        counts = [int(row[3].replace(",", "")) for row in browser.run(ROWS, "waits")]
+        equal(counts, sorted(counts, reverse=True))
+        browser.run("document.querySelectorAll('#waits th button')[3].click();")
+        equal([int(row[3].replace(",", "")) for row in browser.run(ROWS, "waits")],
+              sorted(counts))
+        equal(browser.run("return document.querySelectorAll('#waits th')[3].ariaSort;"),
+              "ascending")
+        browser.run("""const i = document.querySelector("#waits input"); i.value = "CHAN receive";
+          i.dispatchEvent(new Event("input"));""")
+        found = browser.run(ROWS, "waits")
+        want = [row for row in report["waits"]["top"]
+                if "chan receive" in (row["reason"] + str(row["stack"])).lower()]
+        equal(len(found), len(want))
+        kinds = browser.run("return Array.from(document.querySelector('select').options,"
+                            " o => o.value);")
+        equal(kinds, ["sync", "wait", "net", "syscall", "sched", "cpu"])
+        equal(browser.complaints(), [])
+
+
+@case
+def memory_has_curves_and_places():
+    if not TRACES.is_dir():
+        raise Skip("the traces are not here")
+    subprocess.run(["zstd", "-dqf", TRACES / "gc-af.trace.zst", "-o", PLACE / "gc.trace"],
+                   check=True)
+    heap = json.loads(stele("heap", "--json", "gc.trace").stdout)
+    for width, dark in ((1280, False), (2560, True)):
+        with Browser(width, 900, dark) as browser:
+            browser.open(page("gc.trace"))
+            equal(browser.run("return document.querySelectorAll('svg.curve').length;"), 3)
+            equal([int(row[0].replace(",", "")) for row in browser.run(ROWS, "broken")],
+                  [b["count"] for b in heap["broken"]])
+            equal(len(browser.run(ROWS, "sites")), min(200, heap["sites"]["places"]))
+            check(browser.run("return document.documentElement.scrollWidth <= innerWidth;"),
+                  "the page is wider than the window")
+            equal(browser.complaints(), [])
+
+
+@case
+def flame_graphs_work_within_the_page():
+    with Browser() as browser:
+        browser.open(page(small()))
+        browser.run("document.getElementById('flames').scrollIntoView();")
+        browser.call("POST", "/frame", {"id": {
+            "element-6066-11e4-a52e-4f735466cecf": browser.find("iframe")}})
+        names = browser.run("return Array.from(document.querySelectorAll('g title'),"
+                            " t => t.textContent.split(' (')[0]);")
+        equal(sorted(names), ["all", "lock", "main", "sync"])
+        browser.click("g:nth-of-type(2)")
+        browser.keys("/")
+        browser.answer_prompt("lock")
+        check("100.0 %" in browser.run("return document.getElementById('note').textContent;"))
+        equal(browser.complaints(), [])
+
+
+@case
+def no_name_becomes_a_part_of_the_page():
+    bad = r"</script><script>document.title = 'taken'</script><img src=x onerror=alert(1)>"
+    with Browser() as browser:
+        browser.open(page(small([('data="load"', f'data="{bad}"'),
+                                 ('data="lock"', 'data="<!--<script>"')])))
+        equal(browser.run(ROWS, "regions")[0][0], bad)
+        equal(browser.run("return document.title;"), "prog – stele")
+        equal(browser.run("return document.images.length;"), 0)
+        equal(browser.complaints(), [])
+
+
+@case
+def a_page_stays_small_whatever_the_trace_holds():
+    # 2,000 waits with stacks of their own, of 100 frames with long names.
+    lines = ["Trace Go1.23", "EventBatch gen=1 m=7 time=1000", "ProcStatus dt=1 p=0 pstatus=1",
+             "GoStatus dt=1 g=1 m=7 gstatus=2"]
+    none, stacks, turn = 2**64 - 1, 2000, 0
+    for stack in range(1, stacks + 1):
+        if stack % 500 == 0:
+            lines.append(f"EventBatch gen=1 m=7 time={1000 + stack * 100}")
+        lines += [f"GoBlock dt=1 reason_string=1 stack={stack}",
+                  f"GoUnblock dt={stack} g=1 g_seq={turn + 1} stack=0",
+                  f"GoStart dt=1 g=1 g_seq={turn + 2}"]
+        turn += 2
+    lines += [f"EventBatch gen=1 m={none} time=1000", "Frequency freq=1000000000"]
+    for stack in range(1, stacks + 1):
+        if stack % 100 == 1:
+            lines += [f"EventBatch gen=1 m={none} time=1000", "Stacks"]
+        lines.append(f"Stack id={stack} nframes=100")
+        lines += [f"\tpc={i + 7 * stack} func={2 + (i * stack) % 900} file=2 line={i + 1}"
+                  for i in range(100)]
+    for i in range(902):
+        if i % 100 == 0:
+            lines += [f"EventBatch gen=1 m={none} time=1000", "Strings"]
+        name = f"a_function_with_a_name_that_is_long_{i}_" + "x" * 60 if i > 1 else "sync"
+        lines += [f"String id={i + 1}", f'\tdata="{name}"']
+    (PLACE / "wide.txt").write_text("\n".join(lines) + "\n")
+    stele("assemble", "--sizes", "-f", "-o", "wide.trace", "wide.txt")
+    with Browser() as browser:
+        browser.open(page("wide.trace"))
+        equal(len(browser.run(ROWS, "waits")), 200)
+        note = browser.run("return document.querySelector('#waits p.note').textContent;")
+        check("the first 200 of 2,000" in note, note)
+        equal(browser.complaints(), [])
+
+
+@case
+def files_are_treated_with_care():
+    trace = small()
+    page(trace)
+    stele("report", "--html=out.html", trace, status=2)  # it is there already
+    stele("report", "-f", f"--html={trace}", trace, status=2)
+    stele("report", "-f", "--html=", trace, status=2)
+    stele("report", "-f", "--json", "--html=x.html", trace, status=2)
+    stele("report", "--html=no/where.html", trace, status=5)
+    stele("heap", "--html=x.html", trace, status=2)
+    data = (PLACE / trace).read_bytes()
+    (PLACE / "cut.trace").write_bytes(data[:len(data) - 40])
+    stele("report", "-f", "--html=cut.html", "cut.trace", status=3)
+    with Browser() as browser:
+        browser.open(PLACE / "cut.html")
+        bad = browser.run("return document.querySelector('dd.bad:last-child').textContent;")
+        check("truncated" in bad, bad)
+        equal(browser.complaints(), [])
+
+
+run()

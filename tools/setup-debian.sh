@@ -4,7 +4,7 @@
 #
 # usage: setup-debian.sh [--check] [GROUP…]
 #
-# Groups: build test real bench; without one, all but bench.
+# Groups: build test real browser bench; without one, build, test and real.
 #
 # --check prints the missing packages, one a line, and exits 1 if there are any.
 set -euo pipefail
@@ -15,12 +15,12 @@ packages() {
 		zlib1g-dev libsqlite3-dev ;;
 	test) echo git g++ clang clang-format-14 libclang-rt-14-dev shellcheck valgrind strace \
 		gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user musl-tools xz-utils \
-		libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 libunwind-dev perl lua5.4 spin \
-		chromium chromium-driver ;;
+		libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 libunwind-dev perl lua5.4 spin ;;
 	real) echo xz-utils zstd sqlite3 redis-server redis-tools nginx git postgresql stress-ng ;;
+	browser) echo chromium chromium-driver ;;
 	bench) echo lttng-tools liblttng-ust-dev babeltrace2 heaptrack libmimalloc2.0 \
 		libboost-context-dev g++ ;;
-	*) fail "there is no group '$1'; the groups are build, test, real and bench" ;;
+	*) fail "there is no group '$1'; the groups are build, test, real, browser and bench" ;;
 	esac
 }
 
@@ -80,7 +80,7 @@ main() {
 	while (($#)); do
 		case $1 in
 		--check) check=yes ;;
-		-*) fail "usage: setup-debian.sh [--check] [build|test|real|bench]…" ;;
+		-*) fail "usage: setup-debian.sh [--check] [build|test|real|browser|bench]…" ;;
 		*) groups+=("$1") ;;
 		esac
 		shift

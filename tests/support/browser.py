@@ -25,7 +25,7 @@ class Browser:
     def __enter__(self):
         driver, chromium = shutil.which("chromedriver"), shutil.which("chromium")
         if not driver or not chromium:
-            raise Skip("chromium and chromium-driver are not installed")
+            raise Skip("no browser (tools/setup-debian.sh browser)")
         self.profile = tempfile.TemporaryDirectory(prefix="stele-browser-")
         # Said on its standard output: the port that it has found free.
         self.driver = subprocess.Popen([driver, "--port=0"], stdout=subprocess.PIPE, text=True)

@@ -65,6 +65,9 @@ struct stele_site {
 	int64_t early_ns;
 };
 
+/** Time of those that ended and of those that had not; INT64_MAX if it is more. */
+int64_t stele_site_total(const struct stele_site *site);
+
 #define STELE_SHARES_MAX 6
 
 /** Of a thread's waiting, what it did for one reason. */

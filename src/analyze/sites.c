@@ -37,6 +37,14 @@ void stele__site_add_open(struct stele__site *site, int64_t ns)
 	stele__ns_add(&site->s.open_ns, ns);
 }
 
+int64_t stele_site_total(const struct stele_site *site)
+{
+	int64_t total = site->spread.total;
+
+	stele__ns_add(&total, site->open_ns);
+	return total;
+}
+
 static int sites_by_text(struct stele_string a, struct stele_string b)
 {
 	int r = memcmp(a.data, b.data, a.bytes < b.bytes ? a.bytes : b.bytes);
@@ -48,7 +56,7 @@ static int sites_compare(const void *left, const void *right)
 {
 	const struct stele_site *a = *(const struct stele_site *const *)left;
 	const struct stele_site *b = *(const struct stele_site *const *)right;
-	int64_t ta = a->spread.total + a->open_ns, tb = b->spread.total + b->open_ns;
+	int64_t ta = stele_site_total(a), tb = stele_site_total(b);
 	int r = (ta < tb) - (ta > tb);
 
 	if (!r)

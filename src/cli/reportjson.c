@@ -44,6 +44,13 @@ static void json_times(FILE *out, const char *name, const struct stele_times *ti
 	fputc(']', out);
 }
 
+/* Times of a trace whose clock may have said anything. */
+static void json_add(int64_t *sum, int64_t ns)
+{
+	if (__builtin_add_overflow(*sum, ns, sum))
+		*sum = INT64_MAX;
+}
+
 /* Totals of a whole table, so that a cut one can be judged. */
 static void json_sum(FILE *out, const char *name, const struct stele_site *const *sites,
 		     size_t count)
@@ -53,9 +60,9 @@ static void json_sum(FILE *out, const char *name, const struct stele_site *const
 
 	for (size_t i = 0; i < count; i++) {
 		times += sites[i]->spread.count;
-		ns += sites[i]->spread.total;
+		json_add(&ns, sites[i]->spread.total);
 		open += sites[i]->open_count;
-		open_ns += sites[i]->open_ns;
+		json_add(&open_ns, sites[i]->open_ns);
 	}
 	fprintf(out, ",\n\"%s\": {\"places\": %zu", name, count);
 	stele__json_number(out, "count", times);

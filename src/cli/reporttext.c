@@ -135,7 +135,7 @@ static void report_site(FILE *out, const struct stele_report *r, const struct st
 {
 	struct stele_string name = s->name;
 
-	stele__part_time(out, s->spread.total + s->open_ns);
+	stele__part_time(out, stele_site_total(s));
 	stele__part_count(out, s->spread.count + s->open_count, 10);
 	if (s->spread.count) {
 		stele__part_time(out, stele_spread_quantile(&s->spread, 50));

@@ -31,17 +31,6 @@ int stele_analysis_new(struct stele_analysis **ret_analysis)
 	return 0;
 }
 
-/* Frees the values too. */
-static void analysis_drop(struct stele__keymap *map)
-{
-	size_t at = 0;
-	void *value;
-
-	while ((value = stele__keymap_each(map, &at)))
-		free(value);
-	stele__keymap_done(map);
-}
-
 void stele_analysis_free(struct stele_analysis *a)
 {
 	struct stele__flow *go;
@@ -54,12 +43,12 @@ void stele_analysis_free(struct stele_analysis *a)
 	stele__keymap_done(&a->goroutines);
 	stele__memory_free(a->memory);
 	stele__stacks_done(&a->stacks);
-	analysis_drop(&a->sites);
-	analysis_drop(&a->tags);
-	analysis_drop(&a->tasks);
-	analysis_drop(&a->ranges);
-	analysis_drop(&a->groups);
-	analysis_drop(&a->names);
+	stele__keymap_free(&a->sites);
+	stele__keymap_free(&a->tags);
+	stele__keymap_free(&a->tasks);
+	stele__keymap_free(&a->ranges);
+	stele__keymap_free(&a->groups);
+	stele__keymap_free(&a->names);
 	for (unsigned kind = 0; kind < STELE__SITES_COUNT; kind++)
 		free(a->sorted[kind]);
 	free(a->finished);

@@ -30,6 +30,16 @@ void stele__keymap_done(struct stele__keymap *map)
 	map->used = 0;
 }
 
+void stele__keymap_free(struct stele__keymap *map)
+{
+	size_t at = 0;
+	void *value;
+
+	while ((value = stele__keymap_each(map, &at)))
+		free(value);
+	stele__keymap_done(map);
+}
+
 void stele__keymap_clear(struct stele__keymap *map)
 {
 	if (map->used)

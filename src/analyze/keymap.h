@@ -27,6 +27,8 @@ struct stele__keymap {
 void stele__keymap_init(struct stele__keymap *map);
 /* The values stay the caller's. */
 void stele__keymap_done(struct stele__keymap *map);
+/* Frees the values, too: each came from malloc, and is in the map once. It may be used again. */
+void stele__keymap_free(struct stele__keymap *map);
 void stele__keymap_clear(struct stele__keymap *map);
 
 /* A value of this key, NULL if there is none. */

@@ -26,7 +26,6 @@ void stele__livemap_init(struct stele__livemap *map)
 
 void stele__livemap_done(struct stele__livemap *map)
 {
-	struct stele__live_region *region;
 	struct stele__live_page *page;
 	size_t at = 0;
 
@@ -34,11 +33,8 @@ void stele__livemap_done(struct stele__livemap *map)
 		free(page->objects);
 		free(page);
 	}
-	at = 0;
-	while ((region = stele__keymap_each(&map->regions, &at)))
-		free(region);
 	stele__keymap_done(&map->pages);
-	stele__keymap_done(&map->regions);
+	stele__keymap_free(&map->regions);
 }
 
 static struct stele__live_page *live_page(struct stele__livemap *map, uint64_t address)

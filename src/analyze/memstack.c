@@ -381,15 +381,8 @@ int stele__stacks_settle(struct stele_analysis *a)
 
 void stele__stacks_free(struct stele__memory *m)
 {
-	struct stele__keymap *maps[] = {&m->stacks, &m->owners, &m->entries};
-
-	for (size_t i = 0; i < STELE_ARRAY_LENGTH(maps); i++) {
-		size_t at = 0;
-		void *value;
-
-		while ((value = stele__keymap_each(maps[i], &at)))
-			free(value);
-		stele__keymap_done(maps[i]);
-	}
+	stele__keymap_free(&m->stacks);
+	stele__keymap_free(&m->owners);
+	stele__keymap_free(&m->entries);
 	stele__keymap_done(&m->stack_seen);
 }

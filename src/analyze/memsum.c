@@ -54,16 +54,6 @@ struct stele__memory *stele__memory_new(void)
 	return m;
 }
 
-static void memory_free_values(struct stele__keymap *map)
-{
-	size_t at = 0;
-	void *value;
-
-	while ((value = stele__keymap_each(map, &at)))
-		free(value);
-	stele__keymap_done(map);
-}
-
 void stele__memory_free(struct stele__memory *m)
 {
 	if (!m)
@@ -73,9 +63,9 @@ void stele__memory_free(struct stele__memory *m)
 	stele__livemap_done(&m->objects);
 	stele__spans_free(m);
 	stele__stacks_free(m);
-	memory_free_values(&m->kinds);
-	memory_free_values(&m->places);
-	memory_free_values(&m->allocators);
+	stele__keymap_free(&m->kinds);
+	stele__keymap_free(&m->places);
+	stele__keymap_free(&m->allocators);
 	stele__keymap_done(&m->span_seen);
 	stele__keymap_done(&m->lot_ids);
 	stele__keymap_done(&m->types);

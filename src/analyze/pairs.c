@@ -33,12 +33,7 @@ void stele__pairs_init(struct stele__pairs *pairs)
 
 void stele__pairs_done(struct stele__pairs *pairs)
 {
-	struct pairs_suspect *suspect;
-	size_t at = 0;
-
-	while ((suspect = stele__keymap_each(&pairs->suspects, &at)))
-		free(suspect);
-	stele__keymap_done(&pairs->suspects);
+	stele__keymap_free(&pairs->suspects);
 	free(pairs->recent);
 }
 

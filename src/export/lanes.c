@@ -67,22 +67,12 @@ int stele__lanes_init(struct stele__lanes *lanes, const struct stele__draw *draw
 	return 0;
 }
 
-static void lanes_drop(struct stele__keymap *map)
-{
-	size_t at = 0;
-	void *value;
-
-	while ((value = stele__keymap_each(map, &at)))
-		free(value);
-	stele__keymap_done(map);
-}
-
 void stele__lanes_done(struct stele__lanes *lanes)
 {
-	lanes_drop(&lanes->lanes);
-	lanes_drop(&lanes->tasks);
-	lanes_drop(&lanes->tags);
-	lanes_drop(&lanes->labels);
+	stele__keymap_free(&lanes->lanes);
+	stele__keymap_free(&lanes->tasks);
+	stele__keymap_free(&lanes->tags);
+	stele__keymap_free(&lanes->labels);
 }
 
 /* ---- Stele's own data ---- */

@@ -277,12 +277,8 @@ static int pprof_finish(struct stele__export *e)
 static void pprof_free(struct stele__export *e)
 {
 	struct pprof *p = e->state;
-	struct pprof_location *frame;
-	size_t at = 0;
 
-	while ((frame = stele__keymap_each(&p->locations, &at)))
-		free(frame);
-	stele__keymap_done(&p->locations);
+	stele__keymap_free(&p->locations);
 	stele__keymap_done(&p->functions);
 	stele__keymap_done(&p->strings);
 	free(p->list);

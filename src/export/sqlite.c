@@ -505,16 +505,6 @@ static int sqlite_finish(struct stele__export *e)
 	return s->error;
 }
 
-static void sqlite_free_values(struct stele__keymap *map)
-{
-	size_t at = 0;
-	void *value;
-
-	while ((value = stele__keymap_each(map, &at)))
-		free(value);
-	stele__keymap_done(map);
-}
-
 static void sqlite_free(struct stele__export *e)
 {
 	struct sqlite *s = e->state;
@@ -522,8 +512,8 @@ static void sqlite_free(struct stele__export *e)
 	for (unsigned table = 0; table < SQLITE_TABLES; table++)
 		sqlite3_finalize(s->insert[table]);
 	sqlite3_close(s->db);
-	sqlite_free_values(&s->goroutines);
-	sqlite_free_values(&s->tasks);
+	stele__keymap_free(&s->goroutines);
+	stele__keymap_free(&s->tasks);
 	free(s->regions);
 	stele_analysis_free(s->analysis);
 }

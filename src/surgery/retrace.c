@@ -74,22 +74,10 @@ int stele__retrace_init(struct stele__retrace *t, const struct stele_reader *rea
 	return t->error;
 }
 
-static void retrace_free_values(struct stele__keymap *map)
-{
-	size_t at = 0;
-	void *value;
-
-	while ((value = stele__keymap_each(map, &at)) != NULL)
-		free(value);
-	stele__keymap_clear(map);
-}
-
 void stele__retrace_done(struct stele__retrace *t)
 {
-	retrace_free_values(&t->lanes);
-	retrace_free_values(&t->texts);
-	stele__keymap_done(&t->lanes);
-	stele__keymap_done(&t->texts);
+	stele__keymap_free(&t->lanes);
+	stele__keymap_free(&t->texts);
 	stele__keymap_done(&t->stacks);
 	stele__keymap_done(&t->types);
 	free(t->strings.data);
@@ -156,10 +144,10 @@ void stele__retrace_end(struct stele__retrace *t)
 	retrace_flush(t, &t->strings);
 	if (stele_reader_version(t->reader) >= 26)
 		retrace_put(t, &end, 1);
-	retrace_free_values(&t->lanes);
+	stele__keymap_free(&t->lanes);
 	t->first_lane = NULL;
 	t->last_lane = &t->first_lane;
-	retrace_free_values(&t->texts);
+	stele__keymap_free(&t->texts);
 	stele__keymap_clear(&t->stacks);
 	stele__keymap_clear(&t->types);
 	t->text_count = 0;

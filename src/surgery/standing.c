@@ -11,20 +11,10 @@ void stele__standing_init(struct stele__standing *standing)
 	stele__keymap_init(&standing->procs);
 }
 
-static void standing_free(struct stele__keymap *map)
-{
-	size_t at = 0;
-	void *entry;
-
-	while ((entry = stele__keymap_each(map, &at)) != NULL)
-		free(entry);
-	stele__keymap_done(map);
-}
-
 void stele__standing_done(struct stele__standing *standing)
 {
-	standing_free(&standing->gos);
-	standing_free(&standing->procs);
+	stele__keymap_free(&standing->gos);
+	stele__keymap_free(&standing->procs);
 }
 
 struct stele__standing_go *stele__standing_go(const struct stele__standing *standing, uint64_t id)

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -42,22 +41,14 @@ static ssize_t answer_write(void *output, const char *data, size_t bytes)
 	return stele__outfile_write(output, data, bytes) < 0 ? 0 : (ssize_t)bytes;
 }
 
-/* The trace itself is never overwritten. */
 static int answer_page(const struct stele__answer *answer, const struct answer_options *options,
 		       const struct stele_report *report)
 {
 	static struct stele_output output; /* too big for the stack */
-	struct stele_input input = {0};
-	struct stat st;
-	bool known = strcmp(options->path, "-") && stat(options->path, &st) == 0;
 	FILE *out;
 	int exit, r;
 
-	if (known) {
-		input.device = st.st_dev;
-		input.inode = st.st_ino;
-	}
-	exit = stele__outfile_open(options->html, options->force, known ? &input : NULL, &output);
+	exit = stele__outfile_open_from(options->html, options->force, options->path, &output);
 	if (exit)
 		return exit;
 	out = fopencookie(&output, "w", (cookie_io_functions_t){.write = answer_write});
@@ -146,17 +137,6 @@ static int answer_run(const struct stele__answer *answer, const struct answer_op
 	return exit;
 }
 
-/* The value of "--name=VALUE" or "--name VALUE"; NULL if it is another option. */
-static const char *answer_value(int argc, char **argv, int *i, const char *name)
-{
-	const char *arg = argv[*i];
-	size_t length = strlen(name);
-
-	if (strncmp(arg, name, length) || (arg[length] && arg[length] != '='))
-		return NULL;
-	return arg[length] ? arg + length + 1 : *i + 1 < argc ? argv[++*i] : "";
-}
-
 /* A number from 1 on, or "all". */
 static bool answer_parse_top(const char *text, size_t *ret_top)
 {
@@ -195,20 +175,21 @@ int stele__answer(const struct stele__answer *answer, int argc, char **argv)
 			options.json = true;
 		} else if (answer->html && (!strcmp(arg, "--force") || !strcmp(arg, "-f"))) {
 			options.force = true;
-		} else if (answer->html && (value = answer_value(argc, argv, &i, "--html"))) {
+		} else if (answer->html &&
+			   (value = stele__option_value(argc, argv, &i, "--html", NULL))) {
 			if (!*value)
 				return stele__usage_error(answer->name, "--html names no file");
 			options.html = value;
 		} else if (!strcmp(arg, "--strict")) {
 			options.strict = true;
-		} else if ((value = answer_value(argc, argv, &i, "--top"))) {
+		} else if ((value = stele__option_value(argc, argv, &i, "--top", NULL))) {
 			if (!answer_parse_top(value, &options.top))
 				return stele__usage_error(answer->name,
 							  "--top needs a number, not '%s'", value);
-		} else if ((value = answer_value(argc, argv, &i, "--from"))) {
+		} else if ((value = stele__option_value(argc, argv, &i, "--from", NULL))) {
 			if (!stele__duration_parse(value, &options.from))
 				return stele__usage_error(answer->name, "'%s' is no time", value);
-		} else if ((value = answer_value(argc, argv, &i, "--to"))) {
+		} else if ((value = stele__option_value(argc, argv, &i, "--to", NULL))) {
 			if (!stele__duration_parse(value, &options.to))
 				return stele__usage_error(answer->name, "'%s' is no time", value);
 		} else if (!strcmp(arg, "--")) {

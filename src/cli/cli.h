@@ -37,6 +37,13 @@ void stele__complain(const char *format, ...) STELE_PRINTF(1, 2);
 /* Is this a terminal whose user wants colours? */
 bool stele__wants_color(int fd);
 
+/*
+ * The value of argv[*i] if it is "--name=VALUE", or of "--name VALUE" or "-x VALUE", which moves
+ * *i; "" if there is none. letter: "-x" or NULL. NULL: it is another option.
+ */
+const char *stele__option_value(int argc, char **argv, int *i, const char *name,
+				const char *letter);
+
 /* A usage error: the text, then "see 'stele COMMAND --help'"; returns STELE_EXIT_USAGE. */
 int stele__usage_error(const char *command, const char *format, ...) STELE_PRINTF(2, 3);
 

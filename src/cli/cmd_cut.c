@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "cli/cli.h"
 #include "cli/duration.h"
@@ -79,19 +78,6 @@ static int cut_tell(const char *path, const struct stele__excerpt_result *result
 	return STELE_EXIT_OK;
 }
 
-static int cut_open(const struct cut_options *options, struct stele_output *ret_output)
-{
-	struct stele_input input = {0};
-	struct stat st;
-	bool known = strcmp(options->path, "-") && stat(options->path, &st) == 0;
-
-	if (known) {
-		input.device = st.st_dev;
-		input.inode = st.st_ino;
-	}
-	return stele__outfile_open(options->out, options->force, known ? &input : NULL, ret_output);
-}
-
 static int cut_run(const struct cut_options *options)
 {
 	static struct stele_output output; /* too big for the stack */
@@ -104,7 +90,7 @@ static int cut_run(const struct cut_options *options)
 
 	if (exit)
 		return exit;
-	exit = cut_open(options, &output);
+	exit = stele__outfile_open_from(options->out, options->force, options->path, &output);
 	if (exit)
 		goto out;
 	r = stele__within_cut(source, reader, options->from, options->to, &output, &result);

@@ -4,7 +4,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "cli/cli.h"
 #include "cli/output.h"
@@ -31,24 +30,14 @@ static int export_all(struct stele__export *e, struct stele__source *source,
 	return r < 0 ? r : e->format->finish(e);
 }
 
-/* Opens OUT; the trace being read is never overwritten. */
 static int export_open(const struct export_options *options, const struct stele__format *format,
 		       struct stele_output *ret_output)
 {
-	struct stele_input input = {0};
-	struct stat st;
-	bool known = strcmp(options->path, "-") && stat(options->path, &st) == 0;
-
 	if (!format->binary && !strcmp(options->output, "-")) {
 		stele__outfile_open_text(ret_output);
 		return 0;
 	}
-	if (known) {
-		input.device = st.st_dev;
-		input.inode = st.st_ino;
-	}
-	return stele__outfile_open(options->output, options->force, known ? &input : NULL,
-				   ret_output);
+	return stele__outfile_open_from(options->output, options->force, options->path, ret_output);
 }
 
 /* quiet: says nothing of where it went. */
@@ -135,19 +124,6 @@ static int export_check(const struct stele__exporting *command, struct export_op
 	return exit ? exit : export_run(options, format, !command->extension);
 }
 
-/* The value of "--name=VALUE", "--name VALUE" or "-x VALUE"; NULL if it is another option. */
-static const char *export_value(int argc, char **argv, int *i, const char *name, const char *letter)
-{
-	const char *arg = argv[*i];
-	size_t length = strlen(name);
-
-	if (!strncmp(arg, name, length) && arg[length] == '=')
-		return arg + length + 1;
-	if (strcmp(arg, name) && (!letter || strcmp(arg, letter)))
-		return NULL;
-	return *i + 1 < argc ? argv[++*i] : "";
-}
-
 int stele__exporting(const struct stele__exporting *command, int argc, char **argv)
 {
 	struct export_options options = {.to = command->to};
@@ -164,11 +140,12 @@ int stele__exporting(const struct stele__exporting *command, int argc, char **ar
 		} else if (!strcmp(arg, "--help") || !strcmp(arg, "-h")) {
 			command->help();
 			return STELE_EXIT_OK;
-		} else if (!command->to && (value = export_value(argc, argv, &i, "--to", NULL))) {
+		} else if (!command->to &&
+			   (value = stele__option_value(argc, argv, &i, "--to", NULL))) {
 			options.to = value;
-		} else if ((value = export_value(argc, argv, &i, "--kind", NULL))) {
+		} else if ((value = stele__option_value(argc, argv, &i, "--kind", NULL))) {
 			options.kind = value;
-		} else if ((value = export_value(argc, argv, &i, "--output", "-o"))) {
+		} else if ((value = stele__option_value(argc, argv, &i, "--output", "-o"))) {
 			options.output = value;
 		} else if (!strcmp(arg, "-f") || !strcmp(arg, "--force")) {
 			options.force = true;

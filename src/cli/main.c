@@ -34,6 +34,18 @@ bool stele__wants_color(int fd)
 	return isatty(fd) && !(no && *no) && term && strcmp(term, "dumb") != 0;
 }
 
+const char *stele__option_value(int argc, char **argv, int *i, const char *name, const char *letter)
+{
+	const char *arg = argv[*i];
+	size_t length = strlen(name);
+
+	if (!strncmp(arg, name, length) && arg[length] == '=')
+		return arg + length + 1;
+	if (strcmp(arg, name) && (!letter || strcmp(arg, letter)))
+		return NULL;
+	return *i + 1 < argc ? argv[++*i] : "";
+}
+
 int stele__usage_error(const char *command, const char *format, ...)
 {
 	va_list args;

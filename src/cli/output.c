@@ -71,6 +71,20 @@ int stele__outfile_open(const char *path, bool force, const struct stele_input *
 	return output_open_file(path, force, input, ret_output);
 }
 
+int stele__outfile_open_from(const char *path, bool force, const char *trace,
+			     struct stele_output *ret_output)
+{
+	struct stele_input input = {0};
+	struct stat st;
+	bool known = strcmp(trace, "-") && stat(trace, &st) == 0;
+
+	if (known) {
+		input.device = st.st_dev;
+		input.inode = st.st_ino;
+	}
+	return stele__outfile_open(path, force, known ? &input : NULL, ret_output);
+}
+
 void stele__outfile_open_text(struct stele_output *ret_output)
 {
 	ret_output->name = "standard output";

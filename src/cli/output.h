@@ -26,6 +26,10 @@ struct stele_output {
 int stele__outfile_open(const char *path, bool force, const struct stele_input *input,
 			struct stele_output *ret_output);
 
+/* The same, made of the trace at `trace` ("-": standard input), which is never overwritten. */
+int stele__outfile_open_from(const char *path, bool force, const char *trace,
+			     struct stele_output *ret_output);
+
 /* Standard output for text: no rule applies. */
 void stele__outfile_open_text(struct stele_output *ret_output);
 

@@ -162,7 +162,6 @@ static size_t pprof_stack(struct pprof *p, const struct stele__profile_row *row)
 	const struct stele_stack_frame *frames =
 		stele_analysis_stack(p->analysis, row->stack, &count);
 	struct stele_stack_frame leaf = {.function = row->leaf, .file = {"", 0}};
-	bool memory = p->kind->values[1].unit && !strcmp(p->kind->values[1].unit, "bytes");
 
 	if (count + 1 > p->id_max) {
 		uint64_t *grown = realloc(p->ids, (count + 1) * sizeof(*grown));
@@ -174,8 +173,8 @@ static size_t pprof_stack(struct pprof *p, const struct stele__profile_row *row)
 		p->ids = grown;
 		p->id_max = count + 1;
 	}
-	/* Where there is no stack, the name of what was allocated is all that there is. */
-	if (memory && row->leaf.bytes)
+	/* A type is a place; the reason of a wait is not. */
+	if (p->kind->memory && row->leaf.bytes)
 		p->ids[used++] = pprof_locate(p, &leaf);
 	for (size_t i = 0; i < count; i++)
 		p->ids[used++] = pprof_locate(p, &frames[i]);

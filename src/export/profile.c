@@ -3,41 +3,79 @@
 
 #include <string.h>
 
-#define COUNT_AND_DELAY                                                                            \
-	{                                                                                          \
-		{"contentions", "count"},                                                          \
-		{                                                                                  \
-			"delay", "nanoseconds"                                                     \
-		}                                                                                  \
-	}
+static bool wants_net(struct stele_string reason)
+{
+	return reason.bytes == 7 && !memcmp(reason.data, "network", 7);
+}
+
+static void memory_heap(const struct stele_memory_site *site, uint64_t *values)
+{
+	values[0] = site->sum.allocated;
+	values[1] = site->sum.allocated_bytes;
+	values[2] = site->sum.live;
+	values[3] = site->sum.live_bytes;
+}
+
+static void memory_peak(const struct stele_memory_site *site, uint64_t *values)
+{
+	values[0] = site->at_peak;
+	values[1] = site->at_peak_bytes;
+}
+
+static void memory_alloc(const struct stele_memory_site *site, uint64_t *values)
+{
+	values[0] = site->sum.allocated;
+	values[1] = site->sum.allocated_bytes;
+}
+
+static void memory_temporary(const struct stele_memory_site *site, uint64_t *values)
+{
+	values[0] = site->sum.temporary;
+}
+
+#define DELAYS .values = {{"contentions", "count"}, {"delay", "nanoseconds"}}, .weight = 1
 
 const struct stele__profile_kind stele__profile_kinds[] = {
-	{"sync", "waits for locks, conditions, channels (default)", COUNT_AND_DELAY, 1},
-	{"wait", "all waits", COUNT_AND_DELAY, 1},
-	{"net", "waits for the network", COUNT_AND_DELAY, 1},
-	{"syscall", "system calls", COUNT_AND_DELAY, 1},
-	{"sched", "ready, but not running", COUNT_AND_DELAY, 1},
-	{"cpu", "CPU samples; the weight is their number", {{"samples", "count"}}, 0},
-	{"heap",
-	 "memory that is alive at the end; for pprof also what was allocated",
-	 {{"alloc_objects", "count"},
-	  {"alloc_space", "bytes"},
-	  {"inuse_objects", "count"},
-	  {"inuse_space", "bytes"}},
-	 3},
-	{"peak",
-	 "memory that was alive at the peak",
-	 {{"peak_objects", "count"}, {"peak_space", "bytes"}},
-	 1},
-	{"alloc",
-	 "memory that was allocated",
-	 {{"alloc_objects", "count"}, {"alloc_space", "bytes"}},
-	 1},
-	{"temporary",
-	 "allocations freed by their thread before it made another; their number",
-	 {{"temporary_objects", "count"}},
-	 0},
-	{NULL, NULL, {{NULL, NULL}}, 0},
+	{.name = "sync",
+	 .summary = "waits for locks, conditions, channels (default)",
+	 DELAYS,
+	 .sites = STELE_SITES_WAIT,
+	 .wants = stele_reason_is_sync},
+	{.name = "wait", .summary = "all waits", DELAYS, .sites = STELE_SITES_WAIT},
+	{.name = "net",
+	 .summary = "waits for the network",
+	 DELAYS,
+	 .sites = STELE_SITES_WAIT,
+	 .wants = wants_net},
+	{.name = "syscall", .summary = "system calls", DELAYS, .sites = STELE_SITES_SYSCALL},
+	{.name = "sched", .summary = "ready, but not running", DELAYS, .sites = STELE_SITES_READY},
+	{.name = "cpu",
+	 .summary = "CPU samples; the weight is their number",
+	 .values = {{"samples", "count"}},
+	 .sites = STELE_SITES_SAMPLE},
+	{.name = "heap",
+	 .summary = "memory that is alive at the end; for pprof also what was allocated",
+	 .values = {{"alloc_objects", "count"},
+		    {"alloc_space", "bytes"},
+		    {"inuse_objects", "count"},
+		    {"inuse_space", "bytes"}},
+	 .weight = 3,
+	 .memory = memory_heap},
+	{.name = "peak",
+	 .summary = "memory that was alive at the peak",
+	 .values = {{"peak_objects", "count"}, {"peak_space", "bytes"}},
+	 .weight = 1,
+	 .memory = memory_peak},
+	{.name = "alloc",
+	 .summary = "memory that was allocated",
+	 .values = {{"alloc_objects", "count"}, {"alloc_space", "bytes"}},
+	 .weight = 1,
+	 .memory = memory_alloc},
+	{.name = "temporary",
+	 .summary = "allocations freed by their thread before it made another; their number",
+	 .values = {{"temporary_objects", "count"}},
+	 .memory = memory_temporary},
+	{.name = NULL},
 };
 
 const struct stele__profile_kind *stele__profile_find(const char *name)
@@ -49,20 +87,6 @@ const struct stele__profile_kind *stele__profile_find(const char *name)
 	return kind;
 }
 
-static bool profile_is(const struct stele__profile_kind *kind, const char *name)
-{
-	return strcmp(kind->name, name) == 0;
-}
-
-static bool profile_wants(const struct stele__profile_kind *kind, struct stele_string reason)
-{
-	if (profile_is(kind, "sync"))
-		return stele_reason_is_sync(reason);
-	if (profile_is(kind, "net"))
-		return reason.bytes == 7 && !memcmp(reason.data, "network", 7);
-	return true;
-}
-
 static int profile_memory(const struct stele_analysis *analysis,
 			  const struct stele__profile_kind *kind,
 			  int (*take)(void *arg, const struct stele__profile_row *row), void *arg)
@@ -72,24 +96,12 @@ static int profile_memory(const struct stele_analysis *analysis,
 	int r = 0;
 
 	for (size_t i = 0; i < count && r >= 0; i++) {
-		const struct stele_memory_sum *sum = &sites[i].sum;
 		struct stele__profile_row row = {.stack = sites[i].stack};
 
+		/* Where there is no stack, the name of what was allocated is all that there is. */
 		if (!row.stack)
 			row.leaf = sites[i].name;
-		if (profile_is(kind, "heap")) {
-			row.values[0] = sum->allocated;
-			row.values[1] = sum->allocated_bytes;
-			row.values[2] = sum->live;
-			row.values[3] = sum->live_bytes;
-		} else if (profile_is(kind, "temporary")) {
-			row.values[0] = sum->temporary;
-		} else {
-			bool peak = profile_is(kind, "peak");
-
-			row.values[0] = peak ? sites[i].at_peak : sum->allocated;
-			row.values[1] = peak ? sites[i].at_peak_bytes : sum->allocated_bytes;
-		}
+		kind->memory(&sites[i], row.values);
 		r = take(arg, &row);
 	}
 	return r;
@@ -99,17 +111,13 @@ int stele__profile_each(const struct stele_analysis *analysis,
 			const struct stele__profile_kind *kind, bool as_go,
 			int (*take)(void *arg, const struct stele__profile_row *row), void *arg)
 {
-	enum stele_site_kind of = profile_is(kind, "syscall") ? STELE_SITES_SYSCALL
-				  : profile_is(kind, "sched") ? STELE_SITES_READY
-				  : profile_is(kind, "cpu")   ? STELE_SITES_SAMPLE
-							      : STELE_SITES_WAIT;
 	const struct stele_site *const *sites;
 	size_t count;
 	int r = 0;
 
-	if (strcmp(kind->values[0].name, "contentions") != 0 && of != STELE_SITES_SAMPLE)
+	if (kind->memory)
 		return profile_memory(analysis, kind, take, arg);
-	sites = stele_analysis_sites(analysis, of, &count);
+	sites = stele_analysis_sites(analysis, kind->sites, &count);
 	for (size_t i = 0; i < count && r >= 0; i++) {
 		const struct stele_site *site = sites[i];
 		struct stele__profile_row row = {
@@ -122,7 +130,7 @@ int stele__profile_each(const struct stele_analysis *analysis,
 			row.values[0] -= site->early_count;
 			row.values[1] -= (uint64_t)site->early_ns;
 		}
-		if (of != STELE_SITES_WAIT || profile_wants(kind, site->name))
+		if (!kind->wants || kind->wants(site->name))
 			r = take(arg, &row);
 	}
 	return r;

@@ -14,6 +14,10 @@ struct stele__profile_kind {
 		const char *name, *unit;
 	} values[STELE__PROFILE_VALUES]; /* NULL behind the last one */
 	unsigned weight;		 /* which of them flames are as wide as */
+	/* Of one of these: */
+	enum stele_site_kind sites;
+	bool (*wants)(struct stele_string reason); /* of sites; NULL: all of them */
+	void (*memory)(const struct stele_memory_site *site, uint64_t *values);
 };
 
 struct stele__profile_row {

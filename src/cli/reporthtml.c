@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/report.h"
+#include "cli/verdict.h"
 #include "export/export.h"
 #include "export/flame.h"
 
@@ -52,6 +53,21 @@ static int html_json(FILE *out, const struct stele_report *report,
 	return text ? 0 : -ENOMEM;
 }
 
+static int html_string(FILE *out, struct stele_string string)
+{
+	size_t bytes = 0;
+	char *text = NULL;
+	FILE *memory = open_memstream(&text, &bytes);
+
+	if (!memory)
+		return -ENOMEM;
+	stele__json_string(memory, string.data, string.bytes);
+	if (fclose(memory) == 0)
+		html_write(out, text, bytes);
+	free(text);
+	return text ? 0 : -ENOMEM;
+}
+
 static int html_take(void *arg, const void *data, size_t bytes)
 {
 	return fwrite(data, 1, bytes, arg) == bytes ? 0 : -ENOMEM;
@@ -75,8 +91,6 @@ static int html_flame(FILE *out, const struct stele_analysis *analysis,
 	FILE *memory = open_memstream(&text, &bytes);
 	struct stele__export sink = {.write = html_take, .arg = memory};
 	struct stele__textsink picture = {.e = &sink};
-	struct stele__export page_sink = {.write = html_take, .arg = out};
-	struct stele__textsink string = {.e = &page_sink};
 	int r;
 
 	if (!memory)
@@ -84,16 +98,8 @@ static int html_flame(FILE *out, const struct stele_analysis *analysis,
 	r = stele__flame_write(analysis, kind, BOXES_MAX, &picture);
 	if (fclose(memory) != 0 && r == 0)
 		r = -ENOMEM;
-	for (size_t from = 0; r == 0 && from < bytes;) {
-		/* Pieces of one string: the quotes of each are left out below. */
-		const char *less = memchr(text + from, '<', bytes - from);
-		size_t run = less ? (size_t)(less - text) - from : bytes - from;
-
-		stele__text_json_inside(&string, (struct stele_string){text + from, run});
-		if (less)
-			fputs("\\u003c", out);
-		from += run + (less != NULL);
-	}
+	if (r == 0)
+		r = html_string(out, (struct stele_string){text, bytes});
 	free(text);
 	return r;
 }
@@ -110,9 +116,8 @@ static int html_flames(FILE *out, const struct stele_analysis *analysis)
 		stele__profile_each(analysis, kind, false, html_any, &sum);
 		if (!sum)
 			continue;
-		fprintf(out, "%s\"%s\": \"", comma, kind->name);
+		fprintf(out, "%s\"%s\": ", comma, kind->name);
 		r = html_flame(out, analysis, kind);
-		fputs("\"", out);
 		comma = ",\n";
 	}
 	return r;

@@ -48,8 +48,8 @@ enum perfetto_field {
 
 enum { EVENT_BEGIN = 1, EVENT_END = 2, EVENT_INSTANT = 3, EVENT_COUNT = 4 };
 enum { FLAG_CLEARED = 1, FLAG_NEEDS = 2 };
-enum { CATEGORY_STATE = 1, CATEGORY_REGION, CATEGORY_TASK, CATEGORY_LOG };
-enum { CATEGORY_WAKE = CATEGORY_LOG + 1, CATEGORY_END };
+enum { CATEGORY_STATE = 1, CATEGORY_REGION, CATEGORY_TASK, CATEGORY_LOG, CATEGORY_WAKE };
+#define CATEGORY_END (CATEGORY_WAKE + 1)
 
 #define PERFETTO_PROCESS 1 /* the process's track; all others are above */
 #define PERFETTO_PID	 1 /* of programs whose own is unknown */

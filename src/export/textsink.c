@@ -26,10 +26,11 @@ void stele__text_format(struct stele__textsink *t, const char *format, ...)
 	stele__text_bytes(t, text, (size_t)length);
 }
 
-void stele__text_json_inside(struct stele__textsink *t, struct stele_string text)
+void stele__text_json(struct stele__textsink *t, struct stele_string text)
 {
 	const uint8_t *p = (const uint8_t *)text.data;
 
+	stele__text_bytes(t, "\"", 1);
 	for (size_t i = 0; i < text.bytes;) {
 		size_t n = stele__utf_length(p + i, text.bytes - i);
 
@@ -43,12 +44,6 @@ void stele__text_json_inside(struct stele__textsink *t, struct stele_string text
 			stele__text_bytes(t, text.data + i, n);
 		i += n ? n : 1;
 	}
-}
-
-void stele__text_json(struct stele__textsink *t, struct stele_string text)
-{
-	stele__text_bytes(t, "\"", 1);
-	stele__text_json_inside(t, text);
 	stele__text_bytes(t, "\"", 1);
 }
 

@@ -17,8 +17,6 @@ void stele__text_bytes(struct stele__textsink *t, const char *data, size_t bytes
 void stele__text_format(struct stele__textsink *t, const char *format, ...) STELE_PRINTF(2, 3);
 /* In double quotes; what is no UTF-8 becomes U+FFFD. */
 void stele__text_json(struct stele__textsink *t, struct stele_string text);
-/* The same without the quotes: a piece of such a text. */
-void stele__text_json_inside(struct stele__textsink *t, struct stele_string text);
 /* As content of an element; what may not stand there, and what is no UTF-8, becomes U+FFFD. */
 void stele__text_xml(struct stele__textsink *t, struct stele_string text);
 /* In double quotes where needed, quotes doubled (RFC 4180). */

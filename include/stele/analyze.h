@@ -100,6 +100,9 @@ enum stele_memory_family {
 	STELE__MEMORY_FAMILIES
 };
 
+/** "spans", "objects", "stacks". */
+const char *stele_memory_family_name(unsigned family);
+
 /**
  * What was allocated and freed. Where objects were sampled, counts are of those in the trace, and
  * bytes are estimates of the whole: each stands for as many as its probability to be there says.

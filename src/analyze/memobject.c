@@ -191,13 +191,13 @@ static bool object_within(const struct stele__live_page *page, uint32_t i, uint6
 	return address >= begin && address < end;
 }
 
-int stele__objects_leave(struct stele__memory *m, uint64_t begin, uint64_t end, bool for_good)
+void stele__objects_leave(struct stele__memory *m, uint64_t begin, uint64_t end, bool for_good)
 {
 	struct stele__live_page *page;
 	size_t at = 0;
 
 	if (!m->objects.count)
-		return 0;
+		return;
 	while ((page = stele__livemap_each(&m->objects, begin, end, &at)))
 		for (uint32_t i = page->count; i-- > 0;) {
 			struct stele__live *object = &page->objects[i];
@@ -214,7 +214,6 @@ int stele__objects_leave(struct stele__memory *m, uint64_t begin, uint64_t end, 
 				m->homeless++;
 			}
 		}
-	return 0;
 }
 
 void stele__objects_return(struct stele__memory *m, uint64_t begin, uint64_t end)

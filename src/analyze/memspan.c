@@ -59,13 +59,6 @@ static bool span_is_inner(const struct stele__memory *m, const struct stele__hea
 	return !m->go && outer->end > end;
 }
 
-static int span_remember(struct stele__memory *m, uint64_t base)
-{
-	return stele__keymap_get(&m->span_seen, base)
-		       ? 0
-		       : stele__keymap_add(&m->span_seen, base, &m->span_seen);
-}
-
 static int span_born(struct stele__memory *m, uint64_t base, const struct stele_event *event)
 {
 	struct stele__pairs *pairs = &m->pairs[STELE_MEMORY_SPANS];
@@ -84,7 +77,7 @@ static int span_born(struct stele__memory *m, uint64_t base, const struct stele_
 	else
 		r = stele__pairs_alloc(pairs, base, old != NULL, event);
 	if (r == 0)
-		r = span_remember(m, base);
+		r = stele__memory_note(&m->span_seen, base);
 	if (r < 0)
 		return r;
 	if (old)
@@ -114,13 +107,13 @@ static int span_died(struct stele__memory *m, uint64_t base, const struct stele_
 
 	if (!span) {
 		r = stele__pairs_stray(pairs, base, stele__keymap_get(&m->span_seen, base), event);
-		return r < 0 ? r : span_remember(m, base);
+		return r < 0 ? r : stele__memory_note(&m->span_seen, base);
 	}
 	r = stele__pairs_free(pairs, base, 0, event, &keep);
 	if (r < 0 || keep)
 		return r;
 	/* What loses a part is told as freed, and what is left of it as allocated anew. */
-	r = stele__objects_leave(m, base, span->end, m->go || span->kind->k.heap);
+	stele__objects_leave(m, base, span->end, m->go || span->kind->k.heap);
 	span_drop(m, span);
 	return r;
 }

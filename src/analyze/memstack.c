@@ -176,13 +176,6 @@ static int stack_new(struct stele_analysis *a, uint64_t address, const struct st
 	return r;
 }
 
-static int stack_remember(struct stele__memory *m, uint64_t address)
-{
-	return stele__keymap_get(&m->stack_seen, address)
-		       ? 0
-		       : stele__keymap_add(&m->stack_seen, address, &m->stack_seen);
-}
-
 static int stack_born(struct stele_analysis *a, uint64_t address, const struct stele_event *event)
 {
 	struct stele__memory *m = a->memory;
@@ -195,7 +188,7 @@ static int stack_born(struct stele_analysis *a, uint64_t address, const struct s
 	else
 		r = stele__pairs_alloc(pairs, address, old != NULL, event);
 	if (r == 0)
-		r = stack_remember(m, address);
+		r = stele__memory_note(&m->stack_seen, address);
 	if (r == 0 && old)
 		r = stack_drop(a, old);
 	return r < 0 ? r : stack_new(a, address, event);
@@ -231,7 +224,7 @@ static int stack_died(struct stele_analysis *a, uint64_t address, const struct s
 				       stele__keymap_get(&m->stack_seen, address) ||
 					       (span && !span->existed),
 				       event);
-		return r < 0 ? r : stack_remember(m, address);
+		return r < 0 ? r : stele__memory_note(&m->stack_seen, address);
 	}
 	r = stele__pairs_free(pairs, address, 0, event, &keep);
 	if (r < 0 || keep)

@@ -90,6 +90,12 @@ void stele__memory_sync(struct stele_analysis *a, const struct stele_reader *rea
 	stele__keymap_clear(&m->types);
 }
 
+int stele__memory_note(struct stele__keymap *seen, uint64_t address)
+{
+	/* Any pointer will do: it is a set. */
+	return stele__keymap_get(seen, address) ? 0 : stele__keymap_add(seen, address, seen);
+}
+
 struct stele__allocator *stele__allocator(struct stele__memory *m, uint64_t thread)
 {
 	struct stele__allocator *allocator = stele__keymap_get(&m->allocators, thread);
@@ -321,6 +327,13 @@ int stele__memory_finish(struct stele_analysis *a)
 	if (r == 0)
 		stele__broken_find(m, &a->trust, a->version);
 	return r;
+}
+
+const char *stele_memory_family_name(unsigned family)
+{
+	static const char *const names[STELE__MEMORY_FAMILIES] = {"spans", "objects", "stacks"};
+
+	return family < STELE__MEMORY_FAMILIES ? names[family] : "?";
 }
 
 const struct stele_memory *stele_analysis_memory(const struct stele_analysis *analysis)

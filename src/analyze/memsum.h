@@ -101,6 +101,9 @@ struct stele__memory {
 void stele__memory_gain(struct stele_memory_sum *sum, uint64_t bytes, int64_t time, bool existed);
 void stele__memory_drop(struct stele_memory_sum *sum, uint64_t bytes);
 
+/* The address has been heard of; 0 or -ENOMEM. */
+int stele__memory_note(struct stele__keymap *seen, uint64_t address);
+
 /* NULL: no memory. */
 struct stele__allocator *stele__allocator(struct stele__memory *m, uint64_t thread);
 
@@ -115,7 +118,7 @@ int stele__object_event(struct stele_analysis *a, const struct stele_reader *rea
 int stele__stack_event(struct stele_analysis *a, const struct stele_event *event);
 
 /* A span with these bounds was freed, or allocated. */
-int stele__objects_leave(struct stele__memory *m, uint64_t begin, uint64_t end, bool for_good);
+void stele__objects_leave(struct stele__memory *m, uint64_t begin, uint64_t end, bool for_good);
 void stele__objects_return(struct stele__memory *m, uint64_t begin, uint64_t end);
 
 /* At the end: what the pairs say is not alive goes, then the tables are made. */

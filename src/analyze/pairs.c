@@ -130,23 +130,26 @@ int stele__pairs_stray(struct stele__pairs *pairs, uint64_t key, bool since,
 		       const struct stele_event *event)
 {
 	struct stele__pairs_recent *recent = pairs_recent(pairs, key);
-	struct stele_stray *sample = &pairs->sample[since];
+	struct stele__pairs_recent before = {.thread = STELE_NO_ID};
 
 	if (!recent)
 		return -ENOMEM;
+	if (recent->used && recent->key == key)
+		before = *recent;
 	if (!pairs->stray[since]++)
-		*sample = (struct stele_stray){.address = key,
+		pairs->sample[since] = (struct stele_stray){.address = key,
+							    .thread = event->thread,
+							    .time = event->time,
+							    .before_thread = before.thread,
+							    .before_time = before.time,
+							    .place = before.place};
+	*recent = (struct stele__pairs_recent){.key = key,
 					       .thread = event->thread,
 					       .time = event->time,
-					       .before_thread = STELE_NO_ID};
-	if (sample->time == event->time && recent->used && recent->key == key) {
-		sample->before_thread = recent->thread;
-		sample->before_time = recent->time;
-		sample->place = recent->place;
-	}
-	*recent = (struct stele__pairs_recent){
-		key,	      event->thread, event->time,   recent->key == key ? recent->place : 0,
-		.used = true, .stray = true, .since = since};
+					       .place = before.place,
+					       .used = true,
+					       .stray = true,
+					       .since = since};
 	return 0;
 }
 

@@ -4,7 +4,6 @@
 
 #include "cli/jsonparts.h"
 
-static const char *const family_names[] = {"spans", "objects", "stacks"};
 static const char *const kind_names[] = {"free", "alloc", "exists", "unending"};
 static const char *const cause_names[] = {
 	[STELE_BROKEN_UNKNOWN] = "unknown",
@@ -34,7 +33,7 @@ static void json_sums(FILE *out, const struct stele_report *r)
 
 	fprintf(out, ",\n\"memory\": {\"present\": %s", m->present ? "true" : "false");
 	for (unsigned family = 0; family < STELE__MEMORY_FAMILIES; family++) {
-		fprintf(out, ", \"%s\": {", family_names[family]);
+		fprintf(out, ", \"%s\": {", stele_memory_family_name(family));
 		stele__json_sum(out, &m->sum[family]);
 		stele__json_number(out, "unseen_skips", m->unseen_skips[family]);
 		json_curve(out, stele_analysis_memory_curve(r->analysis, family));
@@ -131,7 +130,7 @@ static void json_broken(FILE *out, const struct stele_report *r)
 		fprintf(out,
 			"%s\n{\"family\": \"%s\", \"kind\": \"%s\", \"cause\": \"%s\", "
 			"\"inferred\": %s",
-			i ? "," : "", family_names[b->family], kind_names[b->kind],
+			i ? "," : "", stele_memory_family_name(b->family), kind_names[b->kind],
 			cause_names[b->cause], b->inferred ? "true" : "false");
 		stele__json_number(out, "count", b->count);
 		if (b->sample.time) {

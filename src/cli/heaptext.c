@@ -11,8 +11,6 @@
 #define NAME_COLUMNS  40
 #define CURVE_COLUMNS 78
 
-static const char *const family_names[] = {"spans", "objects", "stacks"};
-
 static void heap_name(FILE *out, struct stele_string name, const char *none)
 {
 	if (!name.bytes)
@@ -46,7 +44,7 @@ static void heap_curve(FILE *out, const struct stele_report *r, unsigned family)
 		top = curve->max[i] > top ? curve->max[i] : top;
 	if (!top)
 		return;
-	fprintf(out, "  %-8s", family_names[family]);
+	fprintf(out, "  %-8s", stele_memory_family_name(family));
 	for (unsigned column = 0; column < CURVE_COLUMNS; column++) {
 		double part = 8.0 * (double)curve_column(curve, column) / (double)top;
 		unsigned height = (unsigned)(part + 0.5);
@@ -69,7 +67,7 @@ static void heap_sums(FILE *out, const struct stele_report *r, const struct stel
 	for (unsigned family = STELE__MEMORY_FAMILIES; family-- > 0;) {
 		const struct stele_memory_sum *sum = &m->sum[family];
 
-		fprintf(out, "  %-7s", family_names[family]);
+		fprintf(out, "  %-7s", stele_memory_family_name(family));
 		stele__part_count(out, sum->existed, 11);
 		stele__part_count(out, sum->allocated - sum->existed, 11);
 		stele__part_count(out, sum->freed, 10);
@@ -392,7 +390,7 @@ static void heap_broken(FILE *out, const struct stele_report *r, const struct st
 		      out);
 	for (size_t i = 0; i < count; i++) {
 		stele__part_count(out, broken[i].count, 11);
-		fprintf(out, " %-8s%-26s%s%s\n", family_names[broken[i].family],
+		fprintf(out, " %-8s%-26s%s%s\n", stele_memory_family_name(broken[i].family),
 			broken_whats[broken[i].kind], broken_whys[broken[i].cause],
 			broken[i].inferred && broken[i].cause ? " (inferred)" : "");
 		broken_sample(out, r, &broken[i]);
@@ -403,7 +401,7 @@ static void heap_broken(FILE *out, const struct stele_report *r, const struct st
 				"  %s more events of %s were skipped on re-entry; no pair shows "
 				"it, but what\n  is alive may be that much more or less\n",
 				stele__column_count(m->unseen_skips[family], text),
-				family_names[family]);
+				stele_memory_family_name(family));
 }
 
 void stele__heap_text(FILE *out, const struct stele_report *report)

@@ -156,8 +156,10 @@ void stele__report_json(FILE *out, const struct stele_report *report)
 
 	stele__json_begin(out, report);
 	times = stele_analysis_threads(report->analysis, &count);
+	stele__json_number(out, "threads_total", count);
 	json_times(out, "threads", times, count, report->top);
 	times = stele_analysis_groups(report->analysis, &count);
+	stele__json_number(out, "groups_total", count);
 	json_times(out, "groups", times, count, report->top);
 	for (size_t i = 0; i < STELE_ARRAY_LENGTH(tables); i++)
 		json_sites(out, report, tables[i].name, tables[i].kind);

@@ -100,6 +100,10 @@ def real_traces_sort_and_filter():
         browser.open(page("mix.trace"))
         waits = browser.run(ROWS, "waits")
         equal(len(waits), min(200, report["waits"]["places"]))
+        # What is cut says so.
+        equal(len(browser.run(ROWS, "time")), 200)
+        note = browser.run("return document.querySelector('#time p.note:last-child').textContent;")
+        check(f"the first 200 of {report['threads_total']:,}" in note, note)
         equal([int(row[3].replace(",", "")) for row in waits],
               [row["count"] for row in report["waits"]["top"]])
         browser.run("document.querySelectorAll('#waits th button')[3].click();")

@@ -110,6 +110,7 @@ def losses_matter_only_to_the_strict():
 def rows_can_be_limited():
     got = report(SMALL, "--top=1")
     equal((len(got["threads"]), len(got["ready"]["top"]), got["ready"]["places"]), (1, 1, 2))
+    equal((got["threads_total"], got["groups_total"]), (2, 2))
     check("and 1 more" in stele("report", "--top", "1", SMALL).stdout)
     for bad in ("0", "x", "", "99999999999999999999"):
         stele("report", f"--top={bad}", SMALL, status=2)

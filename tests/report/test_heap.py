@@ -549,6 +549,15 @@ def what_is_broken_is_told_up_to_there():
 
 
 @case
+def a_site_of_an_unknown_type_is_a_warning():
+    t = program()
+    t.sites += numbers(9, 1)
+    equal(t.heap()["memory"]["objects"]["live"], 2)
+    done = stele("check", "--strict", "t.trace", status=3)
+    check("type 9, which is unknown" in done.stdout + done.stderr, done.stdout + done.stderr)
+
+
+@case
 def mistakes_are_named():
     for arguments, word in ((["heap"], "which file"), (["heap", "--frames"], "unknown option"),
                             (["heap", "a", "b"], "one file"), (["heap", "--top=x", "a"], "--top")):

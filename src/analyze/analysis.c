@@ -93,11 +93,12 @@ int stele_analysis_add(struct stele_analysis *analysis, const struct stele_reade
 	struct stele_trust *trust = &analysis->trust;
 
 	if (!trust->events)
-		trust->first = event->time;
+		trust->first = analysis->synced = event->time;
 	trust->last = event->time;
 	trust->events++;
 	switch (event->kind) {
 	case STELE_EVENT_SYNC:
+		analysis->synced = event->time;
 		return analysis_sync(analysis, reader);
 	case STELE_EVENT_TRANSITION:
 		return stele__flow_transition(analysis, reader, event);

@@ -68,9 +68,9 @@ int stele__flow_tag(struct stele_analysis *a, const struct stele_data_item *item
 	return 0;
 }
 
-static void flow_share(struct stele__flow *go, int64_t ns)
+static void flow_share(struct stele__flow *go, int64_t ns, uint64_t count)
 {
-	const struct stele_share wait = {.reason = go->reason->text, .count = 1, .ns = ns};
+	const struct stele_share wait = {.reason = go->reason->text, .count = count, .ns = ns};
 
 	stele__times_add_share(&go->times, &wait);
 }
@@ -86,11 +86,9 @@ static void flow_add(struct stele__flow *go, int64_t ns)
 	stele__ns_add(&site->early_ns, ns);
 }
 
-/* Accounts for the time since the last transition. open: the trace ends, not the state. */
-static void flow_leave(struct stele__flow *go, int64_t time, bool open)
+/* Of so many waits, if it waits. */
+static void flow_spend(struct stele__flow *go, int64_t ns, uint64_t waits)
 {
-	int64_t ns = time - go->since;
-
 	switch (go->state) {
 	case STELE_STATE_RUNNING:
 		stele__ns_add(&go->times.running, ns);
@@ -100,7 +98,7 @@ static void flow_leave(struct stele__flow *go, int64_t time, bool open)
 		break;
 	case STELE_STATE_WAITING:
 		stele__ns_add(&go->times.waiting, ns);
-		flow_share(go, ns);
+		flow_share(go, ns, waits);
 		break;
 	case STELE_STATE_SYSCALL:
 		stele__ns_add(&go->times.syscall, ns);
@@ -108,6 +106,14 @@ static void flow_leave(struct stele__flow *go, int64_t time, bool open)
 	default:
 		stele__ns_add(&go->times.unknown, ns);
 	}
+}
+
+/* Accounts for the time since the last transition. open: the trace ends, not the state. */
+static void flow_leave(struct stele__flow *go, int64_t time, bool open)
+{
+	int64_t ns = time - go->since;
+
+	flow_spend(go, ns, 1);
 	if (go->site && open)
 		stele__site_add_open(go->site, ns);
 	else if (go->site)
@@ -202,10 +208,21 @@ static int flow_end(struct stele_analysis *a, struct stele__flow *go,
 	return r;
 }
 
+/*
+ * A status says in which state it was when the generation began. Sites know nothing of that time:
+ * Go's profiles begin with the status.
+ */
+static void flow_was(struct stele_analysis *a, struct stele__flow *go)
+{
+	go->times.first = a->synced;
+	flow_spend(go, go->since - a->synced, 0);
+}
+
 int stele__flow_transition(struct stele_analysis *a, const struct stele_reader *reader,
 			   const struct stele_event *event)
 {
 	struct stele__flow *go = stele__flow_find(a, event->resource_id);
+	bool known = go != NULL;
 	int r = 0;
 
 	if (event->resource != STELE_RESOURCE_GOROUTINE)
@@ -227,6 +244,8 @@ int stele__flow_transition(struct stele_analysis *a, const struct stele_reader *
 	if (event->to == STELE_STATE_NOT_EXIST)
 		return flow_end(a, go, event);
 	r = flow_enter(a, reader, go, event);
+	if (r == 0 && !known && event->from == STELE_STATE_UNDETERMINED)
+		flow_was(a, go);
 	return r < 0 ? r : flow_entry(a, reader, go, event);
 }
 

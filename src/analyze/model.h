@@ -90,6 +90,7 @@ struct stele_analysis {
 	struct stele_trust trust;
 	const struct stele__name *empty;
 	unsigned version; /* of the format */
+	int64_t synced;	  /* when the generation began */
 	bool done;
 	/* Made by finish(). */
 	const struct stele_site **sorted[STELE__SITES_COUNT];

@@ -33,7 +33,7 @@ static void report_help(void)
 	      "              events were lost\n"
 	      "  -h, --help  print this\n\n"
 	      "columns:\n"
-	      "  wall        from the first to the last that was seen of the thread; the sum of:\n"
+	      "  wall        from the thread's beginning, or the trace's, to its end; the sum of:\n"
 	      "  running     on a processor, as far as the recorder can see: the kernel may have\n"
 	      "              taken it away meanwhile\n"
 	      "  ready       could run, but did not (goroutines and fibers)\n"

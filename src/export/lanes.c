@@ -147,9 +147,10 @@ static int lanes_sync(struct stele__lanes *lanes, const struct stele_reader *rea
 
 /* ---- states ---- */
 
-static int lanes_new(struct stele__lanes *lanes, uint64_t id, int64_t time,
+static int lanes_new(struct stele__lanes *lanes, const struct stele_event *event,
 		     struct stele__lane **ret_lane)
 {
+	uint64_t id = event->resource_id;
 	const struct lanes_tag *tag = stele__keymap_get(&lanes->tags, id);
 	struct stele__lane *lane = calloc(1, sizeof(*lane));
 	int r = lane ? stele__keymap_add(&lanes->lanes, id, lane) : -ENOMEM;
@@ -162,7 +163,8 @@ static int lanes_new(struct stele__lanes *lanes, uint64_t id, int64_t time,
 	lane->thread = tag ? tag->thread : STELE_NO_ID;
 	lane->name = tag && tag->name->text.bytes ? tag->name : NULL;
 	lane->serial = ++lanes->serial;
-	lane->since = time;
+	/* A status says in which state it was when the generation began. */
+	lane->since = event->from == STELE_STATE_UNDETERMINED ? lanes->synced : event->time;
 	*ret_lane = lane;
 	return 0;
 }
@@ -226,7 +228,7 @@ static int lanes_transition(struct stele__lanes *lanes, const struct stele_reade
 	if (!lane && event->to == STELE_STATE_NOT_EXIST)
 		return 0;
 	if (!lane)
-		r = lanes_new(lanes, event->resource_id, event->time, &lane);
+		r = lanes_new(lanes, event, &lane);
 	else if (lane->state != event->to)
 		r = lanes_slice(lanes, lane, event->time);
 	if (r < 0)
@@ -336,9 +338,13 @@ int stele__lanes_event(struct stele__lanes *lanes, const struct stele_reader *re
 {
 	struct stele__label *name;
 
+	if (!lanes->started)
+		lanes->synced = event->time;
+	lanes->started = true;
 	lanes->last = event->time;
 	switch (event->kind) {
 	case STELE_EVENT_SYNC:
+		lanes->synced = event->time;
 		return lanes_sync(lanes, reader);
 	case STELE_EVENT_TRANSITION:
 		return lanes_transition(lanes, reader, event);

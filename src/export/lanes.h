@@ -72,6 +72,8 @@ struct stele__lanes {
 	uint64_t pid;
 	const struct stele__label *program;
 	struct stele__label *states[STELE__STATE_COUNT];
+	bool started;
+	int64_t synced; /* when the generation began */
 	int64_t last;
 };
 

@@ -64,7 +64,7 @@ def a_small_trace_is_all_there():
                                    "memory", "sites", "broken", "flames"])
         threads = browser.run(ROWS, "time")
         equal([row[0] for row in threads], ["77", "2"])
-        equal(threads[0][3:], ["1.90 µs", "998 ns", "300 ns", "601 ns", "0 ns", "2"])
+        equal(threads[0][3:], ["1.90 µs", "1.00 µs", "300 ns", "601 ns", "0 ns", "2"])
         equal(browser.run(ROWS, "waits"), [["sync", "lock (p.c:30)", "601 ns", "1", "300 ns",
                                             "300 ns", "300 ns", "1"]])
         equal(browser.run(ROWS, "regions"), [["load", "800 ns", "1", "800 ns", "800 ns", "800 ns",

@@ -59,9 +59,9 @@ def text_is_as_it_was():
 @case
 def times_of_threads_add_up():
     boss, worker = report()["threads"]
-    # boss runs 1002-1300 and 1900-2600, waits 1300-1600 and from 2600 to the end at 2901
-    want = {"goroutine": 1, "thread": 77, "name": "boss", "entry": "main", "wall_ns": 1899,
-            "running_ns": 298 + 700, "ready_ns": 300, "waiting_ns": 300 + 301, "syscall_ns": 0,
+    # boss runs 1000-1300 and 1900-2600, waits 1300-1600 and from 2600 to the end at 2901
+    want = {"goroutine": 1, "thread": 77, "name": "boss", "entry": "main", "wall_ns": 1901,
+            "running_ns": 300 + 700, "ready_ns": 300, "waiting_ns": 300 + 301, "syscall_ns": 0,
             "unknown_ns": 0, "waits": 2, "ended": False,
             "waiting_for": [{"count": 2, "ns": 601, "reason": "sync"}]}
     equal({k: boss[k] for k in want}, want)
@@ -192,7 +192,7 @@ def chrome_has_slices_and_counters():
     events = json.loads(export("chrome"))
     slices = [(e["tid"], e["name"], round(e["ts"] * 1000), round(e["dur"] * 1000))
               for e in events if e["ph"] == "X" and e["tid"] == 77]
-    equal(slices, [(77, "running", 1002, 298), (77, "sync", 1300, 300), (77, "ready", 1600, 300),
+    equal(slices, [(77, "running", 1000, 300), (77, "sync", 1300, 300), (77, "ready", 1600, 300),
                    (77, "running", 1900, 700), (77, "sync", 2600, 301)])
     # boss makes worker (1100), and worker wakes boss (1600).
     equal([(e["ph"], e["tid"] == 77, round(e["ts"] * 1000), e["id"]) for e in events
@@ -269,7 +269,7 @@ def perfetto_has_all_of_it():
     equal(p.tracks[1]["name"], "prog")
     check("g2 worker" in [t["name"] for t in p.tracks.values()], "no track for the worker")
     equal([s[2:] for s in p.slices if s[0] == boss],
-          [("running", 1002, 298), ("sync", 1300, 300), ("ready", 1600, 300),
+          [("running", 1000, 300), ("sync", 1300, 300), ("ready", 1600, 300),
            ("running", 1900, 700), ("sync", 2600, 301)])
     equal([(s[2:], p.tracks[s[0]]["parent"]) for s in p.slices if s[1] == "region"],
           [(("load", 1200, 800), boss)])

@@ -11,6 +11,7 @@
 #include "cli/output.h"
 #include "cli/verdict.h"
 #include "cli/within.h"
+#include "export/timechart.h"
 #include "stele/version.h"
 
 #define TOP_TEXT 10
@@ -26,13 +27,18 @@ struct answer_options {
 
 /* Reads the trace to its end or to its first defect; 0 or an error of ours. */
 static int answer_read(struct stele__source *source, struct stele_reader *reader,
-		       struct stele_analysis *analysis)
+		       struct stele_analysis *analysis, struct stele__timechart *chart)
 {
 	const struct stele_event *event;
 	int r = 0;
 
-	while (r >= 0 && stele__source_next(source, &event) > 0)
+	while (r >= 0 && stele__source_next(source, &event) > 0) {
 		r = stele_analysis_add(analysis, reader, event);
+		if (r >= 0 && chart)
+			r = stele__timechart_event(chart, reader, event);
+	}
+	if (r >= 0 && chart)
+		r = stele__timechart_finish(chart);
 	return r < 0 ? r : stele_analysis_finish(analysis);
 }
 
@@ -68,7 +74,8 @@ static int answer_page(const struct stele__answer *answer, const struct answer_o
 }
 
 static int answer_print(const struct stele__answer *answer, const struct answer_options *options,
-			const struct stele_reader *reader, const struct stele_analysis *analysis)
+			const struct stele_reader *reader, const struct stele_analysis *analysis,
+			struct stele__timechart *chart)
 {
 	struct stele_report report = {
 		.path = options->path,
@@ -81,6 +88,7 @@ static int answer_print(const struct stele__answer *answer, const struct answer_
 		.from = options->from,
 		.to = options->to,
 		.color = stele__wants_color(STDOUT_FILENO),
+		.chart = chart,
 	};
 
 	if (options->html)
@@ -108,6 +116,7 @@ static int answer_open(const struct answer_options *options, struct stele__sourc
 static int answer_run(const struct stele__answer *answer, const struct answer_options *options)
 {
 	struct stele_analysis *analysis = NULL;
+	struct stele__timechart *chart = NULL;
 	struct stele__source *source;
 	struct stele_reader *reader;
 	int damage = STELE_EXIT_OK;
@@ -117,13 +126,15 @@ static int answer_run(const struct stele__answer *answer, const struct answer_op
 	if (exit)
 		return exit;
 	r = stele_analysis_new(&analysis);
+	if (r == 0 && options->html)
+		r = stele__timechart_new(&chart);
 	if (r == 0)
-		r = answer_read(source, reader, analysis);
+		r = answer_read(source, reader, analysis, chart);
 	if (r < 0) {
 		stele__complain("%s: %s", options->path, stele_strerror(r));
 		exit = STELE_EXIT_IO;
 	} else {
-		exit = answer_print(answer, options, reader, analysis);
+		exit = answer_print(answer, options, reader, analysis, chart);
 		stele__verdict_complain(options->path, stele_reader_diag(reader));
 		if (exit == STELE_EXIT_OK)
 			exit = stele__verdict_exit(reader,
@@ -132,6 +143,7 @@ static int answer_run(const struct stele__answer *answer, const struct answer_op
 		if (exit == STELE_EXIT_OK)
 			exit = damage;
 	}
+	stele__timechart_free(chart);
 	stele_analysis_free(analysis);
 	stele__source_close(source);
 	return exit;

@@ -7,6 +7,8 @@
 
 #include "stele/analyze.h"
 
+struct stele__timechart;
+
 struct stele_report {
 	const char *path;
 	const struct stele_analysis *analysis; /* finished */
@@ -15,6 +17,7 @@ struct stele_report {
 	size_t frames_max; /* of a stack in JSON; 0: all */
 	int64_t from, to;  /* the part of the trace that it is about; INT64_MAX: to the end */
 	bool color;
+	struct stele__timechart *chart; /* finished; of pages only */
 };
 
 /* For people: at most 100 columns. */

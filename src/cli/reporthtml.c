@@ -11,6 +11,7 @@
 #include "cli/verdict.h"
 #include "export/export.h"
 #include "export/flame.h"
+#include "export/timechart.h"
 
 static const char page[] = {
 #include "cli/page.html.h"
@@ -104,6 +105,26 @@ static int html_flame(FILE *out, const struct stele_analysis *analysis,
 	return r;
 }
 
+static int html_timeline(FILE *out, const struct stele_report *report)
+{
+	size_t bytes = 0;
+	char *text = NULL;
+	FILE *memory = open_memstream(&text, &bytes);
+	struct stele__export sink = {.write = html_take, .arg = memory};
+	struct stele__textsink json = {.e = &sink};
+	int r;
+
+	if (!memory)
+		return -ENOMEM;
+	r = stele__timechart_write(report->chart, report->top, &json);
+	if (fclose(memory) != 0 && r == 0)
+		r = -ENOMEM;
+	if (r == 0)
+		html_write(out, text, bytes);
+	free(text);
+	return r;
+}
+
 static int html_flames(FILE *out, const struct stele_analysis *analysis)
 {
 	const char *comma = "";
@@ -138,6 +159,9 @@ int stele__report_html(FILE *out, const struct stele_report *whole)
 	fputs(", heap: ", out);
 	if (r == 0)
 		r = html_json(out, report, stele__heap_json);
+	fputs(", timeline: ", out);
+	if (r == 0)
+		r = html_timeline(out, report);
 	fputs(", flames: {", out);
 	if (r == 0)
 		r = html_flames(out, report->analysis);

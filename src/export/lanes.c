@@ -241,6 +241,8 @@ static int lanes_transition(struct stele__lanes *lanes, const struct stele_reade
 		free(tag);
 		for (; lane->depth && r == 0; lane->depth--)
 			r = lanes->draw->region(lanes, lane, lanes->states[0], event->time, false);
+		if (r == 0 && lanes->draw->end)
+			r = lanes->draw->end(lanes, lane);
 		stele__keymap_drop(&lanes->lanes, lane->goroutine, lane);
 		free(lane);
 		return r;

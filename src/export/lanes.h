@@ -62,6 +62,7 @@ struct stele__draw {
 		       struct stele__label *name, struct stele_string text, int64_t time);
 	int (*counter)(struct stele__lanes *lanes, struct stele__label *name, int64_t value,
 		       int64_t time);
+	int (*end)(struct stele__lanes *lanes, struct stele__lane *lane); /* NULL: no matter */
 };
 
 struct stele__lanes {

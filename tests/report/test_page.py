@@ -60,8 +60,8 @@ def a_small_trace_is_all_there():
     with Browser() as browser:
         browser.open(page(small()))
         equal(browser.run("return document.title;"), "prog – stele")
-        equal(browser.run(PARTS), ["time", "waits", "syscalls", "ready", "regions", "tasks",
-                                   "memory", "sites", "broken", "flames"])
+        equal(browser.run(PARTS), ["timeline", "time", "waits", "syscalls", "ready", "regions",
+                                   "tasks", "memory", "sites", "broken", "flames"])
         threads = browser.run(ROWS, "time")
         equal([row[0] for row in threads], ["77", "2"])
         equal(threads[0][3:], ["1.90 µs", "1.00 µs", "300 ns", "601 ns", "0 ns", "2"])
@@ -120,8 +120,8 @@ def real_traces_sort_and_filter():
         want = [row for row in report["waits"]["top"]
                 if "chan receive" in (row["reason"] + str(row["stack"])).lower()]
         equal(len(found), len(want))
-        kinds = browser.run("return Array.from(document.querySelector('select').options,"
-                            " o => o.value);")
+        kinds = browser.run("""return Array.from(
+          document.querySelector("#flames select").options, o => o.value);""")
         equal(kinds, ["sync", "wait", "net", "syscall", "sched", "cpu"])
         equal(browser.complaints(), [])
 
@@ -159,6 +159,181 @@ def flame_graphs_work_within_the_page():
         browser.keys("/")
         browser.answer_prompt("lock")
         check("100.0 %" in browser.run("return document.getElementById('note').textContent;"))
+        equal(browser.complaints(), [])
+
+
+def timeline_of(path):
+    """What the page has of it."""
+    found = re.search(r"timeline: (\{.*?\]\}\}), flames", path.read_text(), re.S)
+    return json.loads(found.group(1))
+
+
+def items_of(timeline):
+    flat = timeline["window"]["items"]
+    return [flat[i:i + 6] for i in range(0, len(flat), 6)]
+
+
+def unpacked(name):
+    if not TRACES.is_dir():
+        raise Skip("the traces are not here")
+    subprocess.run(["zstd", "-dqf", TRACES / f"{name}.trace.zst", "-o", PLACE / f"{name}.trace"],
+                   check=True)
+    return f"{name}.trace"
+
+
+@case
+def steps_of_the_timeline_add_up_to_the_report():
+    # `mix` has 69,000 goroutines, of which most are dropped; `user` is all in the window.
+    for name in ("mix-cpu-10m", "user", "gc-af", "spawn"):
+        trace = unpacked(name)
+        groups = json.loads(stele("report", "--json", trace).stdout)["groups"]
+        timeline = timeline_of(page(trace))
+        for i, state in enumerate(("running_ns", "ready_ns", "syscall_ns")):
+            got = sum(step[i] for step in timeline["all"]) * timeline["step_ns"] / 100
+            want = sum(group[state] for group in groups)
+            rounding = len(timeline["all"]) * timeline["step_ns"] / 200
+            check(abs(got - want) <= rounding + 1, f"{state} of {name}: {got}, {want}")
+        threads = {t["goroutine"]: t for t in
+                   json.loads(stele("report", "--json", trace).stdout)["threads"]}
+        for lane in timeline["lanes"]:
+            known = threads.get(lane["id"])
+            want = known and known["running_ns"] + known["syscall_ns"]
+            check(known is None or lane["busy_ns"] == want, f"{lane['name']} of {name}: {want}")
+
+
+@case
+def single_slices_add_up_to_the_report():
+    trace = unpacked("user")
+    timeline = timeline_of(page(trace, "--top=all"))
+    threads = {t["goroutine"]: t for t in
+               json.loads(stele("report", "--json", trace).stdout)["threads"]}
+    equal(timeline["window"]["begin_ns"], timeline["begin_ns"])
+    equal(len(timeline["lanes"]), timeline["lanes_total"])
+    sums = {}
+    for kind, lane, _, length, _, detail in items_of(timeline):
+        if kind == 0:
+            key = timeline["lanes"][lane]["id"], detail
+            sums[key] = sums.get(key, 0) + length
+    for (goroutine, detail), ns in sums.items():
+        state = ("running_ns", "ready_ns", "syscall_ns", "waiting_ns", "unknown_ns")[detail]
+        equal(ns, threads[goroutine][state], f"{state} of {goroutine}")
+    regions = sorted((timeline["lanes"][lane]["id"], begin, length, detail)
+                     for kind, lane, begin, length, _, detail in items_of(timeline) if kind == 1)
+    equal(regions, sorted(regions_in(trace)))
+
+
+def regions_in(trace):
+    """(goroutine, begin, length, depth) of those with less than eight around them."""
+    found, stacks, first, last = [], {}, None, 0
+
+    def end(goroutine, time):
+        stack = stacks[goroutine]
+        begin = stack.pop()
+        if len(stack) < 8:
+            found.append((goroutine, begin - first, time - begin, len(stack)))
+
+    for line in stele("events", "--json", trace).stdout.splitlines()[1:]:
+        event = json.loads(line)
+        last = event["time_ns"]
+        first = last if first is None else first
+        stack = stacks.setdefault(event.get("goroutine"), [])
+        if event["kind"] == "RegionBegin":
+            stack.append(last)
+        elif event["kind"] == "RegionEnd" and stack:
+            end(event["goroutine"], last)
+        elif event.get("to") == "NotExist" and event["resource"] == "goroutine":
+            while stacks.get(event["id"]):
+                end(event["id"], last)
+    for goroutine, stack in stacks.items():
+        while stack:
+            end(goroutine, last)
+    return found
+
+
+@case
+def a_window_has_all_that_happened_in_it():
+    timeline = timeline_of(page(unpacked("mix-cpu-10m"), "--top=all"))
+    window, items = timeline["window"], items_of(timeline)
+    check(window["begin_ns"] > timeline["begin_ns"], "all of a long trace is in the window")
+    ends = [item[2] + item[3] for item in items]
+    check(min(ends) >= 0 and ends == sorted(ends), "what ended before the window")
+    # Each lane's slices follow upon each other without a gap.
+    last = {}
+    for kind, lane, begin, length, _, _ in items:
+        if kind == 0:
+            check(lane not in last or last[lane] == begin, f"a gap in lane {lane}")
+            last[lane] = begin + length
+
+
+CANVAS = """const c = document.querySelector("canvas");
+  return [Number(c.dataset.from), Number(c.dataset.to),
+          document.querySelector(".says").textContent];"""
+COLOURED = """const c = document.querySelector("canvas"), p = c.getContext("2d");
+  const d = p.getImageData(0, 0, c.width, c.height).data, seen = new Set();
+  for (let i = 0; i < d.length; i += 4) seen.add(d[i] << 16 | d[i + 1] << 8 | d[i + 2]);
+  const style = getComputedStyle(document.documentElement);
+  return ["running", "ready", "waiting"].map(n =>
+    seen.has(parseInt(style.getPropertyValue("--" + n).trim().slice(1), 16)));"""
+
+
+def drawn(browser):
+    """Frames are drawn when the browser finds the time."""
+    browser.call("POST", "/execute/async", {"script": """const done = arguments[0];
+      requestAnimationFrame(() => requestAnimationFrame(done));""", "args": []})
+
+
+@case
+def the_timeline_zooms_to_single_slices():
+    for width, dark in ((1280, False), (2560, True)):
+        with Browser(width, 1000, dark) as browser:
+            browser.open(page(small()))
+            browser.run("document.querySelector('canvas').focus();")
+            drawn(browser)
+            equal(browser.run(COLOURED), [True, True, True])
+            equal(browser.run(CANVAS)[:2], [0, 1901])
+            browser.keys("+")
+            equal(browser.run(CANVAS)[:2], [475.25, 1425.75])
+            browser.keys("\ue012")  # left
+            equal(browser.run(CANVAS)[:2], [285.15, 1235.65])
+            # boss waits from 300 to 600, then it is ready until 900
+            browser.keys("\ue011n")  # Home, and the slice in the middle: from 900 on it runs
+            said = browser.run(CANVAS)[2]
+            check(said.startswith("77 boss: running, 700 ns, from 900 ns on"), said)
+            browser.keys("p")
+            said = browser.run(CANVAS)[2]
+            check(said.startswith("77 boss: ready, 300 ns, from 600 ns on; made ready by 2 worker"),
+                  said)
+            browser.keys("p\ue007")  # Enter: as wide as the view, with half of it on both sides
+            said = browser.run(CANVAS)
+            equal(said[:2], [150, 750])
+            check(said[2].startswith("77 boss: waiting for sync, 300 ns, from 300 ns on"), said)
+            drawn(browser)
+            equal(browser.run(COLOURED)[0], True)
+            check(browser.run("return document.documentElement.scrollWidth <= innerWidth;"),
+                  "the page is wider than the window")
+            # It is the test that reads back what is drawn.
+            equal([c for c in browser.complaints() if "willReadFrequently" not in c], [])
+
+
+@case
+def the_timeline_says_what_is_clicked_and_finds_threads():
+    with Browser() as browser:
+        browser.open(page(small()))
+        # 100 px to the right of the names, on the first lane's bar
+        browser.run("""const c = document.querySelector("canvas");
+          c.scrollIntoView({block: "center"});
+          const r = c.getBoundingClientRect(), at = {bubbles: true, pointerId: 1,
+            clientX: r.left + 192, clientY: r.top + 70};
+          c.setPointerCapture = () => {};
+          c.dispatchEvent(new PointerEvent("pointerdown", at));
+          c.dispatchEvent(new PointerEvent("pointerup", at));""")
+        said = browser.run(CANVAS)[2]
+        check(said.startswith("77 boss: running, 300 ns, from 0"), said)
+        browser.run("""const i = document.querySelector("#timeline input"); i.value = "WORK";
+          i.dispatchEvent(new Event("input"));
+          const c = document.querySelector("canvas");
+          c.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowDown"}));""")
+        equal(browser.run(CANVAS)[2], "2 worker")
         equal(browser.complaints(), [])
 
 

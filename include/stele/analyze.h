@@ -126,6 +126,14 @@ struct stele_curve {
 	uint64_t max[STELE_CURVE_STEPS]; /**< the greatest value in each */
 };
 
+#define STELE_FREERS_MAX 3
+
+/** Threads of one name that freed objects. */
+struct stele_memory_freer {
+	struct stele_string name; /**< may be empty: unknown */
+	uint64_t count;
+};
+
 /** What was allocated at one place (C), or of one type (Go). */
 struct stele_memory_site {
 	struct stele_string name;
@@ -134,6 +142,54 @@ struct stele_memory_site {
 	struct stele_memory_sum sum;
 	/** Of it when the most bytes of all objects were alive. */
 	uint64_t at_peak, at_peak_bytes;
+	/** Who freed most of it, first; others may have freed some, too. */
+	struct stele_memory_freer freed_by[STELE_FREERS_MAX];
+	unsigned freed_by_count;
+};
+
+enum stele_memory_who {
+	STELE_WHO_THREAD, /**< threads (fibers, goroutines) of one name */
+	STELE_WHO_REGION, /**< within regions of one name: the innermost at the time */
+	STELE_WHO_TASK,	  /**< within regions of tasks of one name */
+	STELE__WHO_KINDS
+};
+
+/** What threads of one name allocated, or what was allocated within a region, for a task. */
+struct stele_memory_party {
+	struct stele_string name;    /**< may be empty: unknown */
+	struct stele_memory_sum sum; /**< since recording began; without peak and temporary */
+	uint64_t freed_by_others;    /**< of it, by threads of another name; of threads only */
+	uint64_t freed_of_others; /**< what threads of another name had allocated; threads only */
+};
+
+#define STELE_SIZES_MAX 65
+
+/** Objects whose sizes need the same number of binary digits. */
+struct stele_memory_size {
+	uint64_t least, most;	      /**< bytes */
+	struct stele_memory_sum sum;  /**< without peak and temporary */
+	struct stele_spread lifetime; /**< of those that were freed, and allocated in the trace */
+};
+
+/** Objects alive at the end in one range of addresses. */
+struct stele_memory_cell {
+	uint64_t address; /**< a multiple of the size of a cell */
+	uint64_t objects; /**< that begin in it */
+	uint64_t bytes;	  /**< that objects take up of it */
+};
+
+#define STELE_CELLS_MAX	 4096
+#define STELE_FILL_STEPS 10
+
+/** Where objects are alive at the end: how much of the memory that they keep they use. */
+struct stele_memory_map {
+	unsigned cell_bits; /**< a cell has 1 << cell_bits bytes, from 4 KiB on */
+	uint32_t cell_count;
+	const struct stele_memory_cell *cells; /**< those with objects, by address */
+	uint64_t pages;			       /**< of 4 KiB, with any part of an object in them */
+	uint64_t page_bytes;		       /**< that objects take up of them */
+	/** Pages by how full they are: up to 10 %, up to 20 %, … */
+	uint64_t filled[STELE_FILL_STEPS];
 };
 
 /** Spans of one kind. */
@@ -271,6 +327,17 @@ const struct stele_curve *stele_analysis_memory_curve(const struct stele_analysi
 /** Most bytes alive first, then most bytes allocated. */
 const struct stele_memory_site *stele_analysis_memory_sites(const struct stele_analysis *analysis,
 							    size_t *ret_count);
+
+/** Most bytes allocated first. */
+const struct stele_memory_party *
+stele_analysis_memory_parties(const struct stele_analysis *analysis, enum stele_memory_who who,
+			      size_t *ret_count);
+
+/** Of all objects, smallest first; sizes that do not occur are left out. */
+const struct stele_memory_size *stele_analysis_memory_sizes(const struct stele_analysis *analysis,
+							    size_t *ret_count);
+
+const struct stele_memory_map *stele_analysis_memory_map(const struct stele_analysis *analysis);
 
 /** Most bytes alive first, then most bytes allocated. */
 const struct stele_memory_kind *stele_analysis_memory_kinds(const struct stele_analysis *analysis,

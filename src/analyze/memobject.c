@@ -48,6 +48,8 @@ static void object_drop(struct stele__memory *m, uint64_t key, const struct stel
 	object_remember_peak(m, lot->place);
 	stele__memory_drop(&m->face.sum[STELE_MEMORY_OBJECTS], lot->account);
 	stele__memory_drop(&lot->place->s.sum, lot->account);
+	stele__memory_drop(&stele__size_class(m, lot->bytes)->sum, lot->account);
+	stele__actor_loses(lot);
 	m->homeless -= object->homeless;
 	stele__livemap_remove(&m->objects, key);
 }
@@ -72,6 +74,9 @@ static int object_put(struct stele__memory *m, uint64_t key, uint32_t lot_id,
 	stele__memory_gain(sum, lot->account, event->time, existed);
 	m->peaks += sum->peak_bytes != peak;
 	stele__memory_gain(&lot->place->s.sum, lot->account, event->time, existed);
+	stele__memory_gain(&stele__size_class(m, lot->bytes)->sum, lot->account, event->time,
+			   existed);
+	stele__actor_gains(lot);
 	if (!existed)
 		allocator->object = key;
 	return 0;
@@ -96,6 +101,7 @@ static int object_born(struct stele_analysis *a, const struct stele_reader *read
 	uint64_t slot_bytes = object_slot_bytes(m, span);
 	uint64_t key = object_slot(span, slot_bytes, address);
 	struct stele__live *old = stele__livemap_find(&m->objects, key);
+	const struct stele__actor *actor = NULL;
 	uint32_t lot;
 	int r;
 
@@ -110,7 +116,12 @@ static int object_born(struct stele_analysis *a, const struct stele_reader *read
 		object_drop(m, key, old);
 		old = NULL;
 	}
-	r = stele__lot_find(a, reader, event->value[1], slot_bytes, &lot);
+	if (event->type != MEMORY_OBJECT) {
+		actor = stele__actor(a, event);
+		if (!actor)
+			return -ENOMEM;
+	}
+	r = stele__lot_find(a, reader, event->value[1], slot_bytes, actor, &lot);
 	if (r == 0 && event->type == MEMORY_OBJECT)
 		pairs->retold += old != NULL;
 	else if (r == 0)
@@ -137,14 +148,16 @@ static struct stele__live *object_find(struct stele__memory *m, uint64_t *key, u
 	return object;
 }
 
-static int object_died(struct stele__memory *m, uint64_t address, const struct stele_event *event)
+static int object_died(struct stele_analysis *a, uint64_t address, const struct stele_event *event)
 {
+	struct stele__memory *m = a->memory;
 	struct stele__pairs *pairs = &m->pairs[STELE_MEMORY_OBJECTS];
 	struct stele__heap_span *span = object_span(m, address);
 	uint64_t slot_bytes = object_slot_bytes(m, span);
 	uint64_t slot = object_slot(span, slot_bytes, address), key = slot;
 	struct stele__live *object = object_find(m, &key, slot_bytes);
 	struct stele__allocator *allocator;
+	const struct stele__lot *lot;
 	bool keep;
 	int r;
 
@@ -166,8 +179,13 @@ static int object_died(struct stele__memory *m, uint64_t address, const struct s
 		m->lots[object->lot].place->s.sum.temporary++;
 		allocator->object = STELE_NO_ID;
 	}
+	lot = &m->lots[object->lot];
+	r = stele__actor_frees(a, allocator, lot, event);
+	if (object->time != INT64_MIN)
+		stele_spread_add(&stele__size_class(m, lot->bytes)->lifetime,
+				 event->time - object->time);
 	object_drop(m, key, object);
-	return 0;
+	return r;
 }
 
 int stele__object_event(struct stele_analysis *a, const struct stele_reader *reader,
@@ -177,7 +195,7 @@ int stele__object_event(struct stele_analysis *a, const struct stele_reader *rea
 	uint64_t unit = m->layout.known ? m->layout.object_align : 1;
 	uint64_t address = m->layout.base + event->value[0] * unit;
 
-	return event->type == MEMORY_OBJECT_FREE ? object_died(m, address, event)
+	return event->type == MEMORY_OBJECT_FREE ? object_died(a, address, event)
 						 : object_born(a, reader, address, event);
 }
 

@@ -263,6 +263,7 @@ int stele__memory_ended(struct stele_analysis *a, const struct stele_event *even
 	int r = thread && thread->goroutine == event->resource_id ? stack_settle(a, thread) : 0;
 	struct stele__stack_owner *owner = stele__keymap_get(&m->owners, event->resource_id);
 
+	stele__actor_ends(a, event->resource_id);
 	if (owner && !owner->entry)
 		owner->entry = stack_entry(a, event->resource_id);
 	return r;

@@ -41,7 +41,8 @@ struct stele__memory *stele__memory_new(void)
 		m ? &m->kinds : NULL,	   m ? &m->stacks : NULL,     m ? &m->span_seen : NULL,
 		m ? &m->stack_seen : NULL, m ? &m->owners : NULL,     m ? &m->entries : NULL,
 		m ? &m->places : NULL,	   m ? &m->allocators : NULL, m ? &m->lot_ids : NULL,
-		m ? &m->types : NULL,
+		m ? &m->types : NULL,	   m ? &m->actors : NULL,     m ? &m->parties : NULL,
+		m ? &m->freers : NULL,
 	};
 
 	if (!m)
@@ -63,6 +64,8 @@ void stele__memory_free(struct stele__memory *m)
 	stele__livemap_done(&m->objects);
 	stele__spans_free(m);
 	stele__stacks_free(m);
+	stele__parties_free(m);
+	free(m->cells);
 	stele__keymap_free(&m->kinds);
 	stele__keymap_free(&m->places);
 	stele__keymap_free(&m->allocators);
@@ -152,12 +155,13 @@ static uint64_t lot_account(const struct stele__memory *m, uint64_t bytes)
 }
 
 static int lot_new(struct stele_analysis *a, const struct stele_heap_type *type, uint32_t stack,
-		   uint64_t bytes, uint32_t *ret_lot)
+		   uint64_t bytes, const struct stele__actor *actor, uint32_t *ret_lot)
 {
 	struct stele__memory *m = a->memory;
 	const struct stele__name *name = stele__name_intern(a, type->name);
 	struct stele__place *place = name ? place_find(a, name, type->size, stack) : NULL;
-	uint64_t key = stele__keymap_mix((uintptr_t)place, bytes);
+	uint64_t key =
+		stele__keymap_mix(stele__keymap_mix((uintptr_t)place, bytes), (uintptr_t)actor);
 	uintptr_t known;
 	size_t at = 0;
 	int r;
@@ -167,7 +171,7 @@ static int lot_new(struct stele_analysis *a, const struct stele_heap_type *type,
 	while ((known = (uintptr_t)stele__keymap_next(&m->lot_ids, key, &at))) {
 		const struct stele__lot *lot = &m->lots[known - 1];
 
-		if (lot->place == place && lot->bytes == bytes) {
+		if (lot->place == place && lot->bytes == bytes && lot->actor == actor) {
 			*ret_lot = (uint32_t)known - 1;
 			return 0;
 		}
@@ -179,22 +183,22 @@ static int lot_new(struct stele_analysis *a, const struct stele_heap_type *type,
 		return r;
 	place->least = bytes < place->least ? bytes : place->least;
 	place->greatest = bytes > place->greatest ? bytes : place->greatest;
-	m->lots[m->lot_count] = (struct stele__lot){place, bytes, lot_account(m, bytes)};
+	m->lots[m->lot_count] = (struct stele__lot){place, actor, bytes, lot_account(m, bytes)};
 	*ret_lot = m->lot_count++;
 	return 0;
 }
 
 int stele__lot_find(struct stele_analysis *a, const struct stele_reader *reader, uint64_t id,
-		    uint64_t bytes, uint32_t *ret_lot)
+		    uint64_t bytes, const struct stele__actor *actor, uint32_t *ret_lot)
 {
 	struct stele__memory *m = a->memory;
-	uint64_t key = stele__keymap_mix(id, bytes);
+	uint64_t key = stele__keymap_mix(stele__keymap_mix(id, bytes), (uintptr_t)actor);
 	uintptr_t known = (uintptr_t)stele__keymap_get(&m->types, key);
 	struct stele_heap_type type = {.name = {"", 0}};
 	uint32_t stack = 0;
 	int r = 0;
 
-	/* Two pairs of one key are not seen in practice, and would only be counted together. */
+	/* Two of one key are not seen in practice, and would only be counted together. */
 	if (STELE_LIKELY(known)) {
 		*ret_lot = (uint32_t)known - 1;
 		return 0;
@@ -202,7 +206,7 @@ int stele__lot_find(struct stele_analysis *a, const struct stele_reader *reader,
 	if (stele_reader_type(reader, id, &type) == 0 && type.stack)
 		r = stele__stack_find(a, reader, type.stack, &stack);
 	if (r == 0)
-		r = lot_new(a, &type, stack, bytes ? bytes : type.size, ret_lot);
+		r = lot_new(a, &type, stack, bytes ? bytes : type.size, actor, ret_lot);
 	if (r == 0)
 		r = stele__keymap_add(&m->types, key, (void *)((uintptr_t)*ret_lot + 1));
 	return r;
@@ -321,7 +325,12 @@ int stele__memory_finish(struct stele_analysis *a)
 	stele__spans_settle(m);
 	r = stele__stacks_settle(a);
 	if (r == 0)
+		r = stele__parties_finish(a);
+	if (r == 0)
 		r = memory_sites(m);
+	if (r == 0)
+		r = stele__map_finish(m);
+	stele__sizes_finish(m);
 	if (r == 0)
 		r = stele__kinds_finish(m);
 	if (r == 0)

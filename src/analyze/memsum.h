@@ -31,11 +31,32 @@ struct stele__place { /* a site, while it is counted */
 	uint64_t peak;		  /* number of the peak that s.at_peak is of */
 };
 
-/* Objects of one place and size. */
+struct stele__party {
+	struct stele_memory_party p; /* first: the public face */
+	enum stele_memory_who who;
+	uint64_t goroutine;		/* whose name is not known yet; STELE_NO_ID: it has one */
+	const struct stele__name *name; /* that it had when it ended; NULL */
+};
+
+/* Who allocates: what it counts for. */
+struct stele__actor {
+	struct stele__party *parties[STELE__WHO_KINDS]; /* NULL: in no region, for no task */
+};
+
+/* What threads of one name freed of one place. */
+struct stele__freer {
+	struct stele__place *place;
+	struct stele__party *from; /* who had allocated it; NULL: it existed before */
+	struct stele__party *party;
+	uint64_t count;
+};
+
+/* Objects of one place, size and actor. */
 struct stele__lot {
 	struct stele__place *place;
-	uint64_t bytes;	  /* of one */
-	uint64_t account; /* how many bytes one stands for */
+	const struct stele__actor *actor; /* NULL: they existed before */
+	uint64_t bytes;			  /* of one */
+	uint64_t account;		  /* how many bytes one stands for */
 };
 
 struct stele__span_kind {
@@ -61,6 +82,7 @@ struct stele__heap_stack {
 struct stele__allocator {
 	uint64_t object;		 /* it allocated; STELE_NO_ID: none, or it is freed */
 	struct stele__heap_stack *stack; /* it allocated, and whose is not known yet */
+	struct stele__freer *freer;	 /* it freed for last; NULL: nothing so far */
 	uint64_t goroutine;		 /* which ran on it then */
 	const struct stele__name *entry; /* of that goroutine, as far as it was known then */
 };
@@ -84,11 +106,19 @@ struct stele__memory {
 	struct stele__keymap allocators;	    /* by thread, owned */
 	struct stele__keymap places;		    /* by identity, owned */
 	struct stele__keymap lot_ids;		    /* place and bytes -> lot + 1 */
-	struct stele__keymap types; /* type and bytes -> lot + 1, of this generation */
+	struct stele__keymap types;	      /* type and bytes -> lot + 1, of this generation */
+	struct stele__keymap actors, parties; /* owned */
+	struct stele__keymap freers;	      /* by place and parties, owned */
+	struct stele_memory_size sizes[STELE_SIZES_MAX];
 	struct stele__lot *lots;
 	uint32_t lot_count, lot_max;
 	struct stele_memory face;
 	/* Made by finish(). */
+	struct stele_memory_map map;
+	struct stele_memory_cell *cells; /* of the map */
+	struct stele_memory_party *party_lists[STELE__WHO_KINDS];
+	size_t party_counts[STELE__WHO_KINDS];
+	size_t size_count;
 	struct stele_memory_site *sites;
 	struct stele_memory_kind *kind_list;
 	struct stele_memory_stack *stack_list;
@@ -107,9 +137,32 @@ int stele__memory_note(struct stele__keymap *seen, uint64_t address);
 /* NULL: no memory. */
 struct stele__allocator *stele__allocator(struct stele__memory *m, uint64_t thread);
 
-/* The lot of an object of the type with this id; `bytes`: its room, 0: the type says. */
+/*
+ * The lot of an object of the type with this id; `bytes`: its room, 0: the type says; actor: NULL
+ * if it existed before.
+ */
 int stele__lot_find(struct stele_analysis *a, const struct stele_reader *reader, uint64_t type,
-		    uint64_t bytes, uint32_t *ret_lot);
+		    uint64_t bytes, const struct stele__actor *actor, uint32_t *ret_lot);
+
+/* Who the event is by; NULL: no memory. */
+const struct stele__actor *stele__actor(struct stele_analysis *a, const struct stele_event *event);
+void stele__actor_gains(const struct stele__lot *lot);
+void stele__actor_loses(const struct stele__lot *lot);
+/* The event frees an object of the lot; 0 or -ENOMEM. */
+int stele__actor_frees(struct stele_analysis *a, struct stele__allocator *allocator,
+		       const struct stele__lot *lot, const struct stele_event *event);
+/* The goroutine ends, by the name that it has now. */
+void stele__actor_ends(struct stele_analysis *a, uint64_t goroutine);
+/* Who freed what, in the sites; and tables of parties. 0 or -ENOMEM. */
+int stele__parties_finish(struct stele_analysis *a);
+void stele__parties_free(struct stele__memory *m);
+
+/* The size class of objects with so many bytes. */
+struct stele_memory_size *stele__size_class(struct stele__memory *m, uint64_t bytes);
+void stele__sizes_finish(struct stele__memory *m);
+
+/* 0 or -ENOMEM. */
+int stele__map_finish(struct stele__memory *m);
 
 /* 0, -ENOMEM or STELE_E_LIMIT. */
 int stele__span_event(struct stele_analysis *a, const struct stele_event *event);

@@ -56,9 +56,84 @@ static void json_sites(FILE *out, const struct stele_report *r)
 		stele__json_number(out, "at_peak", sites[i].at_peak);
 		stele__json_number(out, "at_peak_bytes", sites[i].at_peak_bytes);
 		stele__json_member(out, "name", sites[i].name);
+		fputs(", \"freed_by\": [", out);
+		for (unsigned k = 0; k < sites[i].freed_by_count; k++) {
+			fprintf(out, "%s{\"count\": %" PRIu64, k ? ", " : "",
+				sites[i].freed_by[k].count);
+			stele__json_member(out, "name", sites[i].freed_by[k].name);
+			fputc('}', out);
+		}
+		fputc(']', out);
 		stele__json_stack(out, r, sites[i].stack);
 		fputc('}', out);
 	}
+	fputs("]}", out);
+}
+
+static void json_parties(FILE *out, const struct stele_report *r, const char *name,
+			 enum stele_memory_who who)
+{
+	size_t count;
+	const struct stele_memory_party *parties =
+		stele_analysis_memory_parties(r->analysis, who, &count);
+
+	fprintf(out, ",\n\"%s\": {\"names\": %zu, \"top\": [", name, count);
+	for (size_t i = 0; i < count && i < r->top; i++) {
+		const struct stele_memory_sum *sum = &parties[i].sum;
+
+		fprintf(out, "%s\n{\"allocated\": %" PRIu64, i ? "," : "", sum->allocated);
+		stele__json_member(out, "name", parties[i].name);
+		stele__json_number(out, "allocated_bytes", sum->allocated_bytes);
+		stele__json_number(out, "live", sum->live);
+		stele__json_number(out, "live_bytes", sum->live_bytes);
+		if (who == STELE_WHO_THREAD) {
+			stele__json_number(out, "freed_by_others", parties[i].freed_by_others);
+			stele__json_number(out, "freed_of_others", parties[i].freed_of_others);
+		}
+		fputc('}', out);
+	}
+	fputs("]}", out);
+}
+
+static void json_sizes(FILE *out, const struct stele_report *r)
+{
+	size_t count;
+	const struct stele_memory_size *sizes = stele_analysis_memory_sizes(r->analysis, &count);
+
+	fputs(",\n\"sizes\": [", out);
+	for (size_t i = 0; i < count; i++) {
+		const struct stele_spread *lifetime = &sizes[i].lifetime;
+
+		fprintf(out, "%s\n{\"least\": %" PRIu64, i ? "," : "", sizes[i].least);
+		stele__json_number(out, "most", sizes[i].most);
+		stele__json_number(out, "allocated", sizes[i].sum.allocated);
+		stele__json_number(out, "allocated_bytes", sizes[i].sum.allocated_bytes);
+		stele__json_number(out, "live", sizes[i].sum.live);
+		stele__json_number(out, "live_bytes", sizes[i].sum.live_bytes);
+		stele__json_number(out, "lifetimes", lifetime->count);
+		stele__json_signed(out, "p50_ns", stele_spread_quantile(lifetime, 50));
+		stele__json_signed(out, "p99_ns", stele_spread_quantile(lifetime, 99));
+		stele__json_signed(out, "max_ns", lifetime->max);
+		fputc('}', out);
+	}
+	fputc(']', out);
+}
+
+static void json_map(FILE *out, const struct stele_report *r)
+{
+	const struct stele_memory_map *map = stele_analysis_memory_map(r->analysis);
+
+	fprintf(out, ",\n\"map\": {\"pages\": %" PRIu64, map->pages);
+	stele__json_number(out, "page_bytes", map->page_bytes);
+	fputs(", \"filled\": [", out);
+	for (unsigned i = 0; i < STELE_FILL_STEPS; i++)
+		fprintf(out, "%s%" PRIu64, i ? ", " : "", map->filled[i]);
+	fputc(']', out);
+	stele__json_number(out, "cell_bytes", UINT64_C(1) << map->cell_bits);
+	fputs(", \"cells\": [", out);
+	for (uint32_t i = 0; i < map->cell_count; i++)
+		fprintf(out, "%s[\"0x%" PRIx64 "\",%" PRIu64 ",%" PRIu64 "]", i ? "," : "",
+			map->cells[i].address, map->cells[i].objects, map->cells[i].bytes);
 	fputs("]}", out);
 }
 
@@ -154,6 +229,11 @@ void stele__heap_json(FILE *out, const struct stele_report *report)
 	stele__json_begin(out, report);
 	json_sums(out, report);
 	json_sites(out, report);
+	json_parties(out, report, "threads", STELE_WHO_THREAD);
+	json_parties(out, report, "regions", STELE_WHO_REGION);
+	json_parties(out, report, "tasks", STELE_WHO_TASK);
+	json_sizes(out, report);
+	json_map(out, report);
 	json_kinds(out, report);
 	json_stacks(out, report);
 	json_broken(out, report);

@@ -6,6 +6,7 @@
 
 #include "base/compiler.h"
 #include "cli/columns.h"
+#include "cli/heapspread.h"
 #include "cli/parts.h"
 
 #define NAME_COLUMNS  40
@@ -181,6 +182,8 @@ static void heap_site(FILE *out, const struct stele_report *r, const struct stel
 	}
 	fputc('\n', out);
 	stele__part_frames(out, r, site->stack);
+	if (own)
+		stele__heap_freers(out, site);
 }
 
 static void heap_table(FILE *out, const struct stele_report *r, const struct site_table *table,
@@ -417,6 +420,9 @@ void stele__heap_text(FILE *out, const struct stele_report *report)
 	}
 	heap_sums(out, report, m);
 	heap_sites(out, report);
+	stele__heap_parties(out, report);
+	stele__heap_sizes(out, report);
+	stele__heap_map(out, report);
 	heap_kinds(out, report);
 	heap_stacks(out, report);
 	heap_broken(out, report, m);

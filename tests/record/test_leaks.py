@@ -12,16 +12,21 @@ import sys
 import place
 from support.tap import case, check, equal, run
 
-LEAKS = os.path.abspath(sys.argv[2])
+LEAKS, HASHDIR = map(os.path.abspath, sys.argv[2:4])
+
+
+def answers(p, *command):
+    done = subprocess.run([place.STELE, *command, p.path("t")], capture_output=True, text=True,
+                          check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()] if command[0] == "events" \
+        else json.loads(done.stdout)
 
 
 def heap(*arguments, options=()):
     with place.Place() as p:
         done = p.record("-o", "t", "--heap", *options, "--", LEAKS, *arguments)
         equal(done.returncode, 0, done.stderr)
-        answer = subprocess.run([place.STELE, "heap", "--json", p.path("t")], capture_output=True,
-                                text=True, check=True)
-    return json.loads(answer.stdout)
+        return answers(p, "heap", "--json")
 
 
 def sites(answer, function):
@@ -73,6 +78,85 @@ def a_double_free_is_named_with_both_threads_and_the_place():
     equal((twice["family"], twice["kind"], twice["count"]), ("objects", "free", 1))
     check(twice["freed_by"] != twice["thread"] and twice["freed_ns"] < twice["time_ns"], twice)
     equal([f["function"] for f in twice["stack"][:2]], ["take", "main"])
+
+
+def heap_and_events(*command):
+    with place.Place() as p:
+        done = p.record("-o", "t", "--heap", "--", *command)
+        equal(done.returncode, 0, done.stderr)
+        names = {t["goroutine"]: t["name"] or t["entry"]
+                 for t in answers(p, "report", "--json")["threads"]}
+        return answers(p, "heap", "--json"), answers(p, "events", "--json")[1:], names
+
+
+@case
+def a_site_knows_who_frees_its_objects():
+    taken, = [s for s in heap()["sites"]["top"] if s["stack"] and
+              s["stack"][0]["function"] == "take"]
+    equal(taken["freed_by"], [{"count": 1, "name": "release"}])
+
+
+@case
+def sizes_have_their_numbers_and_lifetimes():
+    sizes = {s["most"]: s for s in heap()["sizes"]}
+    equal({k: sizes[63][k] for k in ("least", "allocated", "live", "live_bytes", "lifetimes")},
+          {"least": 32, "allocated": 1000, "live": 1000, "live_bytes": 48000, "lifetimes": 0})
+    equal((sizes[127]["allocated"], sizes[127]["lifetimes"]), (5000, 5000))
+    equal((sizes[16383]["allocated"], sizes[16383]["lifetimes"]), (200, 200))
+    check(0 < sizes[127]["p50_ns"] <= sizes[127]["p99_ns"] <= sizes[127]["max_ns"], sizes[127])
+
+
+@case
+def pages_and_cells_are_those_that_objects_lie_in():
+    answer, events, _ = heap_and_events(LEAKS)
+    live = set()
+    for event in events:
+        if event.get("name") in ("HeapObject", "HeapObjectAlloc"):
+            live.add(event["values"]["id"])
+        elif event.get("name") == "HeapObjectFree":
+            live.discard(event["values"]["id"])
+    # All but the dtv of a thread (304 bytes) are of 48 bytes: which it is does not show here.
+    sums = {}
+    for address in live:
+        for byte in range(48):
+            page = address + byte >> 12
+            sums[page] = sums.get(page, 0) + 1
+    got = answer["map"]
+    equal(sum(cell[1] for cell in got["cells"]), len(live))
+    equal((got["page_bytes"], got["cell_bytes"]), (48 * (len(live) - 1) + 304, 4096))
+    equal(sum(got["filled"]), got["pages"])
+    differ = [c for c in got["cells"] if sums.get(int(c[0], 16) >> 12) != c[2]]
+    check(abs(got["pages"] - len(sums)) <= 1 and len(differ) <= 2, differ)
+
+
+@case
+def parties_are_those_who_did_it():
+    answer, events, names = heap_and_events(HASHDIR, os.path.dirname(__file__))
+    allocated, regions, owner, frees = {}, {}, {}, {}
+    inside = {}
+    for event in events:
+        who = event.get("goroutine")
+        name = event.get("name")
+        if event["kind"] == "RegionBegin":
+            inside.setdefault(who, []).append(name)
+        elif event["kind"] == "RegionEnd":
+            inside[who].pop()
+        elif name == "HeapObjectAlloc":
+            owner[event["values"]["id"]] = who
+            allocated[names.get(who, "")] = allocated.get(names.get(who, ""), 0) + 1
+            if inside.get(who):
+                regions[inside[who][-1]] = regions.get(inside[who][-1], 0) + 1
+        elif name == "HeapObjectFree" and event["values"]["id"] in owner:
+            by = names.get(owner.pop(event["values"]["id"]), ""), names.get(who, "")
+            frees[by] = frees.get(by, 0) + 1
+    equal({t["name"]: t["allocated"] for t in answer["threads"]["top"] if t["allocated"]},
+          allocated)
+    equal({r["name"]: r["allocated"] for r in answer["regions"]["top"]}, regions)
+    for row in answer["threads"]["top"]:
+        others = sum(n for (a, b), n in frees.items() if a == row["name"] and a != b)
+        of_others = sum(n for (a, b), n in frees.items() if b == row["name"] and a != b)
+        equal((row["freed_by_others"], row["freed_of_others"]), (others, of_others), row["name"])
+    check(any(a != b for a, b in frees), "nobody frees what another allocated")
 
 
 @case

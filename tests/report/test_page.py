@@ -61,7 +61,8 @@ def a_small_trace_is_all_there():
         browser.open(page(small()))
         equal(browser.run("return document.title;"), "prog – stele")
         equal(browser.run(PARTS), ["timeline", "time", "waits", "syscalls", "ready", "regions",
-                                   "tasks", "memory", "sites", "broken", "flames"])
+                                   "tasks", "memory", "sites", "whom", "sizes", "map", "broken",
+                                   "flames"])
         threads = browser.run(ROWS, "time")
         equal([row[0] for row in threads], ["77", "2"])
         equal(threads[0][3:], ["1.90 µs", "1.00 µs", "300 ns", "601 ns", "0 ns", "2"])

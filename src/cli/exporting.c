@@ -6,9 +6,13 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/columns.h"
+#include "cli/duration.h"
+#include "cli/number.h"
 #include "cli/output.h"
 #include "cli/source.h"
 #include "cli/verdict.h"
+#include "export/detail.h"
 #include "export/export.h"
 #include "export/profile.h"
 #include "stele/version.h"
@@ -16,6 +20,8 @@
 struct export_options {
 	const char *path, *output, *to, *kind;
 	bool force;
+	int64_t min_ns;	     /* -1: not given */
+	uint64_t max_bytes;  /* 0: not given */
 	char name[PATH_MAX]; /* of the output, where none is said */
 };
 
@@ -28,6 +34,60 @@ static int export_all(struct stele__export *e, struct stele__source *source,
 	while (r >= 0 && stele__source_next(source, &event) > 0)
 		r = e->format->event(e, reader, event);
 	return r < 0 ? r : e->format->finish(e);
+}
+
+/* Reads the trace before it is exported, so that it is known how much there is to be drawn. */
+static int export_measure(const struct export_options *options, uint64_t max_bytes,
+			  unsigned each_bytes, int64_t *ret_min)
+{
+	struct stele__detail detail;
+	const struct stele_event *event;
+	struct stele__source *source;
+	struct stele_reader *reader;
+	int exit = stele__source_open(options->path, NULL, &source, &reader);
+	int r;
+
+	if (exit)
+		return exit;
+	r = stele__detail_init(&detail);
+	while (r >= 0 && stele__source_next(source, &event) > 0)
+		r = stele__detail_event(&detail, reader, event);
+	if (r >= 0)
+		r = stele__detail_finish(&detail);
+	if (r >= 0)
+		*ret_min = stele__detail_min(&detail, max_bytes, each_bytes);
+	else
+		stele__complain("%s: %s", options->path, stele_strerror(r));
+	stele__detail_done(&detail);
+	stele__source_close(source);
+	return r < 0 ? STELE_EXIT_IO : STELE_EXIT_OK;
+}
+
+/* How long a slice must be to be drawn by itself. */
+static int export_detail(const struct export_options *options, const struct stele__format *format,
+			 int64_t *ret_min)
+{
+	uint64_t max_bytes = options->max_bytes ? options->max_bytes : format->max_bytes;
+	char text[STELE__COLUMN_TEXT], size[STELE__COLUMN_TEXT];
+	int exit;
+
+	*ret_min = options->min_ns > 0 ? options->min_ns : 0;
+	if (options->min_ns >= 0 || !max_bytes || !strcmp(options->path, "-"))
+		return STELE_EXIT_OK;
+	exit = export_measure(options, max_bytes, format->each_bytes, ret_min);
+	if (exit || !*ret_min)
+		return exit;
+	stele__column_bytes(max_bytes, size);
+	if (*ret_min == INT64_MAX)
+		stele__complain(
+			"%s: more than %s, although all slices are drawn together: there is "
+			"too much else (stele cut makes a shorter trace)",
+			options->output, size);
+	else
+		stele__complain("%s: to stay at about %s, slices below %s are drawn together, and "
+				"no wake-ups (--max-bytes, --min)",
+				options->output, size, stele__column_time(*ret_min, text));
+	return exit;
 }
 
 static int export_open(const struct export_options *options, const struct stele__format *format,
@@ -54,9 +114,11 @@ static int export_run(const struct export_options *options, const struct stele__
 	};
 	struct stele__source *source;
 	struct stele_reader *reader;
-	int exit = stele__source_open(options->path, NULL, &source, &reader);
+	int exit = export_detail(options, format, &e.min_ns);
 	int r, closed;
 
+	if (!exit)
+		exit = stele__source_open(options->path, NULL, &source, &reader);
 	if (exit)
 		return exit;
 	exit = export_open(options, format, &output);
@@ -113,8 +175,15 @@ static int export_check(const struct stele__exporting *command, struct export_op
 	if (options->kind && !export_has_kind(format, options->kind))
 		return stele__usage_error(command->name, "%s has no kind '%s'", options->to,
 					  options->kind);
+	if (!format->each_bytes && (options->min_ns >= 0 || options->max_bytes))
+		return stele__usage_error(command->name, "%s draws no slices (--min, --max-bytes)",
+					  options->to);
 	if (!options->path)
 		return stele__usage_error(command->name, "which file?");
+	if (options->max_bytes && !strcmp(options->path, "-"))
+		return stele__usage_error(command->name,
+					  "--max-bytes reads FILE twice, which standard input "
+					  "does not allow; --min does not");
 	if (!options->output && !command->extension)
 		return stele__usage_error(command->name, "where to? (-o)");
 	if (format->file && !strcmp(options->output, "-"))
@@ -126,7 +195,7 @@ static int export_check(const struct stele__exporting *command, struct export_op
 
 int stele__exporting(const struct stele__exporting *command, int argc, char **argv)
 {
-	struct export_options options = {.to = command->to};
+	struct export_options options = {.to = command->to, .min_ns = -1};
 	bool only_files = false;
 	const char *value;
 
@@ -147,6 +216,15 @@ int stele__exporting(const struct stele__exporting *command, int argc, char **ar
 			options.kind = value;
 		} else if ((value = stele__option_value(argc, argv, &i, "--output", "-o"))) {
 			options.output = value;
+		} else if (!command->to &&
+			   (value = stele__option_value(argc, argv, &i, "--min", NULL))) {
+			if (!stele__duration_parse(value, &options.min_ns))
+				return stele__usage_error(command->name, "'%s' is no time", value);
+		} else if (!command->to &&
+			   (value = stele__option_value(argc, argv, &i, "--max-bytes", NULL))) {
+			if (stele__number_bytes(value, &options.max_bytes) < 0 ||
+			    !options.max_bytes)
+				return stele__usage_error(command->name, "'%s' is no size", value);
 		} else if (!strcmp(arg, "-f") || !strcmp(arg, "--force")) {
 			options.force = true;
 		} else if (!strcmp(arg, "--")) {

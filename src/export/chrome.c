@@ -149,8 +149,14 @@ static int chrome_counter(struct stele__lanes *lanes, struct stele__label *name,
 }
 
 static const struct stele__draw chrome_draw = {
-	chrome_process, chrome_slice,	chrome_wake,	chrome_region,
-	chrome_task,	chrome_instant, chrome_counter,
+	.heap = true,
+	.process = chrome_process,
+	.slice = chrome_slice,
+	.wake = chrome_wake,
+	.region = chrome_region,
+	.task = chrome_task,
+	.instant = chrome_instant,
+	.counter = chrome_counter,
 };
 
 static int chrome_start(struct stele__export *e)
@@ -159,6 +165,7 @@ static int chrome_start(struct stele__export *e)
 	int r = stele__lanes_init(&c->lanes, &chrome_draw, c);
 
 	c->t.e = e;
+	c->lanes.min_ns = e->min_ns;
 	stele__text_bytes(&c->t, "[", 1);
 	return r < 0 ? r : c->t.error;
 }
@@ -191,6 +198,8 @@ const struct stele__format stele__format_chrome = {
 	.name = "chrome",
 	.summary = "JSON trace events, for chrome://tracing, speedscope and others",
 	.state_bytes = sizeof(struct chrome),
+	.each_bytes = 128,
+	.max_bytes = UINT64_C(512) << 20,
 	.start = chrome_start,
 	.event = chrome_take,
 	.finish = chrome_finish,

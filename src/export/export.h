@@ -18,6 +18,7 @@ struct stele__export {
 	void *arg;
 	const char *path; /* of formats that are a file: created, and empty */
 	const char *kind; /* what a profile is of: profile.h; NULL: the first */
+	int64_t min_ns;	  /* of formats that draw: lanes.h */
 	void *state;	  /* the format's own, zeroed, state_bytes long */
 };
 
@@ -27,6 +28,9 @@ struct stele__format {
 	size_t state_bytes;
 	bool file;    /* written to `path`, not by `write` */
 	bool profile; /* of one of stele__profile_kinds */
+	/* Of formats that draw: bytes of one thing, about, and of what their viewers can open. */
+	unsigned each_bytes;
+	uint64_t max_bytes; /* 0: any number */
 	/* All return 0 or a negative code. */
 	int (*start)(struct stele__export *e);
 	int (*event)(struct stele__export *e, const struct stele_reader *reader,

@@ -51,6 +51,12 @@ int stele__lanes_init(struct stele__lanes *lanes, const struct stele__draw *draw
 		[STELE_STATE_SYSCALL] = "system call",
 	};
 
+	static const char *const heap_names[STELE__MEMORY_FAMILIES] = {
+		[STELE_MEMORY_SPANS] = "bytes in spans",
+		[STELE_MEMORY_OBJECTS] = "bytes in objects",
+		[STELE_MEMORY_STACKS] = "bytes in stacks",
+	};
+
 	lanes->draw = draw;
 	lanes->arg = arg;
 	stele__keymap_init(&lanes->labels);
@@ -64,11 +70,23 @@ int stele__lanes_init(struct stele__lanes *lanes, const struct stele__draw *draw
 		if (!lanes->states[i])
 			return -ENOMEM;
 	}
-	return 0;
+	for (unsigned i = 0; i < STELE__MEMORY_FAMILIES; i++) {
+		const char *name = heap_names[i];
+
+		lanes->heap_names[i] =
+			lanes_label(lanes, (struct stele_string){name, strlen(name)});
+		if (!lanes->heap_names[i])
+			return -ENOMEM;
+	}
+	lanes->short_label = lanes_label(lanes, (struct stele_string){"short slices", 12});
+	if (!lanes->short_label)
+		return -ENOMEM;
+	return draw->heap ? stele__heapcounter_init(&lanes->heap) : 0;
 }
 
 void stele__lanes_done(struct stele__lanes *lanes)
 {
+	stele__heapcounter_free(&lanes->heap);
 	stele__keymap_free(&lanes->lanes);
 	stele__keymap_free(&lanes->tasks);
 	stele__keymap_free(&lanes->tags);
@@ -192,16 +210,56 @@ static int lanes_name(struct stele__lanes *lanes, const struct stele_reader *rea
 	return lane->name ? 0 : -ENOMEM;
 }
 
+static int lanes_draw(struct stele__lanes *lanes, struct stele__lane *lane, uint8_t state,
+		      const struct stele__label *reason, int64_t begin, int64_t end)
+{
+	struct stele__label *name = lanes->states[state];
+	struct stele__slice slice = {name->data, name, begin, end, lane->woken};
+
+	if (state == STELE_STATE_WAITING && reason && reason->text.bytes)
+		slice.name = (struct stele__label *)(uintptr_t)reason;
+	return lanes->draw->slice(lanes, lane, &slice);
+}
+
+/* Draws what is short and was not drawn yet. */
+static int lanes_flush(struct stele__lanes *lanes, struct stele__lane *lane)
+{
+	struct stele__slice slice = {"short", lanes->short_label, lane->short_begin,
+				     lane->short_end, 0};
+	uint32_t count = lane->short_count;
+
+	lane->short_count = 0;
+	if (count > 1)
+		return lanes->draw->slice(lanes, lane, &slice);
+	return count ? lanes_draw(lanes, lane, lane->short_state, lane->short_name,
+				  lane->short_begin, lane->short_end)
+		     : 0;
+}
+
+/* Its state ends. */
 static int lanes_slice(struct stele__lanes *lanes, struct stele__lane *lane, int64_t time)
 {
-	struct stele__label *state = lanes->states[lane->state];
-	struct stele__slice slice = {state->data, state, lane->since, time, lane->woken};
+	int64_t since = lane->since;
+	int r = 0;
 
-	if (lane->state == STELE_STATE_WAITING && lane->reason && lane->reason->text.bytes)
-		slice.name = (struct stele__label *)(uintptr_t)lane->reason;
 	lane->since = time;
-	lane->woken = 0;
-	return lanes->draw->slice(lanes, lane, &slice);
+	if (lane->short_count &&
+	    (time - since >= lanes->min_ns || lane->short_end - lane->short_begin >= lanes->min_ns))
+		r = lanes_flush(lanes, lane);
+	if (r < 0)
+		return r;
+	if (time - since >= lanes->min_ns) {
+		r = lanes_draw(lanes, lane, lane->state, lane->reason, since, time);
+		lane->woken = 0;
+		return r;
+	}
+	if (!lane->short_count++) {
+		lane->short_begin = since;
+		lane->short_state = lane->state;
+		lane->short_name = lane->reason;
+	}
+	lane->short_end = time;
+	return 0;
 }
 
 /* Somebody else makes it ready, be it the first time. */
@@ -210,7 +268,7 @@ static int lanes_wake(struct stele__lanes *lanes, struct stele__lane *lane,
 {
 	struct stele__lane *by = stele__keymap_get(&lanes->lanes, event->goroutine);
 
-	if (!by || by == lane || event->to != STELE_STATE_RUNNABLE ||
+	if (lanes->min_ns || !by || by == lane || event->to != STELE_STATE_RUNNABLE ||
 	    (event->from != STELE_STATE_WAITING && event->from != STELE_STATE_NOT_EXIST))
 		return 0;
 	lane->woken = ++lanes->wakes;
@@ -239,6 +297,7 @@ static int lanes_transition(struct stele__lanes *lanes, const struct stele_reade
 		if (tag)
 			stele__keymap_drop(&lanes->tags, lane->goroutine, tag);
 		free(tag);
+		r = lanes_flush(lanes, lane);
 		for (; lane->depth && r == 0; lane->depth--)
 			r = lanes->draw->region(lanes, lane, lanes->states[0], event->time, false);
 		if (r == 0 && lanes->draw->end)
@@ -335,6 +394,21 @@ static int lanes_log(struct stele__lanes *lanes, const struct stele_event *event
 	return lane ? lanes->draw->instant(lanes, lane, name, event->text, event->time) : 0;
 }
 
+static int lanes_heap(struct stele__lanes *lanes, unsigned family, int64_t time)
+{
+	return lanes->draw->counter(lanes, lanes->heap_names[family],
+				    (int64_t)stele__heapcounter_bytes(&lanes->heap, family), time);
+}
+
+static int lanes_memory(struct stele__lanes *lanes, const struct stele_reader *reader,
+			const struct stele_event *event)
+{
+	unsigned family;
+	int r = stele__heapcounter_event(&lanes->heap, reader, event, &family);
+
+	return r <= 0 ? r : lanes_heap(lanes, family, event->time);
+}
+
 int stele__lanes_event(struct stele__lanes *lanes, const struct stele_reader *reader,
 		       const struct stele_event *event)
 {
@@ -347,7 +421,15 @@ int stele__lanes_event(struct stele__lanes *lanes, const struct stele_reader *re
 	switch (event->kind) {
 	case STELE_EVENT_SYNC:
 		lanes->synced = event->time;
+		if (lanes->draw->heap) {
+			int r = lanes_memory(lanes, reader, event);
+
+			if (r < 0)
+				return r;
+		}
 		return lanes_sync(lanes, reader);
+	case STELE_EVENT_EXPERIMENTAL:
+		return lanes->draw->heap ? lanes_memory(lanes, reader, event) : 0;
 	case STELE_EVENT_TRANSITION:
 		return lanes_transition(lanes, reader, event);
 	case STELE_EVENT_REGION_BEGIN:
@@ -377,11 +459,16 @@ int stele__lanes_finish(struct stele__lanes *lanes)
 
 	while (r == 0 && (lane = stele__keymap_each(&lanes->lanes, &at))) {
 		r = lanes_slice(lanes, lane, lanes->last);
+		if (r == 0)
+			r = lanes_flush(lanes, lane);
 		for (; lane->depth && r == 0; lane->depth--)
 			r = lanes->draw->region(lanes, lane, lanes->states[0], lanes->last, false);
 	}
 	at = 0;
 	while (r == 0 && (task = stele__keymap_each(&lanes->tasks, &at)))
 		r = lanes->draw->task(lanes, task, lanes->last, false);
+	for (unsigned i = 0; r == 0 && i < STELE__MEMORY_FAMILIES; i++)
+		if (lanes->draw->heap && lanes->heap.family[i].most)
+			r = lanes_heap(lanes, i, lanes->last);
 	return r;
 }

@@ -8,6 +8,7 @@
 
 #include "analyze/keymap.h"
 #include "base/compiler.h"
+#include "export/heapcounter.h"
 #include "stele/read.h"
 
 /* One copy of each name. */
@@ -30,6 +31,11 @@ struct stele__lane {
 	const struct stele__label *reason;
 	uint64_t woken; /* number of the wake-up that brought it into its state; 0: none did */
 	uint32_t depth; /* open regions */
+	/* Slices that are too short to be drawn by themselves. */
+	uint32_t short_count;
+	uint8_t short_state; /* of the first */
+	const struct stele__label *short_name;
+	int64_t short_begin, short_end;
 };
 
 struct stele__task {
@@ -38,7 +44,7 @@ struct stele__task {
 };
 
 struct stele__slice {
-	const char *state;	   /* "running", … */
+	const char *state;	   /* "running", …, "short": several that are short */
 	struct stele__label *name; /* the state, or the reason of waiting */
 	int64_t begin, end;
 	uint64_t woken; /* as the lane's was */
@@ -48,6 +54,7 @@ struct stele__lanes;
 
 /* All return 0 or a negative code. */
 struct stele__draw {
+	bool heap;				    /* bytes alive are drawn as counters */
 	int (*process)(struct stele__lanes *lanes); /* pid, program: once, and when they change */
 	int (*slice)(struct stele__lanes *lanes, struct stele__lane *lane,
 		     const struct stele__slice *slice);
@@ -69,6 +76,14 @@ struct stele__lanes {
 	const struct stele__draw *draw;
 	void *arg; /* the format's */
 	struct stele__keymap labels, lanes, tasks, tags;
+	struct stele__heapcounter heap;
+	struct stele__label *heap_names[STELE__MEMORY_FAMILIES];
+	struct stele__label *short_label;
+	/*
+	 * Slices that are shorter are drawn together until they are as long as this, and wake-ups
+	 * are not drawn; 0: all is. Set before the first event.
+	 */
+	int64_t min_ns;
 	uint64_t label_count, serial, wakes;
 	uint64_t pid;
 	const struct stele__label *program;

@@ -354,8 +354,14 @@ static int perfetto_counter(struct stele__lanes *lanes, struct stele__label *nam
 /* ---- the format ---- */
 
 static const struct stele__draw perfetto_draw = {
-	perfetto_process, perfetto_slice,   perfetto_wake,    perfetto_region,
-	perfetto_task,	  perfetto_instant, perfetto_counter,
+	.heap = true,
+	.process = perfetto_process,
+	.slice = perfetto_slice,
+	.wake = perfetto_wake,
+	.region = perfetto_region,
+	.task = perfetto_task,
+	.instant = perfetto_instant,
+	.counter = perfetto_counter,
 };
 
 static int perfetto_start(struct stele__export *e)
@@ -368,6 +374,7 @@ static int perfetto_start(struct stele__export *e)
 	if (r < 0)
 		return r;
 	f->e = e;
+	f->lanes.min_ns = e->min_ns;
 	/* Serial 0 would give a lane the process's number. */
 	packet = perfetto_begin(f);
 	stele__proto_u64(&f->p, PACKET_FLAGS, FLAG_CLEARED);
@@ -409,6 +416,7 @@ const struct stele__format stele__format_perfetto = {
 	.summary = "for ui.perfetto.dev and trace_processor: states, wake-ups, regions, counters",
 	.binary = true,
 	.state_bytes = sizeof(struct perfetto),
+	.each_bytes = 64,
 	.start = perfetto_start,
 	.event = perfetto_take,
 	.finish = perfetto_finish,

@@ -199,7 +199,7 @@ def chrome_has_slices_and_counters():
            if e.get("cat") == "wake"],
           [("s", True, 1100, 1), ("f", False, 1100, 1), ("s", False, 1600, 2),
            ("f", True, 1600, 2)])
-    equal([e["args"]["value"] for e in events if e["ph"] == "C"], [-42])
+    equal([e["args"]["value"] for e in events if e["ph"] == "C"], [-42, 32, 64, 32, 32])
     equal([e["args"]["text"] for e in events if e["ph"] == "i"], ['say "hi"'])
     equal([(e["ph"], e["name"]) for e in events if e.get("cat") == "region"],
           [("b", "load"), ("e", "load")])
@@ -274,7 +274,8 @@ def perfetto_has_all_of_it():
     equal([(s[2:], p.tracks[s[0]]["parent"]) for s in p.slices if s[1] == "region"],
           [(("load", 1200, 800), boss)])
     equal([s[2:] for s in p.slices if s[1] == "task"], [("job", 2100, 400)])
-    equal(p.counters, [("q", 2200, -42)])
+    equal(p.counters[0], ("q", 2200, -42))
+    equal([c[2] for c in p.counters[1:] if c[0] == "bytes in objects"], [32, 64, 32, 32])
     worker, = [u for u, t in p.tracks.items() if t["name"] == "g2 worker"]
     equal([(t, n, ts) for t, n, ts, _ in p.instants],
           [(boss, "wake", 1100), (worker, "wake", 1600), (boss, "note", 2300)])
@@ -289,6 +290,85 @@ def golden_traces():
                                str(PLACE / "golden.trace")], capture_output=True, check=False)
         if done.returncode == 0:
             yield path, PLACE / "golden.trace"
+
+
+def chrome(*options, path=SMALL):
+    return json.loads(export("chrome", path, *options))
+
+
+@case
+def short_slices_are_drawn_together():
+    def busy(events):
+        sums = {}
+        for e in events:
+            if e["ph"] == "X":
+                sums[e["tid"]] = sums.get(e["tid"], 0) + round(1000 * e["dur"])
+        return sums
+
+    def slices(events, tid):
+        return [(e["name"], round(1000 * e["ts"]), round(1000 * e["dur"])) for e in events
+                if e["ph"] == "X" and e["tid"] == tid]
+
+    whole = chrome()
+    equal(chrome("--min=0ns"), whole)
+    check(any(e["ph"] == "s" for e in whole), "no wake-ups")
+    for least in ("200ns", "301ns", "1us", "1s"):
+        got = chrome(f"--min={least}")
+        equal(busy(got), busy(whole), f"time drawn with {least}")
+        check(not any(e["ph"] in "sf" for e in got), "wake-ups that lead nowhere")
+    # They are of 300, 300, 300, 700 and 301 ns.
+    equal(slices(chrome("--min=700ns"), 77), [("short slices", 1000, 900), ("running", 1900, 700),
+                                              ("sync", 2600, 301)])
+    equal(slices(chrome("--min=1us"), 77), [("short slices", 1000, 1600), ("sync", 2600, 301)])
+    regions = [e for e in whole if e["ph"] in "be"]
+    equal([e for e in chrome("--min=1s") if e["ph"] in "be"], regions)
+
+
+@case
+def exports_stay_at_the_size_that_is_asked_for():
+    # A thread that runs for 1, 2, 3, … ns, and waits for 10 in between.
+    lines = ["Trace Go1.23", "EventBatch gen=1 m=7 time=1000", "ProcStatus dt=1 p=0 pstatus=1",
+             "GoStatus dt=1 g=1 m=7 gstatus=2"]
+    for turn in range(2000):
+        lines += [f"GoBlock dt={turn + 1} reason_string=1 stack=0",
+                  f"GoUnblock dt=10 g=1 g_seq={2 * turn + 1} stack=0",
+                  f"GoStart dt=1 g=1 g_seq={2 * turn + 2}"]
+        if turn % 500 == 499:
+            lines.append(f"EventBatch gen=1 m=7 time={10**6 * (turn + 1)}")
+    lines += [f"EventBatch gen=1 m={2**64 - 1} time=1000", "Frequency freq=1000000000",
+              f"EventBatch gen=1 m={2**64 - 1} time=1000", "Strings", "String id=1",
+              '\tdata="sync"']
+    (PLACE / "many.txt").write_text("\n".join(lines) + "\n")
+    stele("assemble", "--sizes", "-f", "-o", "many.trace", "many.txt")
+    whole = len(export("chrome", "many.trace"))
+    before = whole
+    for size in (400_000, 200_000, 100_000):
+        done = stele("export", "--to=chrome", "-f", "-o", "out", f"--max-bytes={size}",
+                     "many.trace")
+        check("slices below" in done.stderr, done.stderr)
+        got = len((PLACE / "out").read_bytes())
+        check(size / 10 < got <= size and got < before, f"{got} bytes of {size}")
+        before = got
+    done = stele("export", "--to=perfetto", "-f", "-o", "out", "--max-bytes=50000", "many.trace")
+    check(len((PLACE / "out").read_bytes()) <= 50000, "perfetto")
+    equal(stele("export", "--to=chrome", "-f", "-o", "out", "--max-bytes=1G", "many.trace").stderr,
+          "")
+    done = stele("export", "--to=chrome", "-f", "-o", "out", "--max-bytes=100", "many.trace")
+    check("stele cut" in done.stderr, done.stderr)
+    stele("export", "--to=chrome", "-f", "-o", "out", "--max-bytes=1G", "-", status=2)
+    stele("export", "--to=csv", "-f", "-o", "out", "--min=1us", "many.trace", status=2)
+    stele("export", "--to=chrome", "-f", "-o", "out", "--min=soon", "many.trace", status=2)
+    stele("export", "--to=chrome", "-f", "-o", "out", "--max-bytes=0", "many.trace", status=2)
+
+
+@case
+def memory_is_drawn_as_counters():
+    # Every value that is told is right, and what is told last is what is alive.
+    counters = [e for e in chrome() if e["ph"] == "C" and e["name"] == "bytes in objects"]
+    memory = report()["memory"]
+    equal(counters[-1]["args"]["value"], memory["live_bytes"])
+    equal(max(c["args"]["value"] for c in counters), memory["peak_bytes"])
+    check(b"bytes in objects" in export("perfetto"), "no counter in Perfetto")
 
 
 @case

@@ -91,6 +91,8 @@ struct stele_times {
 	uint64_t waits, syscalls;
 	struct stele_share shares[STELE_SHARES_MAX];
 	unsigned share_count;
+	/** How long they were ready each time before they ran; NULL: not a group. */
+	const struct stele_spread *latency;
 };
 
 enum stele_memory_family {

@@ -14,6 +14,7 @@ struct stele__flow *stele__flow_find(const struct stele_analysis *a, uint64_t id
 
 void stele__flow_free(struct stele__flow *go)
 {
+	free(go->latency);
 	free(go->regions);
 	free(go);
 }
@@ -108,6 +109,21 @@ static void flow_spend(struct stele__flow *go, int64_t ns, uint64_t waits)
 	}
 }
 
+/* It is ready no more: it runs, or it is gone. */
+static int flow_latency(struct stele__flow *go, int64_t ns)
+{
+	if (go->latency_count < STELE__LATENCIES) {
+		go->latencies[go->latency_count++] = ns;
+		return 0;
+	}
+	if (!go->latency)
+		go->latency = calloc(1, sizeof(*go->latency));
+	if (!go->latency)
+		return -ENOMEM;
+	stele_spread_add(go->latency, ns);
+	return 0;
+}
+
 /* Accounts for the time since the last transition. open: the trace ends, not the state. */
 static void flow_leave(struct stele__flow *go, int64_t time, bool open)
 {
@@ -120,6 +136,15 @@ static void flow_leave(struct stele__flow *go, int64_t time, bool open)
 		flow_add(go, ns);
 	go->site = NULL;
 	go->since = time;
+}
+
+/* Another state follows. */
+static int flow_next(struct stele__flow *go, int64_t time)
+{
+	int r = go->state == STELE_STATE_RUNNABLE ? flow_latency(go, time - go->since) : 0;
+
+	flow_leave(go, time, false);
+	return r;
 }
 
 static int flow_enter(struct stele_analysis *a, const struct stele_reader *reader,
@@ -238,7 +263,7 @@ int stele__flow_transition(struct stele_analysis *a, const struct stele_reader *
 	else if (go->state == event->to)
 		return flow_entry(a, reader, go, event);
 	else
-		flow_leave(go, event->time, false);
+		r = flow_next(go, event->time);
 	if (r < 0)
 		return r;
 	if (event->to == STELE_STATE_NOT_EXIST)

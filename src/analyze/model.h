@@ -12,6 +12,7 @@
 
 #define STELE__FRAMES_MAX   1024
 #define STELE__FINISHED_MAX 4096
+#define STELE__LATENCIES    8
 
 struct stele__name {
 	struct stele_string text;
@@ -54,6 +55,9 @@ struct stele__flow {
 	struct stele__site *site; /* where the time in this state goes, too; NULL: nowhere */
 	const struct stele__name *reason;
 	const struct stele__name *name, *entry; /* NULL: unknown */
+	int64_t latencies[STELE__LATENCIES];	/* the first times that it was ready */
+	uint32_t latency_count;			/* of those */
+	struct stele_spread *latency;		/* those after them; NULL: none */
 	struct stele__region *regions;		/* open ones, outermost first */
 	uint32_t region_count, region_max;
 	struct stele_times times;
@@ -76,6 +80,7 @@ struct stele__scope {
 struct stele__group {
 	const struct stele__name *name;
 	struct stele_times times;
+	struct stele_spread latency;
 };
 
 struct stele_analysis {

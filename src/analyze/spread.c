@@ -45,6 +45,17 @@ void stele_spread_add(struct stele_spread *spread, int64_t ns)
 	*bucket += *bucket < UINT32_MAX;
 }
 
+void stele__spread_merge(struct stele_spread *spread, const struct stele_spread *from)
+{
+	spread->count += from->count;
+	stele__ns_add(&spread->total, from->total);
+	if (from->max > spread->max)
+		spread->max = from->max;
+	for (unsigned i = 0; i < STELE_SPREAD_BUCKETS; i++)
+		if (__builtin_add_overflow(spread->bucket[i], from->bucket[i], &spread->bucket[i]))
+			spread->bucket[i] = UINT32_MAX;
+}
+
 int64_t stele_spread_quantile(const struct stele_spread *spread, unsigned percent)
 {
 	uint64_t sum = 0, seen = 0, rank;

@@ -12,4 +12,8 @@ STELE_INLINE void stele__ns_add(int64_t *sum, int64_t ns)
 		*sum = INT64_MAX;
 }
 
+struct stele_spread;
+
+void stele__spread_merge(struct stele_spread *spread, const struct stele_spread *from);
+
 #endif

@@ -60,6 +60,7 @@ static struct stele__group *times_group(struct stele_analysis *a, const struct s
 	group->times = (struct stele_times){.goroutine = STELE_NO_ID,
 					    .thread = STELE_NO_ID,
 					    .ended = true,
+					    .latency = &group->latency,
 					    .first = INT64_MAX,
 					    .last = INT64_MIN};
 	return group;
@@ -78,6 +79,10 @@ int stele__times_account(struct stele_analysis *a, struct stele__flow *go)
 	go->times.entry = entry->text;
 	go->times.wall = go->times.last - go->times.first;
 	times_add(&group->times, &go->times);
+	for (uint32_t i = 0; i < go->latency_count; i++)
+		stele_spread_add(&group->latency, go->latencies[i]);
+	if (go->latency)
+		stele__spread_merge(&group->latency, go->latency);
 	if (name->text.bytes)
 		group->times.name = name->text;
 	group->times.entry = entry->text;

@@ -7,6 +7,14 @@
 #include "cli/jsonparts.h"
 #include "cli/report.h"
 
+static void json_quantiles(FILE *out, const struct stele_spread *spread)
+{
+	stele__json_signed(out, "max_ns", spread->max);
+	stele__json_signed(out, "p50_ns", stele_spread_quantile(spread, 50));
+	stele__json_signed(out, "p90_ns", stele_spread_quantile(spread, 90));
+	stele__json_signed(out, "p99_ns", stele_spread_quantile(spread, 99));
+}
+
 static void json_times(FILE *out, const char *name, const struct stele_times *times, size_t count,
 		       size_t top)
 {
@@ -32,6 +40,10 @@ static void json_times(FILE *out, const char *name, const struct stele_times *ti
 		stele__json_signed(out, "unknown_ns", t->unknown);
 		stele__json_number(out, "waits", t->waits);
 		stele__json_number(out, "syscalls", t->syscalls);
+		if (t->latency) {
+			stele__json_number(out, "latencies", t->latency->count);
+			json_quantiles(out, t->latency);
+		}
 		fputs(", \"waiting_for\": [", out);
 		for (unsigned k = 0; k < t->share_count; k++) {
 			fprintf(out, "%s{\"count\": %" PRIu64, k ? ", " : "", t->shares[k].count);
@@ -85,9 +97,7 @@ static void json_sites(FILE *out, const struct stele_report *r, const char *name
 		fprintf(out, "%s\n{\"count\": %" PRIu64, i ? "," : "", s->spread.count);
 		if (kind != STELE_SITES_SAMPLE) {
 			stele__json_signed(out, "total_ns", s->spread.total);
-			stele__json_signed(out, "max_ns", s->spread.max);
-			stele__json_signed(out, "p50_ns", stele_spread_quantile(&s->spread, 50));
-			stele__json_signed(out, "p99_ns", stele_spread_quantile(&s->spread, 99));
+			json_quantiles(out, &s->spread);
 			stele__json_number(out, "open_count", s->open_count);
 			stele__json_signed(out, "open_ns", s->open_ns);
 		}

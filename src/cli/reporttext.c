@@ -104,6 +104,23 @@ static void report_times_row(FILE *out, const struct stele_times *t)
 	fputc('\n', out);
 }
 
+/* Cells of a table; p90: with one for it. */
+static void report_spread(FILE *out, const struct stele_spread *spread, int64_t total,
+			  uint64_t count, bool p90)
+{
+	stele__part_time(out, total);
+	stele__part_count(out, count, 10);
+	if (!spread->count) {
+		fprintf(out, "%10s%s%10s%10s", "-", p90 ? "         -" : "", "-", "-");
+		return;
+	}
+	stele__part_time(out, stele_spread_quantile(spread, 50));
+	if (p90)
+		stele__part_time(out, stele_spread_quantile(spread, 90));
+	stele__part_time(out, stele_spread_quantile(spread, 99));
+	stele__part_time(out, spread->max);
+}
+
 static void report_times(FILE *out, const struct stele_report *r)
 {
 	bool own = stele_analysis_trust(r->analysis)->recording.present;
@@ -130,27 +147,48 @@ static void report_times(FILE *out, const struct stele_report *r)
 	stele__part_more(out, groups, r->top);
 }
 
+/* How long it took to get a processor, for each name. */
+static void report_latency(FILE *out, const struct stele_report *r)
+{
+	size_t count, shown = 0, all = 0;
+	const struct stele_times *g = stele_analysis_groups(r->analysis, &count);
+
+	for (size_t i = 0; i < count; i++)
+		all += g[i].latency->count > 0;
+	if (!all)
+		return;
+	stele__part_title(out, r, "READY, UNTIL THEY RAN");
+	fprintf(out, "\n%10s%10s%10s%10s%10s%10s  %s\n", "total", "times", "median", "90 %", "99 %",
+		"longest", "all of one name");
+	for (size_t i = 0; i < count && shown < r->top; i++) {
+		const struct stele_spread *latency = g[i].latency;
+
+		if (!latency->count)
+			continue;
+		shown++;
+		report_spread(out, latency, latency->total, latency->count, true);
+		fputs("  ", out);
+		report_times_name(out, &g[i]);
+		fputc('\n', out);
+	}
+	stele__part_more(out, all, r->top);
+}
+
 static void report_site(FILE *out, const struct stele_report *r, const struct stele_site *s,
 			const struct report_table *table)
 {
 	struct stele_string name = s->name;
+	unsigned columns = table->stacks ? 45 : 35;
 
-	stele__part_time(out, stele_site_total(s));
-	stele__part_count(out, s->spread.count + s->open_count, 10);
-	if (s->spread.count) {
-		stele__part_time(out, stele_spread_quantile(&s->spread, 50));
-		stele__part_time(out, stele_spread_quantile(&s->spread, 99));
-		stele__part_time(out, s->spread.max);
-	} else {
-		fprintf(out, "%10s%10s%10s", "-", "-", "-");
-	}
+	report_spread(out, &s->spread, stele_site_total(s), s->spread.count + s->open_count,
+		      !table->stacks);
 	if (table->kind == STELE_SITES_WAIT && !name.bytes)
 		name = (struct stele_string){"(began before the trace)", 24};
 	if (!name.bytes && table->stacks && !s->stack)
 		name = (struct stele_string){"(no stack)", 10};
 	if (name.bytes)
 		fputs("  ", out);
-	stele__column_name(out, name, s->open_count ? 27 : 45);
+	stele__column_name(out, name, s->open_count ? columns - 18 : columns);
 	if (s->open_count)
 		fprintf(out, " (%" PRIu64 " not ended)", s->open_count);
 	fputc('\n', out);
@@ -172,8 +210,10 @@ static void report_sites(FILE *out, const struct stele_report *r, const struct r
 		fprintf(out, "  %s\n", table->none);
 		return;
 	}
-	fprintf(out, "%10s%10s%10s%10s%10s  %s\n", "total", "times", "median", "99 %", "longest",
-		table->last);
+	fprintf(out, "%10s%10s%10s", "total", "times", "median");
+	if (!table->stacks)
+		fprintf(out, "%10s", "90 %");
+	fprintf(out, "%10s%10s  %s\n", "99 %", "longest", table->last);
 	for (size_t i = 0; i < count && i < r->top; i++)
 		report_site(out, r, sites[i], table);
 	stele__part_more(out, count, r->top);
@@ -260,6 +300,7 @@ void stele__report_text(FILE *out, const struct stele_report *report)
 {
 	stele__part_trust(out, report);
 	report_times(out, report);
+	report_latency(out, report);
 	for (size_t i = 0; i < STELE_ARRAY_LENGTH(report_tables); i++)
 		report_sites(out, report, &report_tables[i]);
 	report_samples(out, report);

@@ -60,16 +60,16 @@ def a_small_trace_is_all_there():
     with Browser() as browser:
         browser.open(page(small()))
         equal(browser.run("return document.title;"), "prog – stele")
-        equal(browser.run(PARTS), ["timeline", "time", "waits", "syscalls", "ready", "regions",
+        equal(browser.run(PARTS), ["timeline", "time", "latency", "waits", "syscalls", "ready", "regions",
                                    "tasks", "memory", "sites", "whom", "sizes", "map", "broken",
                                    "flames"])
         threads = browser.run(ROWS, "time")
         equal([row[0] for row in threads], ["77", "2"])
         equal(threads[0][3:], ["1.90 µs", "1.00 µs", "300 ns", "601 ns", "0 ns", "2"])
         equal(browser.run(ROWS, "waits"), [["sync", "lock (p.c:30)", "601 ns", "1", "300 ns",
-                                            "300 ns", "300 ns", "1"]])
+                                            "300 ns", "300 ns", "300 ns", "1"]])
         equal(browser.run(ROWS, "regions"), [["load", "800 ns", "1", "800 ns", "800 ns", "800 ns",
-                                              "0"]])
+                                              "800 ns", "0"]])
         facts = browser.run("return document.querySelector('header').textContent;")
         check("5 events: figures are too low" in facts, facts)
         widths = browser.run("""return Array.from(document.querySelectorAll(

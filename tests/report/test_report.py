@@ -292,6 +292,37 @@ def golden_traces():
             yield path, PLACE / "golden.trace"
 
 
+@case
+def latencies_are_those_between_ready_and_running():
+    groups = {g["name"] or g["entry"]: g for g in report()["groups"]}
+    equal({n: (g["latencies"], g["max_ns"]) for n, g in groups.items()},
+          {"boss": (1, 300), "worker": (1, 300)})
+    packed = HERE.parents[2] / "shared" / "traces" / "pool-8proc.trace.zst"
+    if not packed.exists():
+        raise Skip("the traces are not here")
+    subprocess.run(["zstd", "-dqf", packed, "-o", PLACE / "pool.trace"], check=True)
+    answer = report("pool.trace")
+    names = {t["goroutine"]: t["entry"] for t in answer["threads"]}
+    since, latencies = {}, {}
+    for row in csv.DictReader(export("csv", "pool.trace").decode().splitlines()):
+        if row["resource"] != "goroutine" or row["from"] == row["to"]:
+            continue
+        if row["id"] in since:
+            name = names[int(row["id"])]
+            latencies.setdefault(name, []).append(int(row["time_ns"]) - since.pop(row["id"]))
+        if row["to"] == "Runnable":
+            since[row["id"]] = int(row["time_ns"])
+    check(len(latencies) > 3, f"only {len(latencies)} names")
+    for group in answer["groups"]:
+        want = sorted(latencies.get(group["entry"], []))
+        equal(group["latencies"], len(want), group["entry"])
+        for percent in (50, 90, 99) if want else ():
+            value = want[max(0, -(-len(want) * percent // 100) - 1)]
+            check(abs(group[f"p{percent}_ns"] - value) <= value / 16 + 1,
+                  f"{percent} % of {group['entry']}: {group[f'p{percent}_ns']}, {value}")
+        equal(group["max_ns"], max(want, default=0), group["entry"])
+
+
 def chrome(*options, path=SMALL):
     return json.loads(export("chrome", path, *options))
 

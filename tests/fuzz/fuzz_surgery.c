@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Any bytes as a trace to be cut and renamed: no crash, and if the trace was sound, with nothing in
- * it that Go's reader wrongly lets pass, what comes out is sound. The last two bytes choose the
- * window.
+ * Any bytes as a trace to be cut, renamed and made anonymous: no crash, and if the trace was sound,
+ * with nothing in it that Go's reader wrongly lets pass, what comes out is sound. The last two
+ * bytes choose the window.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "stele/read.h"
+#include "surgery/anonymize.h"
 #include "surgery/excerpt.h"
 #include "surgery/rename.h"
 
@@ -99,6 +100,24 @@ static bool cut(const uint8_t *data, size_t bytes, struct out *out)
 	return r >= 0 && result.events;
 }
 
+static bool keep_short(void *arg, struct stele_string text)
+{
+	(void)arg;
+	return text.bytes < 3;
+}
+
+static bool anonymize(const uint8_t *data, size_t bytes, struct out *out)
+{
+	struct stele_anonymizer job = {.keep = keep_short, .write = out_write, .arg = out};
+	struct stele_anonymize_stats stats;
+	int r;
+
+	stele__aliases_init(&job.aliases);
+	r = stele__anonymize(data, bytes, &job, &stats);
+	stele__aliases_done(&job.aliases);
+	return r == 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -111,6 +130,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		__builtin_trap();
 	out.bytes = 0;
 	if (out.data && stele__rename(data, size, &renamer, &stats) == 0 && sound &&
+	    !is_sound(out.data, out.bytes, false))
+		__builtin_trap();
+	out.bytes = 0;
+	if (out.data && anonymize(data, size, &out) && sound &&
 	    !is_sound(out.data, out.bytes, false))
 		__builtin_trap();
 	free(out.data);

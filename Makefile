@@ -33,7 +33,8 @@ real: ## the whole list of real programs: recorded, with --heap, and their stack
 bench: ## peers and Stele side by side
 	@tools/setup-debian.sh build test bench && python3 tools/bench.py && \
 	python3 tools/bench_heap.py build && python3 tools/bench_read.py build && \
-	build/bench/bench_alloc && python3 tools/bench_fiber.py build
+	build/bench/bench_alloc && python3 tools/bench_fiber.py build && \
+	python3 tools/bench_report.py build
 format: ## let clang-format-14 lay out the sources
 	@tools/setup-debian.sh test && python3 tools/tidy.py --format
 install: ## install to PREFIX (/usr/local) below DESTDIR

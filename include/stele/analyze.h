@@ -218,8 +218,10 @@ struct stele_memory_owner {
 	struct stele_string entry;
 	uint64_t owners; /**< goroutines, fibers, threads that were ever seen with a stack */
 	uint64_t live, live_bytes;
-	uint64_t high_bytes; /**< the largest that one of them has had */
-	uint64_t moved;	     /**< stacks that took the place of another: grown or shrunk */
+	uint64_t high_bytes;	  /**< the largest that one of them has had */
+	uint64_t moved;		  /**< stacks that took the place of another: grown or shrunk */
+	uint64_t suggested_bytes; /**< with which none would have grown; 0: none did, as far as seen
+				   */
 };
 
 enum stele_broken_kind {

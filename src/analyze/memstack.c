@@ -78,6 +78,8 @@ static int stack_fold(struct stele_analysis *a, struct stele__stack_owner *owner
 	group->moved += owner->moved;
 	if (owner->high_bytes > group->high_bytes)
 		group->high_bytes = owner->high_bytes;
+	if (owner->moved && owner->high_bytes > group->suggested_bytes)
+		group->suggested_bytes = owner->high_bytes;
 	stele__keymap_drop(&a->memory->owners, owner->goroutine, owner);
 	free(owner);
 	return 0;

@@ -172,6 +172,7 @@ static void json_stacks(FILE *out, const struct stele_report *r)
 		stele__json_number(out, "live", owners[i].live);
 		stele__json_number(out, "live_bytes", owners[i].live_bytes);
 		stele__json_number(out, "moved", owners[i].moved);
+		stele__json_number(out, "suggested_bytes", owners[i].suggested_bytes);
 		fputc('}', out);
 	}
 	stacks = stele_analysis_stacks(r->analysis, &count);

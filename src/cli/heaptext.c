@@ -305,6 +305,7 @@ static void heap_stacks(FILE *out, const struct stele_report *r)
 	const struct stele_memory_stack *stacks = stele_analysis_stacks(r->analysis, &count);
 	const struct stele_memory_owner *owners =
 		stele_analysis_stack_owners(r->analysis, &owner_count);
+	char text[STELE__COLUMN_TEXT];
 
 	stele__part_title(out, r, "STACKS");
 	fputc('\n', out);
@@ -313,14 +314,19 @@ static void heap_stacks(FILE *out, const struct stele_report *r)
 		return;
 	}
 	if (owner_count)
-		fprintf(out, "%11s%9s%11s%9s%9s  %s\n", "high", "owners", "alive", "stacks",
-			"moved", "of what begins with");
+		fprintf(out, "%11s%9s%11s%9s%9s%11s  %s\n", "high", "owners", "alive", "stacks",
+			"moved", "begin with", "of what begins with");
 	for (size_t i = 0; i < owner_count && i < r->top; i++) {
 		stele__part_bytes(out, owners[i].high_bytes);
 		stele__part_count(out, owners[i].owners, 9);
 		stele__part_bytes(out, owners[i].live_bytes);
 		stele__part_count(out, owners[i].live, 9);
 		stele__part_count(out, owners[i].moved, 9);
+		stele__column_right(out,
+				    owners[i].suggested_bytes
+					    ? stele__column_bytes(owners[i].suggested_bytes, text)
+					    : "-",
+				    11);
 		fputs("  ", out);
 		heap_name(out, owners[i].entry, "?");
 		fputc('\n', out);

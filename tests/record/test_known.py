@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""A program whose times are known gives the known answers, within 5 %.
+
+usage: test_known.py STELE KNOWN
+"""
+import json
+import os
+import subprocess
+import sys
+
+import place
+from support.tap import case, check, equal, run
+
+KNOWN = os.path.abspath(sys.argv[2])
+
+
+def within(got, ms, name, what):
+    """As long as it was to be, within 5 %, or, on a machine with other things to do, as long as the
+    program has measured that it was."""
+    want = max(ms * 1_000_000, MEASURED[name])
+    check(ms * 950_000 <= got and abs(got - want) <= want / 20, f"{what}: {got}, {want} ns")
+
+
+def answers():
+    """Of stele report, folded stacks of waits, and what the program measured itself."""
+    with place.Place() as p:
+        done = p.record("-o", "t", "--", KNOWN)
+        equal(done.returncode, 0, done.stderr)
+        report = subprocess.run([place.STELE, "report", "--json", p.path("t")],
+                                capture_output=True, text=True, check=True).stdout
+        folded = subprocess.run([place.STELE, "export", "--to=folded", "--kind=wait", "-o", "-",
+                                 p.path("t")], capture_output=True, text=True, check=True).stdout
+    measured = dict(line.split() for line in done.stdout.splitlines() if " " in line)
+    return json.loads(report), folded, {name: int(ns) for name, ns in measured.items()
+                                        if name in ("lock", "nap", "deep")}
+
+
+REPORT, FOLDED, MEASURED = answers()
+
+
+def wait(function, reason):
+    """The one place in this function where it was waited for this reason."""
+    found, = [w for w in REPORT["waits"]["top"] if w["reason"] == reason and
+              function in [f["function"] for f in w["stack"]]]
+    return found
+
+
+def line_of(text):
+    """Where the source has it, behind the beginning of the function."""
+    lines = open(os.path.join(os.path.dirname(__file__), "known.c"), encoding="utf-8").readlines()
+    begin = next(i for i, line in enumerate(lines) if "void want(" in line)
+    return next(i + 1 for i, line in enumerate(lines) if i > begin and text in line)
+
+
+@case
+def a_lock_that_is_held_for_200_ms_is_waited_for_as_long():
+    place_of_it = wait("want", "sync")
+    equal(place_of_it["count"], 1)
+    within(place_of_it["total_ns"], 200, "lock", "waited")
+    frame, = [f for f in place_of_it["stack"] if f["function"] == "want"]
+    equal(frame["line"], line_of("pthread_mutex_lock"))
+    within(wait("hold", "sleep")["total_ns"], 200, "lock", "held")
+    thread, = [t for t in REPORT["threads"] if t["entry"] == "waiter"]
+    within(thread["waiting_ns"], 200, "lock", "the thread that waited")
+
+
+@case
+def a_region_of_50_ms_takes_50_ms():
+    region, = REPORT["regions"]["top"]
+    equal((region["name"], region["count"]), ("nap", 1))
+    within(region["total_ns"], 50, "nap", "region")
+    for quantile in ("p50_ns", "p90_ns", "p99_ns", "max_ns"):
+        equal(region[quantile], region["total_ns"], quantile)
+
+
+@case
+def a_stack_of_60_calls_has_60_frames():
+    deep = wait("descend", "sleep")
+    equal([f["function"] for f in deep["stack"]].count("descend"), 60)
+    within(deep["total_ns"], 20, "deep", "slept")
+    line, = [row for row in FOLDED.splitlines() if "descend" in row]
+    equal(line.count(";descend"), 60)
+    within(int(line.rsplit(" ", 1)[1]), 20, "deep", "folded")
+
+
+run()

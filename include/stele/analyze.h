@@ -47,6 +47,7 @@ enum stele_site_kind {
 	STELE_SITES_WAIT,    /**< name: the reason; stack: where it began to wait */
 	STELE_SITES_READY,   /**< runnable, not running; stack: where it was made runnable */
 	STELE_SITES_SYSCALL, /**< stack: the call */
+	STELE_SITES_CALL,    /**< the same by name: the call, or the function that makes it */
 	STELE_SITES_REGION,  /**< name */
 	STELE_SITES_TASK,    /**< name */
 	STELE_SITES_RANGE,   /**< name: collection, sweeping, the world stopped, … */

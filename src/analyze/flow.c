@@ -76,10 +76,8 @@ static void flow_share(struct stele__flow *go, int64_t ns, uint64_t count)
 	stele__times_add_share(&go->times, &wait);
 }
 
-static void flow_add(struct stele__flow *go, int64_t ns)
+static void flow_add(struct stele__flow *go, struct stele_site *site, int64_t ns)
 {
-	struct stele_site *site = &go->site->s;
-
 	stele_spread_add(&site->spread, ns);
 	if (go->ran)
 		return;
@@ -129,12 +127,15 @@ static void flow_leave(struct stele__flow *go, int64_t time, bool open)
 {
 	int64_t ns = time - go->since;
 
+	struct stele__site *sites[] = {go->site, go->call};
+
 	flow_spend(go, ns, 1);
-	if (go->site && open)
-		stele__site_add_open(go->site, ns);
-	else if (go->site)
-		flow_add(go, ns);
-	go->site = NULL;
+	for (size_t i = 0; i < STELE_ARRAY_LENGTH(sites); i++)
+		if (sites[i] && open)
+			stele__site_add_open(sites[i], ns);
+		else if (sites[i])
+			flow_add(go, &sites[i]->s, ns);
+	go->site = go->call = NULL;
 	go->since = time;
 }
 
@@ -145,6 +146,34 @@ static int flow_next(struct stele__flow *go, int64_t time)
 
 	flow_leave(go, time, false);
 	return r;
+}
+
+/* What only passes a call on to the kernel. */
+static bool flow_is_gate(struct stele_string function)
+{
+	static const char *const gates[] = {"syscall.Syscall",		 "syscall.RawSyscall",
+					    "syscall.syscall",		 "syscall.rawSyscall",
+					    "internal/runtime/syscall.", "runtime.cgocall"};
+
+	for (size_t i = 0; i < STELE_ARRAY_LENGTH(gates); i++)
+		if (function.bytes >= strlen(gates[i]) &&
+		    memcmp(function.data, gates[i], strlen(gates[i])) == 0)
+			return true;
+	return false;
+}
+
+static int flow_call(struct stele_analysis *a, struct stele__flow *go, uint32_t stack)
+{
+	const struct stele__stack *s = stack ? a->stacks.all[stack] : NULL;
+	const struct stele__name *name = a->empty;
+	size_t at = 0;
+
+	while (s && at + 1 < s->count && flow_is_gate(s->frames[at].function))
+		at++;
+	if (s && at < s->count)
+		name = stele__name_intern(a, s->frames[at].function);
+	go->call = name ? stele__site_find(a, STELE_SITES_CALL, name, 0) : NULL;
+	return go->call ? 0 : -ENOMEM;
 }
 
 static int flow_enter(struct stele_analysis *a, const struct stele_reader *reader,
@@ -174,6 +203,8 @@ static int flow_enter(struct stele_analysis *a, const struct stele_reader *reade
 	if (!stack && event->from == STELE_STATE_RUNNING && event->to != STELE_STATE_RUNNABLE)
 		a->trust.stackless++;
 	go->site = stele__site_find(a, kinds[event->to], go->reason, stack);
+	if (go->site && event->to == STELE_STATE_SYSCALL)
+		return flow_call(a, go, stack);
 	return go->site ? 0 : -ENOMEM;
 }
 

@@ -53,6 +53,7 @@ struct stele__flow {
 	bool ran; /* at any time */
 	int64_t since;
 	struct stele__site *site; /* where the time in this state goes, too; NULL: nowhere */
+	struct stele__site *call; /* likewise, of a system call: by its name */
 	const struct stele__name *reason;
 	const struct stele__name *name, *entry; /* NULL: unknown */
 	int64_t latencies[STELE__LATENCIES];	/* the first times that it was ready */

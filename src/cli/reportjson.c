@@ -105,7 +105,8 @@ static void json_sites(FILE *out, const struct stele_report *r, const char *name
 		    kind != STELE_SITES_SAMPLE)
 			stele__json_member(out, kind == STELE_SITES_WAIT ? "reason" : "name",
 					   s->name);
-		if (kind <= STELE_SITES_SYSCALL || kind == STELE_SITES_SAMPLE)
+		if (kind == STELE_SITES_WAIT || kind == STELE_SITES_READY ||
+		    kind == STELE_SITES_SYSCALL || kind == STELE_SITES_SAMPLE)
 			stele__json_stack(out, r, s->stack);
 		fputc('}', out);
 	}
@@ -156,10 +157,10 @@ void stele__report_json(FILE *out, const struct stele_report *report)
 		const char *name;
 		enum stele_site_kind kind;
 	} tables[] = {
-		{"waits", STELE_SITES_WAIT},	 {"syscalls", STELE_SITES_SYSCALL},
-		{"ready", STELE_SITES_READY},	 {"regions", STELE_SITES_REGION},
-		{"tasks", STELE_SITES_TASK},	 {"ranges", STELE_SITES_RANGE},
-		{"samples", STELE_SITES_SAMPLE},
+		{"waits", STELE_SITES_WAIT},	   {"calls", STELE_SITES_CALL},
+		{"syscalls", STELE_SITES_SYSCALL}, {"ready", STELE_SITES_READY},
+		{"regions", STELE_SITES_REGION},   {"tasks", STELE_SITES_TASK},
+		{"ranges", STELE_SITES_RANGE},	   {"samples", STELE_SITES_SAMPLE},
 	};
 	const struct stele_times *times;
 	size_t count;

@@ -22,8 +22,9 @@ struct report_table {
 static const struct report_table report_tables[] = {
 	{STELE_SITES_WAIT, "WHO WAITED FOR WHAT", "reason, and where it waited",
 	 "No thread waited for another, or locks were not recorded (stele record --events).", true},
-	{STELE_SITES_SYSCALL, "SYSTEM CALLS", "where",
-	 "None, or system calls were not recorded (stele record --events).", true},
+	{STELE_SITES_CALL, "SYSTEM CALLS", "name",
+	 "None, or system calls were not recorded (stele record --events).", false},
+	{STELE_SITES_SYSCALL, "WHERE THEY WERE MADE", "from here", NULL, true},
 	{STELE_SITES_READY, "READY, BUT NOT RUNNING", "made ready here", NULL, true},
 	{STELE_SITES_REGION, "REGIONS", "name",
 	 "None. Mark parts of the program with stele_region_begin() and stele_region_end().",

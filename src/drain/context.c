@@ -75,7 +75,7 @@ void stele__context_settle(struct stele_drain *d, struct stele_drain_thread *t, 
 	top = interval_of(t);
 	if (top) {
 		if (top->syscall)
-			stele__syscall_begin(d, t, top->stack, time);
+			stele__syscall_begin(d, t, top, time);
 		else
 			stele__go_block(d, t, top->wait, top->stack, time);
 	} else if (t->go->bridge) {
@@ -244,7 +244,7 @@ void stele__context_back_to_call(struct stele_drain *d, struct stele_drain_threa
 	stele__context_run(d, t, time);
 	t->settle = false;
 	if (t->go && t->go->state == STELE_GO_RUNNING && t->proc)
-		stele__syscall_begin(d, t, t->intervals[at].stack, time);
+		stele__syscall_begin(d, t, &t->intervals[at], time);
 }
 
 void stele__interval_lose(struct stele_drain *d, struct stele_drain_thread *t, uint64_t token,

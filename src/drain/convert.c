@@ -242,11 +242,12 @@ static void convert_go_destroy(const struct convert_job *j)
 
 static void convert_begin(const struct convert_job *j, bool syscall)
 {
+	uint32_t what = low(j->r->a), most = syscall ? UINT16_MAX : STELE__WAIT_COUNT;
 	const struct stele_drain_interval interval = {
 		.token = j->token,
 		.frame = j->r->c,
 		.stack = high(j->r->a),
-		.wait = (uint16_t)(low(j->r->a) < STELE__WAIT_COUNT ? low(j->r->a) : 0),
+		.wait = (uint16_t)(what < most ? what + syscall : 0),
 		.syscall = syscall,
 	};
 

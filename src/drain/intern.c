@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "drain/machine.h"
+#include "drain/syscall.h"
 
 #define MARK_STACK (1u << 31)
 #define MARKS_MIN  4096u
@@ -33,6 +34,7 @@ void stele__tables_done(struct stele_drain_tables *tables)
 	stele__lookup_done(&tables->symbols, free);
 	stele__lookup_done(&tables->pcs, NULL);
 	stele__lookup_done(&tables->entries, free);
+	stele__lookup_done(&tables->calls, free);
 	stele__lookup_done(&tables->sites, free);
 	for (uint32_t i = 0; i < tables->module_count; i++)
 		free(tables->modules[i]);
@@ -95,15 +97,14 @@ static uint32_t intern_add_string(struct stele_drain *d, uint32_t entry,
 	return tables->string_ids;
 }
 
-static uint32_t intern_add_stack(struct stele_drain *d, uint32_t entry, uint32_t epoch,
-				 uint64_t entry_pc)
+static uint32_t intern_add_stack(struct stele_drain *d, const struct stele_stack_use *use)
 {
 	struct stele_drain_tables *tables = &d->tables;
 
 	if (!stele__vector_grow(d, &tables->stacks, tables->stack_count, &tables->stack_max,
 				sizeof(*tables->stacks)))
 		return 0;
-	tables->stacks[tables->stack_count++] = (struct stele_stack_use){entry, epoch, entry_pc};
+	tables->stacks[tables->stack_count++] = *use;
 	return tables->stack_count;
 }
 
@@ -164,7 +165,7 @@ uint32_t stele__intern_stack(struct stele_drain *d, uint32_t entry)
 	if (!e || e->kind != STELE_ENTRY_STACK)
 		return 0;
 	mark = intern_mark(d, entry);
-	wire = mark ? intern_add_stack(d, entry, 0, 0) : 0;
+	wire = mark ? intern_add_stack(d, &(struct stele_stack_use){.entry = entry}) : 0;
 	if (!wire)
 		return 0;
 	if (!mark->generation)
@@ -173,25 +174,46 @@ uint32_t stele__intern_stack(struct stele_drain *d, uint32_t entry)
 	return wire;
 }
 
-uint32_t stele__intern_entry(struct stele_drain *d, uint64_t pc)
+/* A stack that is none of the dictionary's, known by a and b. */
+static uint32_t intern_made_up(struct stele_drain *d, struct stele_lookup *known, uint64_t a,
+			       uint64_t b, const struct stele_stack_use *use)
 {
-	uint32_t epoch = stele__load_relaxed(&d->arena->module_epoch);
-	struct stele_entry_mark *mark = stele__lookup_get(&d->tables.entries, pc, epoch);
+	struct stele_entry_mark *mark = stele__lookup_get(known, a, b);
 
-	if (!pc)
-		return 0;
 	if (!mark) {
 		mark = calloc(1, sizeof(*mark));
-		if (!mark || stele__lookup_put(&d->tables.entries, pc, epoch, mark)) {
+		if (!mark || stele__lookup_put(known, a, b, mark)) {
 			free(mark);
 			return 0;
 		}
 	}
 	if (mark->generation != d->generation) {
-		mark->wire = intern_add_stack(d, 0, epoch, pc);
+		mark->wire = intern_add_stack(d, use);
 		mark->generation = d->generation;
 	}
 	return mark->wire;
+}
+
+uint32_t stele__intern_entry(struct stele_drain *d, uint64_t pc)
+{
+	uint32_t epoch = stele__load_relaxed(&d->arena->module_epoch);
+	const struct stele_stack_use use = {.epoch = epoch, .entry_pc = pc};
+
+	return pc ? intern_made_up(d, &d->tables.entries, pc, epoch, &use) : 0;
+}
+
+uint32_t stele__intern_call(struct stele_drain *d, uint32_t entry, uint16_t call)
+{
+	const struct stele_stack_use use = {.entry = entry, .call = call};
+	const struct stele_entry *e = entry ? stele__dictionary_get(d->arena, entry) : NULL;
+
+	if (!stele__syscall_name(call))
+		return stele__intern_stack(d, entry);
+	if (!e || e->kind != STELE_ENTRY_STACK)
+		return 0;
+	if (!stele__lookup_get(&d->tables.calls, entry, call))
+		intern_count_stack(d, e);
+	return intern_made_up(d, &d->tables.calls, entry, call, &use);
 }
 
 static uint64_t text_hash(const char *data, size_t bytes)

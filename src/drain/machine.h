@@ -70,7 +70,7 @@ struct stele_drain_interval {
 	uint64_t g;	/* the goroutine that waits */
 	uint64_t frame; /* stack pointer of the code that began it */
 	uint32_t stack; /* dictionary id */
-	uint16_t wait;	/* enum stele_wait_code */
+	uint16_t wait;	/* enum stele_wait_code; of a call: its number + 1, 0: unknown */
 	bool syscall;
 	bool within; /* a runtime's call, in which the goroutine stays: see interval_is_within */
 };
@@ -171,6 +171,7 @@ struct stele_stack_use {
 	uint32_t entry;
 	uint32_t epoch;
 	uint64_t entry_pc; /* entry is 0: a one-frame stack */
+	uint16_t call; /* of a system call: its number + 1, which is the innermost frame; else 0 */
 };
 struct stele_drain_type {
 	uint64_t size;
@@ -217,6 +218,7 @@ struct stele_drain_tables {
 	struct stele_lookup symbols; /* (pc, epoch) */
 	struct stele_lookup pcs;     /* pc -> the symbol that has it as its address */
 	struct stele_lookup entries; /* (entry pc, epoch) -> struct stele_entry_mark */
+	struct stele_lookup calls;   /* (stack, number + 1) -> likewise */
 	struct stele_lookup sites;   /* (size, stack) -> struct stele_drain_type */
 	struct stele_drain_type *sites_recent[STELE_SITES_RECENT];
 	struct stele_drain_module **modules;
@@ -383,8 +385,8 @@ void stele__go_release(struct stele_drain_thread *t);
 struct stele_drain_go *stele__go_create(struct stele_drain *d, struct stele_drain_thread *t,
 					uint64_t id, uint64_t entry_pc, uint32_t stack,
 					uint64_t time);
-void stele__syscall_begin(struct stele_drain *d, struct stele_drain_thread *t, uint32_t stack,
-			  uint64_t time);
+void stele__syscall_begin(struct stele_drain *d, struct stele_drain_thread *t,
+			  const struct stele_drain_interval *call, uint64_t time);
 /* Afterwards the goroutine is Running, or Runnable if the proc was lost meanwhile. */
 void stele__syscall_end(struct stele_drain *d, struct stele_drain_thread *t, uint64_t time);
 void stele__proc_start(struct stele_drain *d, struct stele_drain_thread *t,
@@ -495,6 +497,8 @@ void stele__tables_done(struct stele_drain_tables *tables);
 uint32_t stele__intern_string(struct stele_drain *d, uint32_t entry);
 uint32_t stele__intern_stack(struct stele_drain *d, uint32_t entry);
 uint32_t stele__intern_entry(struct stele_drain *d, uint64_t pc);
+/* The stack of a system call (number + 1; 0: unknown) with the call itself as innermost frame. */
+uint32_t stele__intern_call(struct stele_drain *d, uint32_t entry, uint16_t call);
 uint32_t stele__intern_wait(struct stele_drain *d, unsigned wait);
 /* The wire id of a number as a string. */
 uint32_t stele__intern_decimal(struct stele_drain *d, int64_t value);

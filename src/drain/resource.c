@@ -232,13 +232,13 @@ struct stele_drain_go *stele__go_create(struct stele_drain *d, struct stele_drai
 	return go;
 }
 
-void stele__syscall_begin(struct stele_drain *d, struct stele_drain_thread *t, uint32_t stack,
-			  uint64_t time)
+void stele__syscall_begin(struct stele_drain *d, struct stele_drain_thread *t,
+			  const struct stele_drain_interval *call, uint64_t time)
 {
 	STELE_ASSERT(t->go->state == STELE_GO_RUNNING && t->proc);
 	stele__context_mention(d, t, time);
 	resource_event2(d, &t->lane, STELE_EV_GO_SYSCALL_BEGIN, time, ++t->proc->seq,
-			stele__intern_stack(d, stack));
+			stele__intern_call(d, call->stack, call->wait));
 	t->go->state = STELE_GO_SYSCALL;
 	t->proc->state = STELE_PROC_SYSCALL;
 }

@@ -285,7 +285,8 @@ static int restore_interval(struct restore *r, const uint64_t *v)
 {
 	struct stele_drain_thread *t = r->thread;
 
-	if (!t || t->depth >= STELE_INTERVALS_MAX || v[4] >= STELE__WAIT_COUNT)
+	if (!t || t->depth >= STELE_INTERVALS_MAX ||
+	    v[4] >= (v[5] ? UINT16_MAX + 1 : STELE__WAIT_COUNT))
 		return STELE_E_CORRUPT;
 	t->intervals[t->depth++] = (struct stele_drain_interval){
 		.token = v[0],

@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "drain/machine.h"
+#include "drain/syscall.h"
 
 #define TYPE_NAME_MAX 256
+#define PC_OF_CALLS   (1ull << 51) /* no architecture of ours has code there */
 
 static struct stele_batch tabulate_begin(struct stele_drain *d, uint64_t time)
 {
@@ -46,6 +48,18 @@ static uint32_t tabulate_entry(struct stele_drain *d, const struct stele_stack_u
 		      : 0;
 }
 
+/* The call itself: code of the kernel, whose addresses nobody knows. */
+static uint32_t tabulate_call(struct stele_drain *d, uint16_t call, struct stele_wire_frame *frame)
+{
+	const char *name = stele__syscall_name(call);
+
+	*frame = (struct stele_wire_frame){
+		.pc = PC_OF_CALLS + call,
+		.func = stele__intern_text(d, stele__text(d, name, strlen(name))),
+	};
+	return 1;
+}
+
 static uint32_t tabulate_frames(struct stele_drain *d, const struct stele_stack_use *use,
 				struct stele_wire_frame *frames)
 {
@@ -58,6 +72,8 @@ static uint32_t tabulate_frames(struct stele_drain *d, const struct stele_stack_
 	if (!e || e->kind != STELE_ENTRY_STACK)
 		return 0;
 	length = stele__load_relaxed(&e->length);
+	if (use->call)
+		count = tabulate_call(d, use->call, frames);
 	for (uint32_t i = 0; i < length && i < STELE_STACK_FRAMES_MAX; i++) {
 		uint64_t pc = stele__load_relaxed((const uint64_t *)(const void *)(e + 1) + i);
 

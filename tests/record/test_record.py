@@ -656,4 +656,21 @@ def totals_of_names_are_there_for_one_generation():
         check(json.loads(info.stdout)["lost"]["totals"]["code addresses"] > 0, info.stdout)
 
 
+@case
+def system_calls_have_their_names():
+    with Place() as p:
+        with open(p.path("in"), "w", encoding="utf-8") as file:
+            file.write("a line\n")
+        done = p.record("-o", "t", "--", "sh", "-c", "read x <in; sleep 0 & wait $!")
+        equal(done.returncode, 0, done.stderr)
+        report = subprocess.run([STELE, "report", "--json", p.path("t")], capture_output=True,
+                                text=True, check=True)
+    report = json.loads(report.stdout)
+    names = {call["name"]: call["count"] for call in report["calls"]["top"]}
+    check(names.get("read", 0) >= 1 and names.get("wait4", 0) >= 1, names)
+    for call in report["syscalls"]["top"]:
+        check(call["stack"][0]["function"] in names and len(call["stack"]) > 1, call)
+    equal(sum(names.values()), report["syscalls"]["count"])
+
+
 run()

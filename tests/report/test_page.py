@@ -60,9 +60,9 @@ def a_small_trace_is_all_there():
     with Browser() as browser:
         browser.open(page(small()))
         equal(browser.run("return document.title;"), "prog – stele")
-        equal(browser.run(PARTS), ["timeline", "time", "latency", "waits", "syscalls", "ready",
-                                   "regions", "tasks", "memory", "sites", "whom", "sizes", "map",
-                                   "broken", "flames"])
+        equal(browser.run(PARTS), ["timeline", "time", "latency", "waits", "calls", "syscalls",
+                                   "ready", "regions", "tasks", "memory", "sites", "whom", "sizes",
+                                   "map", "broken", "flames"])
         threads = browser.run(ROWS, "time")
         equal([row[0] for row in threads], ["77", "2"])
         equal(threads[0][3:], ["1.90 µs", "1.00 µs", "300 ns", "601 ns", "0 ns", "2"])

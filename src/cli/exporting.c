@@ -26,13 +26,16 @@ struct export_options {
 };
 
 static int export_all(struct stele__export *e, struct stele__source *source,
-		      struct stele_reader *reader)
+		      struct stele_reader *reader, struct stele_recording *recording)
 {
 	const struct stele_event *event;
 	int r = stele__export_start(e);
 
-	while (r >= 0 && stele__source_next(source, &event) > 0)
+	while (r >= 0 && stele__source_next(source, &event) > 0) {
+		if (event->kind == STELE_EVENT_SYNC && stele_reader_sync(reader)->generation)
+			stele_recording_add(recording, reader);
 		r = e->format->event(e, reader, event);
+	}
 	return r < 0 ? r : e->format->finish(e);
 }
 
@@ -100,6 +103,18 @@ static int export_open(const struct export_options *options, const struct stele_
 	return stele__outfile_open_from(options->output, options->force, options->path, ret_output);
 }
 
+/* What the output does not say itself. */
+static void export_complain(const struct export_options *options,
+			    const struct stele_recording *recording)
+{
+	char text[STELE__COLUMN_TEXT];
+
+	if (recording->lost_events)
+		stele__complain("%s: %s events were lost by the recorder: counts and times are too "
+				"low by them (stele info)",
+				options->path, stele__column_count(recording->lost_events, text));
+}
+
 /* quiet: says nothing of where it went. */
 static int export_run(const struct export_options *options, const struct stele__format *format,
 		      bool quiet)
@@ -112,6 +127,7 @@ static int export_run(const struct export_options *options, const struct stele__
 		.path = options->output,
 		.kind = options->kind,
 	};
+	struct stele_recording recording = {.present = false};
 	struct stele__source *source;
 	struct stele_reader *reader;
 	int exit = export_detail(options, format, &e.min_ns);
@@ -124,7 +140,7 @@ static int export_run(const struct export_options *options, const struct stele__
 	exit = export_open(options, format, &output);
 	if (exit)
 		goto out;
-	r = export_all(&e, source, reader);
+	r = export_all(&e, source, reader, &recording);
 	stele__export_free(&e);
 	closed = stele__outfile_close(&output);
 	if (r < 0 && !closed) {
@@ -132,6 +148,7 @@ static int export_run(const struct export_options *options, const struct stele__
 		closed = STELE_EXIT_IO;
 	}
 	stele__verdict_complain(options->path, stele_reader_diag(reader));
+	export_complain(options, &recording);
 	exit = closed ? closed : stele__verdict_exit(reader, NULL, false);
 	if (!closed && !quiet && strcmp(options->output, "-") != 0)
 		printf("%s\n", options->output);

@@ -301,6 +301,9 @@ static void flame_head(struct flame *f)
 	}
 	stele__text_format(f->t, "%s, ", f->kind->name);
 	flame_amount(f, f->nodes[0].weight);
+	if (rec->lost_events)
+		stele__text_format(f->t, " (too little: %" PRIu64 " events were lost)",
+				   rec->lost_events);
 	stele__text_format(f->t, "</text>\n<text id=\"says\" x=\"%d\" y=\"36\"></text>\n", SIDE);
 	stele__text_format(f->t,
 			   "<text id=\"note\" x=\"%d\" y=\"18\" text-anchor=\"end\">click: "

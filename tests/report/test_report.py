@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -39,9 +40,12 @@ def report(path=SMALL, *options, status=0):
     return json.loads(stele("report", "--json", *options, path, status=status).stdout)
 
 
+LOST = "events were lost"
+
+
 def export(form, path=SMALL, *options, status=0):
     done = stele("export", f"--to={form}", "-f", "-o", "out", *options, path, status=status)
-    check(status or not done.stderr, done.stderr)
+    check(status or not done.stderr or LOST in done.stderr, done.stderr)
     return (PLACE / "out").read_bytes()
 
 
@@ -325,6 +329,25 @@ def latencies_are_those_between_ready_and_running():
 
 def chrome(*options, path=SMALL):
     return json.loads(export("chrome", path, *options))
+
+
+@case
+def what_is_missing_is_said_with_every_answer():
+    (PLACE / "broken.trace").write_bytes((PLACE / SMALL).read_bytes()[:-30])
+    for command in (["report"], ["heap"], ["report", "--json"], ["heap", "--json"]):
+        whole, broken = stele(*command, SMALL), stele(*command, "broken.trace", status=3)
+        check(re.search(r'lost +5 events|"lost": {"events": 5', whole.stdout), whole.stdout)
+        check("truncated" in broken.stderr and ("BROKEN" in broken.stdout or
+              '"verdict": "truncated"' in broken.stdout), broken.stdout + broken.stderr)
+    formats = ["perfetto", "chrome", "csv", "folded", "pprof", "flame"]
+    if "sqlite" in stele("export", "--help").stdout:
+        formats.append("sqlite")
+    for form in formats:
+        command = ["export", f"--to={form}", "-f", "-o", "out"]
+        check(LOST in stele(*command, SMALL).stderr, f"{form} of a trace with losses")
+        check("truncated" in stele(*command, "broken.trace", status=3).stderr, form)
+    stele("flame", "-f", "--kind=wait", "-o", "out.svg", SMALL)
+    check("too little: 5 " + LOST in (PLACE / "out.svg").read_text(), "flame graph")
 
 
 @case

@@ -25,7 +25,7 @@ const firstBehind = (list, want) => { /* the first whose end lies behind */
 function moment(ns, step) {
   const scale = [[1e9, "s"], [1e6, "ms"], [1e3, "µs"], [1, "ns"]];
   const [unit, name] = scale.find(([u]) => ns >= u) || scale[3];
-  return (ns / unit).toFixed(Math.max(0, Math.round(Math.log10(unit / step)))) + " " + name;
+  return (ns / unit).toFixed(Math.max(0, Math.ceil(Math.log10(unit / step)))) + " " + name;
 }
 
 function timelineLanes(data) {

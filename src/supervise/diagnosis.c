@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+#include "supervise/diagnosis.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "arena/layout.h"
+#include "supervise/definitions.h"
+#include "supervise/elffile.h"
+#include "supervise/locate.h"
+#include "supervise/target.h"
+#include "sys/clock.h"
+#include "sys/sys.h"
+
+#define SPACE_LITTLE (UINT64_C(1) << 30)
+#define ARENA_BYTES  (UINT64_C(64) << 20)
+
+static struct stele_finding *finding_add(struct stele_finding *findings, size_t *count,
+					 enum stele_health health, const char *subject)
+{
+	struct stele_finding *f = &findings[(*count)++];
+
+	*f = (struct stele_finding){.health = health, .subject = subject};
+	return f;
+}
+
+static void STELE_PRINTF(2, 3) finding_what(struct stele_finding *f, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(f->what, sizeof(f->what), format, args);
+	va_end(args);
+}
+
+static void finding_remedy(struct stele_finding *f, const char *text)
+{
+	snprintf(f->remedy, sizeof(f->remedy), "%s", text);
+}
+
+/* The machine --------------------------------------------------------------------------------- */
+
+static void diagnose_modules(struct stele_finding *findings, size_t *count)
+{
+	char path[PATH_MAX];
+	struct stele_finding *f;
+
+	for (unsigned heap = 0; heap < 2; heap++) {
+		int r = stele__locate_module(heap, path, sizeof(path));
+
+		f = finding_add(findings, count,
+				!r     ? STELE_HEALTH_GOOD
+				: heap ? STELE_HEALTH_LESS
+				       : STELE_HEALTH_BAD,
+				heap ? "heap" : "module");
+		if (!r) {
+			finding_what(f, "%s", path);
+			continue;
+		}
+		if (r == -EINVAL)
+			finding_what(f, "the path of the module holds a blank or a colon, which "
+					"LD_PRELOAD cannot express");
+		else
+			finding_what(f, "the module that %s is not where it was installed",
+				     heap ? "records allocations" : "is loaded into programs");
+		finding_remedy(f, "install Stele again, or set STELE_PRELOAD_MODULE");
+	}
+}
+
+static void diagnose_clock(struct stele_finding *findings, size_t *count)
+{
+	bool counter = stele__clock_counter_usable();
+	struct stele_finding *f = finding_add(
+		findings, count, counter ? STELE_HEALTH_GOOD : STELE_HEALTH_LESS, "clock");
+
+	if (counter) {
+		finding_what(f, "the processor's own counter");
+		return;
+	}
+	finding_what(f, "the kernel does not trust the processor's counter: each event reads the "
+			"clock by clock_gettime, which takes some 20 ns more");
+	finding_remedy(f, "see 'dmesg | grep -i tsc', and "
+			  "/sys/devices/system/clocksource/clocksource0/current_clocksource");
+}
+
+static void diagnose_memory(struct stele_finding *findings, size_t *count)
+{
+	int fd = stele__sys_memfd("stele-doctor");
+	int r = fd < 0 ? fd : stele__sys_truncate(fd, ARENA_BYTES), error = 0;
+	void *at = r < 0 ? NULL : stele__sys_map_shared(fd, ARENA_BYTES, &error);
+	struct stele_finding *f;
+
+	f = finding_add(findings, count, at ? STELE_HEALTH_GOOD : STELE_HEALTH_BAD, "buffer");
+	if (at)
+		finding_what(f, "64 MiB can be shared with programs");
+	else
+		finding_what(f, "no memory can be shared with programs: %s",
+			     strerror(-(fd < 0	? fd
+					: r < 0 ? r
+						: error)));
+	if (!at)
+		finding_remedy(f, "raise the limits of address space and files (ulimit -v, -f), or "
+				  "give --buffer-size less");
+	if (at)
+		stele__sys_unmap(at, ARENA_BYTES);
+	if (fd >= 0)
+		stele__sys_close(fd);
+}
+
+/* The value behind "name:" in /proc/self/status; -1: there is none. */
+static long status_value(const char *name)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	char line[256];
+	long value = -1;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (!strncmp(line, name, strlen(name)) && line[strlen(name)] == ':')
+			value = strtol(line + strlen(name) + 1, NULL, 10);
+	if (file)
+		fclose(file);
+	return value;
+}
+
+static void diagnose_seccomp(struct stele_finding *findings, size_t *count)
+{
+	bool filtered = status_value("Seccomp") > 0;
+	struct stele_finding *f = finding_add(
+		findings, count, filtered ? STELE_HEALTH_LESS : STELE_HEALTH_GOOD, "seccomp");
+
+	if (!filtered) {
+		finding_what(f, "no filter is in place");
+		return;
+	}
+	finding_what(f, "a filter is in place, as in containers: should it forbid memfd_create, "
+			"process_vm_readv or pidfd_open, recording is refused or sees less");
+	finding_remedy(f, "if a recording fails, run the container with --security-opt "
+			  "seccomp=unconfined");
+}
+
+static void diagnose_disk(struct stele_finding *findings, size_t *count)
+{
+	struct statvfs fs;
+	bool known = statvfs(".", &fs) == 0, writable = access(".", W_OK) == 0;
+	uint64_t left = known ? (uint64_t)fs.f_bavail * fs.f_frsize : 0;
+	bool good = writable && left >= SPACE_LITTLE;
+	struct stele_finding *f =
+		finding_add(findings, count, good ? STELE_HEALTH_GOOD : STELE_HEALTH_LESS, "disk");
+
+	finding_what(f, "%.1f GiB left in this directory%s", (double)left / (1 << 30),
+		     writable ? "" : ", which cannot be written to");
+	if (!good)
+		finding_remedy(f, "name another place with -o; a busy program fills 5 to 50 MB a "
+				  "second");
+}
+
+static void diagnose_names(struct stele_finding *findings, size_t *count)
+{
+	bool servers = getenv("DEBUGINFOD_URLS") && *getenv("DEBUGINFOD_URLS");
+	bool packages = access("/usr/lib/debug/.build-id", R_OK) == 0;
+	struct stele_finding *f =
+		finding_add(findings, count,
+			    servers || packages ? STELE_HEALTH_GOOD : STELE_HEALTH_LESS, "names");
+
+	if (servers || packages) {
+		finding_what(f, "debugging information is had from %s%s%s",
+			     packages ? "/usr/lib/debug" : "", packages && servers ? " and " : "",
+			     servers ? "DEBUGINFOD_URLS" : "");
+		return;
+	}
+	finding_what(f, "of stripped programs and libraries only exported names are known");
+	finding_remedy(f, "install -dbgsym packages, or set DEBUGINFOD_URLS to your distribution's "
+			  "server and run stele symbolize");
+}
+
+void stele__diagnose_machine(struct stele_finding *ret_findings, size_t *count)
+{
+	diagnose_modules(ret_findings, count);
+	diagnose_memory(ret_findings, count);
+	diagnose_clock(ret_findings, count);
+	diagnose_seccomp(ret_findings, count);
+	diagnose_disk(ret_findings, count);
+	diagnose_names(ret_findings, count);
+}
+
+/* A program ----------------------------------------------------------------------------------- */
+
+static void diagnose_sanitizer(const struct stele_target *target, struct stele_finding *findings,
+			       size_t *count)
+{
+	struct stele_finding *f;
+
+	if (!target->sanitizer[0])
+		return;
+	f = finding_add(findings, count, STELE_HEALTH_LESS, "sanitizer");
+	finding_what(f,
+		     "%s comes first and sees locks before Stele does: what it intercepts itself "
+		     "is recorded only where it passes it on, and it allocates by itself",
+		     target->sanitizer);
+	finding_remedy(f, "build without it for timings; memory is its own business");
+}
+
+/* Is its debugging information installed? */
+static bool symbols_are_apart(const char *path)
+{
+	char debug[64 + 2 * STELE_BUILD_ID_MAX] = "/usr/lib/debug/.build-id/";
+	size_t used = strlen(debug);
+	struct stele_elffile file = {.native = false};
+	int fd = stele__sys_open_ro(path);
+
+	if (fd < 0)
+		return false;
+	if (stele__elffile_read(fd, &file) < 0)
+		file.build_id_bytes = 0;
+	stele__sys_close(fd);
+	for (uint32_t i = 0; i < file.build_id_bytes; i++)
+		used += (size_t)snprintf(debug + used, sizeof(debug) - used, "%02x%s",
+					 file.build_id[i], i ? "" : "/");
+	snprintf(debug + used, sizeof(debug) - used, ".debug");
+	return file.build_id_bytes && access(debug, R_OK) == 0;
+}
+
+static void diagnose_symbols(const struct stele_target *target, struct stele_finding *findings,
+			     size_t *count)
+{
+	struct stele_definitions d;
+	struct stele_finding *f;
+	bool apart;
+
+	if (stele__definitions_read(target->image, &d) < 0)
+		return;
+	if (d.malloc) {
+		f = finding_add(findings, count, STELE_HEALTH_LESS, "allocator");
+		finding_what(f, "it has a malloc of its own, linked into it: --heap sees what "
+				"libraries allocate at most");
+		finding_remedy(f, "link the allocator as a shared library, or tell of its objects "
+				  "with stele/runtime.h");
+	}
+	apart = !d.lines && symbols_are_apart(target->image);
+	f = finding_add(findings, count,
+			d.symbols || d.lines || apart ? STELE_HEALTH_GOOD : STELE_HEALTH_LESS,
+			"symbols");
+	if (d.lines || apart)
+		finding_what(f, "functions and lines are %s",
+			     apart ? "in /usr/lib/debug" : "in the program");
+	else if (d.symbols)
+		finding_what(f, "functions are named, lines are not known");
+	else
+		finding_what(f, "stripped: functions that are not exported are program+0xOFFSET");
+	if (!d.lines && !apart)
+		finding_remedy(f, d.symbols ? "compile with -g for lines"
+					    : "install its -dbgsym package, or run stele symbolize "
+					      "where it is");
+}
+
+void stele__diagnose_program(const char *command, const char *search,
+			     struct stele_finding *ret_findings, size_t *count)
+{
+	struct stele_target target;
+	struct stele_finding *f;
+
+	stele__target_examine(command, search, &target);
+	f = finding_add(ret_findings, count,
+			target.verdict == STELE_TARGET_TRACEABLE ? STELE_HEALTH_GOOD
+								 : STELE_HEALTH_BAD,
+			"program");
+	if (target.verdict != STELE_TARGET_TRACEABLE) {
+		finding_what(f, "%s", target.sentence);
+		if (target.verdict == STELE_TARGET_UNTRACEABLE)
+			finding_remedy(f, "it runs, but nothing is recorded; a dynamically linked "
+					  "build without privileges can be");
+		return;
+	}
+	finding_what(f, "%s", target.path);
+	if (strcmp(target.path, target.image) != 0 && target.image[0]) {
+		f = finding_add(ret_findings, count, STELE_HEALTH_GOOD, "image");
+		finding_what(f, "it is run by %s", target.image);
+	}
+	diagnose_sanitizer(&target, ret_findings, count);
+	diagnose_symbols(&target, ret_findings, count);
+}

@@ -148,30 +148,13 @@ static int flow_next(struct stele__flow *go, int64_t time)
 	return r;
 }
 
-/* What only passes a call on to the kernel. */
-static bool flow_is_gate(struct stele_string function)
-{
-	static const char *const gates[] = {"syscall.Syscall",		 "syscall.RawSyscall",
-					    "syscall.syscall",		 "syscall.rawSyscall",
-					    "internal/runtime/syscall.", "runtime.cgocall"};
-
-	for (size_t i = 0; i < STELE_ARRAY_LENGTH(gates); i++)
-		if (function.bytes >= strlen(gates[i]) &&
-		    memcmp(function.data, gates[i], strlen(gates[i])) == 0)
-			return true;
-	return false;
-}
-
 static int flow_call(struct stele_analysis *a, struct stele__flow *go, uint32_t stack)
 {
 	const struct stele__stack *s = stack ? a->stacks.all[stack] : NULL;
 	const struct stele__name *name = a->empty;
-	size_t at = 0;
 
-	while (s && at + 1 < s->count && flow_is_gate(s->frames[at].function))
-		at++;
-	if (s && at < s->count)
-		name = stele__name_intern(a, s->frames[at].function);
+	if (s)
+		name = stele__name_intern(a, stele__call_name(s->frames, s->count));
 	go->call = name ? stele__site_find(a, STELE_SITES_CALL, name, 0) : NULL;
 	return go->call ? 0 : -ENOMEM;
 }

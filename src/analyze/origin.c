@@ -34,3 +34,26 @@ struct stele_string stele__origin(const struct stele_stack_frame *frames, size_t
 		at--;
 	return frames[origin_is_library(frames[at].function) ? count - 1 : at].function;
 }
+
+/* What only passes a call on to the kernel. */
+static bool origin_is_gate(struct stele_string function)
+{
+	static const char *const gates[] = {"syscall.Syscall",		 "syscall.RawSyscall",
+					    "syscall.syscall",		 "syscall.rawSyscall",
+					    "internal/runtime/syscall.", "runtime.cgocall"};
+
+	for (size_t i = 0; i < STELE_ARRAY_LENGTH(gates); i++)
+		if (function.bytes >= strlen(gates[i]) &&
+		    memcmp(function.data, gates[i], strlen(gates[i])) == 0)
+			return true;
+	return false;
+}
+
+struct stele_string stele__call_name(const struct stele_stack_frame *frames, size_t count)
+{
+	size_t at = 0;
+
+	while (at + 1 < count && origin_is_gate(frames[at].function))
+		at++;
+	return frames[at].function;
+}

@@ -10,4 +10,10 @@
  */
 struct stele_string stele__origin(const struct stele_stack_frame *frames, size_t count);
 
+/*
+ * The name of a system call, by its stack (count > 0): the innermost frame, but for what in Go only
+ * passes calls on to the kernel.
+ */
+struct stele_string stele__call_name(const struct stele_stack_frame *frames, size_t count);
+
 #endif

@@ -306,7 +306,8 @@ function timeline(data, what) {
       return name + item.name + " " + item.text + " at " + moment(item.begin, 1);
     const by = item.detail === 1 ? waker(item) : null;
     return name + TL.words[item.detail] +
-      (item.detail === 3 && item.name !== "waiting" ? " for " + item.name : "") + ", " +
+      (item.detail === 3 && item.name !== "waiting" ? " for " + item.name
+       : item.detail === 2 && item.name !== "system call" ? ", " + item.name : "") + ", " +
       time(item.end - item.begin) + when +
       (by ? "; made ready by " + by.lane.id + " " + by.lane.name : "");
   }

@@ -7,8 +7,9 @@
 
 #include "analyze/origin.h"
 
-#define LANES_STELE_DATA 0x53 /* first byte of batches of Stele's own */
-#define LANES_FRAMES	 256
+#define LANES_STELE_DATA  0x53 /* first byte of batches of Stele's own */
+#define LANES_FRAMES	  256
+#define LANES_CALL_FRAMES 8
 
 /* What Stele's own data says of a goroutine. */
 struct lanes_tag {
@@ -216,7 +217,8 @@ static int lanes_draw(struct stele__lanes *lanes, struct stele__lane *lane, uint
 	struct stele__label *name = lanes->states[state];
 	struct stele__slice slice = {name->data, name, begin, end, lane->woken};
 
-	if (state == STELE_STATE_WAITING && reason && reason->text.bytes)
+	if ((state == STELE_STATE_WAITING || state == STELE_STATE_SYSCALL) && reason &&
+	    reason->text.bytes)
 		slice.name = (struct stele__label *)(uintptr_t)reason;
 	return lanes->draw->slice(lanes, lane, &slice);
 }
@@ -260,6 +262,22 @@ static int lanes_slice(struct stele__lanes *lanes, struct stele__lane *lane, int
 	}
 	lane->short_end = time;
 	return 0;
+}
+
+/* The call's name, "" if it has no stack; NULL: no memory. */
+static const struct stele__label *lanes_call(struct stele__lanes *lanes,
+					     const struct stele_reader *reader,
+					     const struct stele_event *event)
+{
+	struct stele_stack_frame frames[LANES_CALL_FRAMES];
+	size_t count = event->stack
+			       ? stele_reader_stack(reader, event->stack, frames, LANES_CALL_FRAMES)
+			       : 0;
+
+	if (count > LANES_CALL_FRAMES)
+		count = LANES_CALL_FRAMES;
+	return lanes_label(lanes,
+			   count ? stele__call_name(frames, count) : (struct stele_string){"", 0});
 }
 
 /* Somebody else makes it ready, be it the first time. */
@@ -308,7 +326,8 @@ static int lanes_transition(struct stele__lanes *lanes, const struct stele_reade
 	}
 	if (lane->state != event->to) {
 		lane->state = event->to;
-		lane->reason = lanes_label(lanes, event->name);
+		lane->reason = event->to == STELE_STATE_SYSCALL ? lanes_call(lanes, reader, event)
+								: lanes_label(lanes, event->name);
 		if (!lane->reason)
 			return -ENOMEM;
 		r = lanes_wake(lanes, lane, event);

@@ -28,7 +28,7 @@ struct stele__lane {
 	uint64_t mark;	 /* the format's own, 0 at first; 0 again when the name changes */
 	uint8_t state;
 	int64_t since;
-	const struct stele__label *reason;
+	const struct stele__label *reason; /* why it waits; the system call's name; else "" */
 	uint64_t woken; /* number of the wake-up that brought it into its state; 0: none did */
 	uint32_t depth; /* open regions */
 	/* Slices that are too short to be drawn by themselves. */
@@ -45,7 +45,7 @@ struct stele__task {
 
 struct stele__slice {
 	const char *state;	   /* "running", …, "short": several that are short */
-	struct stele__label *name; /* the state, or the reason of waiting */
+	struct stele__label *name; /* the state, why it waits, or the system call */
 	int64_t begin, end;
 	uint64_t woken; /* as the lane's was */
 };

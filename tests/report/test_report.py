@@ -204,6 +204,7 @@ def chrome_has_slices_and_counters():
           [("s", True, 1100, 1), ("f", False, 1100, 1), ("s", False, 1600, 2),
            ("f", True, 1600, 2)])
     equal([e["args"]["value"] for e in events if e["ph"] == "C"], [-42, 32, 64, 32, 32])
+    equal([e["name"] for e in events if e.get("cat") == "system call"], ["libx.so+0x12"])
     equal([e["args"]["text"] for e in events if e["ph"] == "i"], ['say "hi"'])
     equal([(e["ph"], e["name"]) for e in events if e.get("cat") == "region"],
           [("b", "load"), ("e", "load")])

@@ -5,7 +5,7 @@
 
 #include "base/compiler.h"
 
-static bool origin_is_library(struct stele_string function)
+bool stele__origin_is_library(struct stele_string function)
 {
 	static const char *const names[] = {
 		"_start",
@@ -30,9 +30,9 @@ struct stele_string stele__origin(const struct stele_stack_frame *frames, size_t
 {
 	size_t at = count - 1;
 
-	while (at > 0 && origin_is_library(frames[at].function))
+	while (at > 0 && stele__origin_is_library(frames[at].function))
 		at--;
-	return frames[origin_is_library(frames[at].function) ? count - 1 : at].function;
+	return frames[stele__origin_is_library(frames[at].function) ? count - 1 : at].function;
 }
 
 /* What only passes a call on to the kernel. */

@@ -4,6 +4,9 @@
 
 #include "stele/read.h"
 
+/* A function of the C library in which threads begin. */
+bool stele__origin_is_library(struct stele_string function);
+
 /*
  * The function in which a thread's own code begins, by one of its stacks (count > 0): the
  * outermost frame, but for those of the C library that every thread has.

@@ -105,24 +105,18 @@ static int html_flame(FILE *out, const struct stele_analysis *analysis,
 	return r;
 }
 
+static int html_filter(void *arg, const void *data, size_t bytes)
+{
+	html_write(arg, data, bytes);
+	return 0;
+}
+
 static int html_timeline(FILE *out, const struct stele_report *report)
 {
-	size_t bytes = 0;
-	char *text = NULL;
-	FILE *memory = open_memstream(&text, &bytes);
-	struct stele__export sink = {.write = html_take, .arg = memory};
+	struct stele__export sink = {.write = html_filter, .arg = out};
 	struct stele__textsink json = {.e = &sink};
-	int r;
 
-	if (!memory)
-		return -ENOMEM;
-	r = stele__timechart_write(report->chart, report->top, &json);
-	if (fclose(memory) != 0 && r == 0)
-		r = -ENOMEM;
-	if (r == 0)
-		html_write(out, text, bytes);
-	free(text);
-	return r;
+	return stele__timechart_write(report->chart, report->top, &json);
 }
 
 static int html_flames(FILE *out, const struct stele_analysis *analysis)

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "analyze/origin.h"
 #include "base/compiler.h"
 
 static const char *const words[] = {
@@ -43,18 +44,9 @@ static const char *const words[] = {
 	"GOMAXPROCS",
 	"start trace",
 	"stop trace",
-	/* Where threads begin: what reports leave out to find a program's own function. */
+	/* What every program has. */
 	"main",
 	"main.main",
-	"_start",
-	"__libc_start_main",
-	"__libc_start_main_impl",
-	"__libc_start_call_main",
-	"clone",
-	"clone3",
-	"__clone",
-	"__clone3",
-	"start_thread",
 };
 
 bool stele__vocabulary_has(struct stele_string text)
@@ -62,5 +54,5 @@ bool stele__vocabulary_has(struct stele_string text)
 	for (size_t i = 0; i < STELE_ARRAY_LENGTH(words); i++)
 		if (text.bytes == strlen(words[i]) && !memcmp(text.data, words[i], text.bytes))
 			return true;
-	return false;
+	return stele__origin_is_library(text);
 }

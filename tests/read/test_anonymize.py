@@ -21,7 +21,8 @@ FOLDER = tempfile.TemporaryDirectory()
 PLACE = pathlib.Path(FOLDER.name)
 
 
-WORDS = re.findall(r'"(.*)",', (HERE.parents[1] / "src/surgery/vocabulary.c").read_text())
+WORDS = re.findall(r'"(.*)",', "".join((HERE.parents[1] / "src" / path).read_text() for path in
+                                       ("surgery/vocabulary.c", "analyze/origin.c")))
 
 
 def stele(*arguments, status=0):

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Any bytes as a trace that is analysed and exported to each format: no crash, no hang. */
+/* Any bytes as a trace that is analysed, charted and exported to each format: no crash, no hang. */
 #include <stdlib.h>
 
+#include "export/detail.h"
 #include "export/export.h"
 #include "export/profile.h"
+#include "export/timechart.h"
 #include "stele/analyze.h"
 
 /* Looks at each byte, for MemorySanitizer and AddressSanitizer. */
@@ -61,6 +63,69 @@ static void look_at_memory(const struct stele_analysis *analysis)
 		REQUIRE(broken[i].count > 0 && broken[i].family < STELE__MEMORY_FAMILIES);
 }
 
+/* Each object has one size, one thread, and begins in one part of memory. */
+static void look_at_spread(const struct stele_analysis *analysis)
+{
+	const struct stele_memory_sum *all =
+		&stele_analysis_memory(analysis)->sum[STELE_MEMORY_OBJECTS];
+	const struct stele_memory_map *map = stele_analysis_memory_map(analysis);
+	const struct stele_memory_party *parties;
+	const struct stele_memory_size *sizes;
+	uint64_t by_size = 0, by_thread = 0, live = 0, passed = 0, begun = 0, pages = 0;
+	size_t count;
+
+	sizes = stele_analysis_memory_sizes(analysis, &count);
+	for (size_t i = 0; i < count; i++)
+		by_size += sizes[i].sum.allocated;
+	REQUIRE(by_size == all->allocated);
+	parties = stele_analysis_memory_parties(analysis, STELE_WHO_THREAD, &count);
+	for (size_t i = 0; i < count; i++) {
+		by_thread += parties[i].sum.allocated;
+		live += parties[i].sum.live;
+		passed += parties[i].freed_by_others - parties[i].freed_of_others;
+	}
+	REQUIRE(by_thread == all->allocated - all->existed && live <= all->live && !passed);
+	REQUIRE(map->cell_count <= STELE_CELLS_MAX);
+	for (uint32_t i = 0; i < map->cell_count; i++) {
+		begun += map->cells[i].objects;
+		REQUIRE(!i || map->cells[i].address > map->cells[i - 1].address);
+	}
+	for (unsigned i = 0; i < STELE_FILL_STEPS; i++)
+		pages += map->filled[i];
+	REQUIRE(begun == all->live && pages == map->pages);
+}
+
+static void chart(const uint8_t *data, size_t size)
+{
+	uint8_t sum = 0;
+	struct stele__export sink = {.write = look, .arg = &sum};
+	struct stele__textsink text = {.e = &sink};
+	struct stele__timechart *chart;
+	struct stele__detail detail;
+	const struct stele_event *event;
+	struct stele_reader *reader;
+	int r;
+
+	if (stele_reader_open_memory(data, size, NULL, &reader) < 0)
+		return;
+	r = stele__detail_init(&detail);
+	if (r >= 0)
+		r = stele__timechart_new(&chart);
+	REQUIRE(r >= 0);
+	while (r >= 0 && stele_reader_next(reader, &event) > 0) {
+		r = stele__timechart_event(chart, reader, event);
+		if (r >= 0)
+			r = stele__detail_event(&detail, reader, event);
+	}
+	if (r >= 0 && stele__timechart_finish(chart) >= 0)
+		stele__timechart_write(chart, size % 300, &text);
+	if (r >= 0 && stele__detail_finish(&detail) >= 0)
+		stele__detail_min(&detail, size, 1 + size % 200);
+	stele__timechart_free(chart);
+	stele__detail_done(&detail);
+	stele_reader_close(reader);
+}
+
 static void analyze(const uint8_t *data, size_t size)
 {
 	struct stele_analysis *analysis;
@@ -83,6 +148,7 @@ static void analyze(const uint8_t *data, size_t size)
 			if (times[i].last < times[i].first)
 				__builtin_trap();
 		look_at_memory(analysis);
+		look_at_spread(analysis);
 	}
 	stele_analysis_free(analysis);
 	stele_reader_close(reader);
@@ -98,6 +164,8 @@ static void export(const uint8_t *data, size_t size, const struct stele__format 
 
 	if (stele_reader_open_memory(data, size, NULL, &reader) < 0)
 		return;
+	if (format->each_bytes)
+		e.min_ns = (INT64_C(1) << size % 30) - 1;
 	if (format->profile) {
 		size_t kinds = 0;
 
@@ -118,6 +186,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	analyze(data, size);
+	chart(data, size);
 	for (size_t i = 0; stele__formats[i]; i++)
 		export(data, size, stele__formats[i]);
 	return 0;

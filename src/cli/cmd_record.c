@@ -73,6 +73,9 @@ static const char record_help[] =
 	"                          abort  PROGRAM is ended by SIGABRT, with both events and their\n"
 	"                                 stacks on its standard error: for debugging\n"
 	"                        All but nest make each event slower.\n"
+	"      --strict          exit status 125 if PROGRAM ran, but could not be recorded, or "
+	"not\n"
+	"                        all of it that was asked for; why is said\n"
 	"  -q, --quiet           print errors and warnings only\n"
 	"  -v, --verbose         print details of the recording, too\n"
 	"  -h, --help            print this\n"
@@ -123,7 +126,7 @@ static const char record_help[] =
 struct record {
 	struct stele_session_options session;
 	bool heap;
-	bool quiet;
+	bool quiet, strict;
 	bool verbose;
 };
 
@@ -349,7 +352,7 @@ static int record_read_environment(struct record *record, char *copy)
 	return 0;
 }
 
-enum record_option { RECORD_VALUE = 256, RECORD_FOLLOW };
+enum record_option { RECORD_VALUE = 256, RECORD_FOLLOW, RECORD_STRICT };
 
 static const struct option record_options[] = {
 	{"output", required_argument, NULL, RECORD_VALUE},
@@ -364,6 +367,7 @@ static const struct option record_options[] = {
 	{"generation", required_argument, NULL, RECORD_VALUE},
 	{"follow-fork", no_argument, NULL, RECORD_FOLLOW},
 	{"force", no_argument, NULL, 'f'},
+	{"strict", no_argument, NULL, RECORD_STRICT},
 	{"quiet", no_argument, NULL, 'q'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
@@ -411,6 +415,9 @@ static int record_read_arguments(struct record *record, int argc, char **argv)
 			break;
 		case 'v':
 			record->verbose = true;
+			break;
+		case RECORD_STRICT:
+			record->strict = true;
 			break;
 		case 'h':
 			return 1;
@@ -479,6 +486,9 @@ static int record_run(struct record *record)
 	stele__session_run(&record->session, &result);
 	if (!record->quiet)
 		stele__summary_print(stderr, &result, &style);
+	if (record->strict && result.unseen && result.status != STELE_EXIT_CANNOT_EXECUTE &&
+	    result.status != STELE_EXIT_NOT_FOUND)
+		return STELE_EXIT_RECORD_FAILED;
 	return result.status;
 }
 

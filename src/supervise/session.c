@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "stele/version.h"
 #include "supervise/child.h"
+#include "supervise/definitions.h"
 #include "supervise/follow.h"
 #include "supervise/locate.h"
 #include "supervise/recorder.h"
@@ -298,13 +299,28 @@ static void session_run_target(struct session *s, struct stele_session_result *r
 	free(environment);
 }
 
+/* A malloc within the program comes before any that is preloaded. */
+static bool session_sees_objects(const struct session *s)
+{
+	struct stele_definitions d;
+
+	if (!(s->options->events & STELE_EVENTS_MEMORY) ||
+	    stele__definitions_read(s->target.image, &d) < 0 || !d.malloc)
+		return true;
+	stele__recorder_say(s->options, STELE_SAY_WARNING,
+			    "'%s' has a malloc of its own: what it allocates is not in the trace "
+			    "(stele doctor)",
+			    s->options->argv[0]);
+	return false;
+}
+
 void stele__session_run(const struct stele_session_options *options,
 			struct stele_session_result *ret_result)
 {
 	struct session s = {.options = options, .recorder = {.file.fd = -1}};
 	struct stele_session_result *result = ret_result;
 
-	*result = (struct stele_session_result){.status = STELE_SESSION_FAILED};
+	*result = (struct stele_session_result){.status = STELE_SESSION_FAILED, .unseen = true};
 	session_fill_streams();
 	stele__target_examine(options->argv[0], getenv("PATH"), &s.target);
 	switch (s.target.verdict) {
@@ -331,6 +347,7 @@ void stele__session_run(const struct stele_session_options *options,
 		return;
 	}
 	session_run_target(&s, result);
+	result->unseen = !result->recorded || !session_sees_objects(&s);
 	stele__follow_stop(s.follow);
 	stele__follow_free(s.follow);
 	stele__recorder_release(&s.recorder);

@@ -54,7 +54,8 @@ struct stele_followed {
 
 struct stele_session_result {
 	int status;    /* for exit() */
-	bool recorded; /* there is a trace: the rest is set */
+	bool recorded; /* there is a trace: the rest is set, but for `unseen`, which always is */
+	bool unseen;   /* something that was asked for could not be recorded: it was said */
 	char path[PATH_MAX];
 	uint64_t file_bytes;
 	uint64_t wall_ns;

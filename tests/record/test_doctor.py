@@ -88,11 +88,26 @@ def an_allocator_of_its_own_is_told_and_hides_objects():
         program = p.compile("own", ALLOCATOR, "-fno-builtin")
         equal(doctor(p, program)["allocator"]["health"], "less")
         check("allocator" not in doctor(p, p.compile("plain", HELLO)), "libc's is fine")
-        equal(p.record("-o", "t", "--heap", "--", program).returncode, 0)
+        done = p.record("-o", "t", "--heap", "--", program)
+        equal(done.returncode, 0)
+        check("malloc of its own" in done.stderr, done.stderr)
         heap = subprocess.run([STELE, "heap", "--json", p.path("t")], capture_output=True,
                               text=True, check=True).stdout
         check(not [s for s in json.loads(heap)["sites"]["top"]
                    if s["stack"] and s["stack"][0]["function"] == "main"], "it is seen, though")
+
+
+@case
+def strict_recordings_fail_if_something_was_not_seen():
+    with Place() as p:
+        own, plain = p.compile("own", ALLOCATOR, "-fno-builtin"), p.compile("plain", HELLO)
+        static = p.compile("static", HELLO, "-static")
+        for options, program, status in ((["--heap"], own, 125), ([], own, 0), ([], static, 125),
+                                         (["--heap"], plain, 3), ([], plain, 3),
+                                         ([], "no-such-program", 127)):
+            done = p.record("-f", "-o", "t", "--strict", *options, "--", program)
+            equal(done.returncode, status, f"{options} {program}: {done.stderr}")
+            check(status != 125 or "own" in done.stderr or "untraced" in done.stderr, done.stderr)
 
 
 @case

@@ -248,8 +248,9 @@ static int flow_end(struct stele_analysis *a, struct stele__flow *go,
 }
 
 /*
- * A status says in which state it was when the generation began. Sites know nothing of that time:
- * Go's profiles begin with the status.
+ * In Go a status says in which state it was when the generation began. Stele tells of who is there
+ * when it begins, and later of threads that appear without having been created by one that it
+ * knows. Sites know nothing of that time: Go's profiles begin with the status.
  */
 static void flow_was(struct stele_analysis *a, struct stele__flow *go)
 {
@@ -283,7 +284,8 @@ int stele__flow_transition(struct stele_analysis *a, const struct stele_reader *
 	if (event->to == STELE_STATE_NOT_EXIST)
 		return flow_end(a, go, event);
 	r = flow_enter(a, reader, go, event);
-	if (r == 0 && !known && event->from == STELE_STATE_UNDETERMINED)
+	if (r == 0 && !known && event->from == STELE_STATE_UNDETERMINED &&
+	    !a->trust.recording.present)
 		flow_was(a, go);
 	return r < 0 ? r : flow_entry(a, reader, go, event);
 }

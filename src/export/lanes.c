@@ -182,8 +182,9 @@ static int lanes_new(struct stele__lanes *lanes, const struct stele_event *event
 	lane->thread = tag ? tag->thread : STELE_NO_ID;
 	lane->name = tag && tag->name->text.bytes ? tag->name : NULL;
 	lane->serial = ++lanes->serial;
-	/* A status says in which state it was when the generation began. */
-	lane->since = event->from == STELE_STATE_UNDETERMINED ? lanes->synced : event->time;
+	/* As in the analysis: in Go a status says how it was when the generation began. */
+	lane->since = event->from == STELE_STATE_UNDETERMINED && !lanes->program ? lanes->synced
+										 : event->time;
 	*ret_lane = lane;
 	return 0;
 }

@@ -65,7 +65,7 @@ def a_small_trace_is_all_there():
                                    "map", "broken", "flames"])
         threads = browser.run(ROWS, "time")
         equal([row[0] for row in threads], ["77", "2"])
-        equal(threads[0][3:], ["1.90 µs", "1.00 µs", "300 ns", "601 ns", "0 ns", "2"])
+        equal(threads[0][3:], ["1.90 µs", "998 ns", "300 ns", "601 ns", "0 ns", "2"])
         equal(browser.run(ROWS, "waits"), [["sync", "lock (p.c:30)", "601 ns", "1", "300 ns",
                                             "300 ns", "300 ns", "300 ns", "1"]])
         equal(browser.run(ROWS, "regions"), [["load", "800 ns", "1", "800 ns", "800 ns", "800 ns",
@@ -329,7 +329,7 @@ def the_timeline_says_what_is_clicked_and_finds_threads():
           c.dispatchEvent(new PointerEvent("pointerdown", at));
           c.dispatchEvent(new PointerEvent("pointerup", at));""")
         said = browser.run(CANVAS)[2]
-        check(said.startswith("77 boss: running, 300 ns, from 0"), said)
+        check(said.startswith("77 boss: running, 298 ns, from 2 ns"), said)
         browser.run("""const i = document.querySelector("#timeline input"); i.value = "WORK";
           i.dispatchEvent(new Event("input"));
           const c = document.querySelector("canvas");

@@ -27,6 +27,17 @@ def children(pid):
         return [int(n) for n in file.read().split()]
 
 
+def runs(pid, program):
+    """Has a child of this process begun to execute the program? It is stele's copy before that."""
+    for child in children(pid):
+        try:
+            if os.path.samefile(f"/proc/{child}/exe", program):
+                return True
+        except OSError:
+            pass  # it is just changing, or gone
+    return False
+
+
 def state(pid):
     with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
         return file.read().rsplit(")", 1)[1].split()[0]
@@ -411,7 +422,7 @@ def program_survives_the_recorder():
     with Place() as p:
         process = p.start("-o", "x.trace", BUSY, "--later", "done", stdout=subprocess.DEVNULL,
                           stderr=subprocess.DEVNULL)
-        wait_for(lambda: children(process.pid), "the program runs")
+        wait_for(lambda: runs(process.pid, BUSY), "the program runs")
         time.sleep(0.2)
         process.kill()
         process.wait()

@@ -12,8 +12,8 @@
 
 #include "base/error.h"
 #include "format/encode.h"
-#include "format/entry.h"
 #include "format/own.h"
+#include "surgery/batches.h"
 #include "surgery/vocabulary.h"
 
 enum { LETTER_FUNCTION = 'f', LETTER_FILE = 's', LETTER_MODULE = 'm', LETTER_NAME = 'n' };
@@ -21,10 +21,9 @@ enum { LETTER_FUNCTION = 'f', LETTER_FILE = 's', LETTER_MODULE = 'm', LETTER_NAM
 struct anonymous {
 	struct stele_anonymizer *a;
 	struct stele_anonymize_stats *stats;
-	struct stele_cursor at; /* the next generation */
-	const uint8_t *end;	/* of the present one */
+	struct stele_cursor at;		  /* the next generation */
+	struct stele__batches generation; /* the present one */
 	unsigned version;
-	uint64_t generation;
 	/* Ids of texts, + 1: used as such; the values mean nothing. */
 	struct stele__keymap functions, files, samples, counter_keys;
 	bool counters;	 /* there were any so far */
@@ -147,40 +146,23 @@ static bool is_payload(const struct stele_wire_entry *e, uint8_t kind)
 	       e->data_bytes && e->data[0] == kind;
 }
 
-/* Goes through the generation at n->at up to its end. 1: there is one; 0: none; else the defect. */
+static int generation_entry(void *arg, const struct stele_wire_entry *e)
+{
+	struct anonymous *n = arg;
+
+	if (e->type == STELE_EV_STACK)
+		stack_read(n, e);
+	else if (is_payload(e, STELE_PAYLOAD_STELE))
+		own_read(n, e);
+	return n->error;
+}
+
+/* The generation at n->at. 1: there is one; 0: none; else the defect. */
 static int generation_read(struct anonymous *n)
 {
-	struct stele_cursor c = n->at;
-	struct stele_wire_entry e;
-	bool ended = false;
-	int got;
-
 	stele__keymap_clear(&n->functions);
 	stele__keymap_clear(&n->files);
-	n->generation = 0;
-	for (;;) {
-		const uint8_t *begin = c.at;
-
-		got = stele__entry_next(&c, n->version, &e);
-		if (got <= 0)
-			break;
-		if (e.type == STELE_EV_EVENT_BATCH || e.type == STELE_EV_EXPERIMENTAL_BATCH) {
-			uint64_t generation = e.args[e.type == STELE_EV_EXPERIMENTAL_BATCH];
-
-			if (n->generation && (generation != n->generation || ended)) {
-				c.at = begin;
-				break;
-			}
-			n->generation = generation;
-		}
-		if (e.type == STELE_EV_STACK)
-			stack_read(n, &e);
-		else if (is_payload(&e, STELE_PAYLOAD_STELE))
-			own_read(n, &e);
-		ended |= e.type == STELE_EV_END_OF_GENERATION;
-	}
-	n->end = c.at;
-	return got < 0 ? got : n->generation != 0;
+	return stele__batches_read(n->at, n->version, generation_entry, n, &n->generation);
 }
 
 /* The texts that are samples: those that are logged under the name of a counter. */
@@ -189,7 +171,8 @@ static void samples_read(struct anonymous *n)
 	stele__keymap_clear(&n->samples);
 	stele__keymap_clear(&n->counter_keys);
 	for (unsigned pass = 0; n->counters && pass < 2; pass++) {
-		struct stele_cursor c = stele__cursor(n->at.at, (size_t)(n->end - n->at.at));
+		struct stele_cursor c =
+			stele__cursor(n->at.at, (size_t)(n->generation.end - n->at.at));
 		struct stele_wire_entry e;
 
 		while (stele__entry_next(&c, n->version, &e) > 0) {
@@ -264,7 +247,7 @@ static void types_write(struct anonymous *n, const struct stele_wire_entry *e)
 	struct stele_cursor c = stele__cursor(e->data + 1, e->data_bytes - 1);
 	struct stele_batch b = stele__batch(n->buffer, STELE_BATCH_BUFFER_BYTES);
 
-	stele__batch_begin_experimental(&b, 1, n->generation, e->args[2], e->args[3]);
+	stele__batch_begin_experimental(&b, 1, n->generation.number, e->args[2], e->args[3]);
 	stele__batch_varint(&b, STELE_PAYLOAD_TYPES);
 	while (stele__cursor_left(&c) && !c.error) {
 		uint64_t fields[4];
@@ -275,7 +258,7 @@ static void types_write(struct anonymous *n, const struct stele_wire_entry *e)
 		name = text_name(n, cursor_text(&c), LETTER_FUNCTION);
 		if (stele__batch_room(&b) < name.bytes + 5 * STELE_VARINT_BYTES_MAX) {
 			anonymous_flush(n, &b);
-			stele__batch_begin_experimental(&b, 1, n->generation, e->args[2],
+			stele__batch_begin_experimental(&b, 1, n->generation.number, e->args[2],
 							e->args[3]);
 			stele__batch_varint(&b, STELE_PAYLOAD_TYPES);
 		}
@@ -320,7 +303,7 @@ static void own_item(struct anonymous *n, struct stele_batch *out, uint64_t tag,
 static void own_begin(const struct anonymous *n, struct stele_batch *b,
 		      const struct stele_wire_entry *e)
 {
-	stele__batch_begin_experimental(b, 1, n->generation, e->args[2], e->args[3]);
+	stele__batch_begin_experimental(b, 1, n->generation.number, e->args[2], e->args[3]);
 	stele__batch_varint(b, STELE_PAYLOAD_STELE);
 	stele__batch_varint(b, STELE_OWN_VERSION);
 }
@@ -370,8 +353,9 @@ static void own_write(struct anonymous *n, const struct stele_wire_entry *e)
 }
 
 /* The batch that begins with entry e and ends at `end`. */
-static void batch_write(struct anonymous *n, const struct stele_wire_entry *e, const uint8_t *end)
+static void batch_write(void *arg, const struct stele_wire_entry *e, const uint8_t *end)
 {
+	struct anonymous *n = arg;
 	const uint8_t *payload = e->bytes + e->size;
 	struct stele_cursor inside = stele__cursor(payload, (size_t)(end - payload));
 	uint8_t kind = payload < end ? *payload : STELE_EV_NONE;
@@ -392,29 +376,14 @@ static void batch_write(struct anonymous *n, const struct stele_wire_entry *e, c
 		n->stats->left_out++;
 }
 
-/* From one batch to the next: the entries between two batches belong to the first. */
 static void generation_write(struct anonymous *n)
 {
-	struct stele_cursor c = stele__cursor(n->at.at, (size_t)(n->end - n->at.at));
-	struct stele_wire_entry e, batch = {0};
+	const struct stele__batches *g = &n->generation;
 
 	samples_read(n);
-	while (stele__entry_next(&c, n->version, &e) > 0) {
-		bool ends = e.type == STELE_EV_END_OF_GENERATION;
-
-		if (e.type != STELE_EV_EVENT_BATCH && e.type != STELE_EV_EXPERIMENTAL_BATCH &&
-		    !ends)
-			continue;
-		if (batch.bytes)
-			batch_write(n, &batch, e.bytes);
-		batch = e;
-		if (ends) {
-			anonymous_put(n, e.bytes, e.size);
-			batch.bytes = NULL;
-		}
-	}
-	if (batch.bytes)
-		batch_write(n, &batch, n->end);
+	stele__batches_tell(g, n->version, batch_write, n);
+	if (g->mark < g->end)
+		anonymous_put(n, g->mark, 1); /* EndOfGeneration, and nothing that may follow it */
 }
 
 int stele__anonymize(const void *data, size_t bytes, struct stele_anonymizer *anonymizer,
@@ -438,9 +407,10 @@ int stele__anonymize(const void *data, size_t bytes, struct stele_anonymizer *an
 	n.at.at += STELE_HEADER_BYTES;
 	while (!n.error && (got = generation_read(&n)) > 0 && !n.error) {
 		generation_write(&n);
-		n.at.at = n.end;
+		n.at.at = n.generation.end;
 	}
-	ret_stats->offset = (uint64_t)(n.end ? n.end - (const uint8_t *)data : STELE_HEADER_BYTES);
+	ret_stats->offset = (uint64_t)(n.generation.end ? n.generation.end - (const uint8_t *)data
+							: STELE_HEADER_BYTES);
 	for (size_t i = 0; i < STELE_ARRAY_LENGTH(maps); i++)
 		stele__keymap_done(maps[i]);
 	free(n.buffer);

@@ -12,7 +12,7 @@
 
 #include "base/error.h"
 #include "format/encode.h"
-#include "format/entry.h"
+#include "surgery/batches.h"
 
 #define PC_MADE_UP  (1ull << 52) /* from here on: frames that share a pc with another */
 #define INLINED_MAX 16
@@ -33,11 +33,9 @@ struct rename_added {
 struct rename_job {
 	const struct stele_renamer *renamer;
 	struct stele_rename_stats *stats;
-	struct stele_cursor at; /* the next generation */
-	const uint8_t *end;	/* of the present one */
-	const uint8_t *mark;	/* its EndOfGeneration, or its end: new strings come before it */
+	struct stele_cursor at;		  /* the next generation */
+	struct stele__batches generation; /* the present one; new strings come before its mark */
 	unsigned version;
-	uint64_t generation, time;
 	struct rename_string *strings;
 	size_t string_count, string_capacity;
 	uint64_t string_max;
@@ -185,7 +183,7 @@ static void added_write(struct rename_job *j)
 {
 	struct stele_batch b = stele__batch(j->buffer, STELE_BATCH_BUFFER_BYTES);
 
-	stele__batch_begin(&b, j->generation, STELE_NO_ID, j->time);
+	stele__batch_begin(&b, j->generation.number, STELE_NO_ID, j->generation.time);
 	for (uint32_t i = 0; i < j->added.count; i++) {
 		const struct stele_string *text = &j->added.texts[i];
 		uint64_t id = j->string_max + 1 + i;
@@ -193,7 +191,7 @@ static void added_write(struct rename_job *j)
 		if (stele__batch_string(&b, id, text->data, text->bytes) == 0)
 			continue;
 		rename_flush(j, &b);
-		stele__batch_begin(&b, j->generation, STELE_NO_ID, j->time);
+		stele__batch_begin(&b, j->generation.number, STELE_NO_ID, j->generation.time);
 		stele__batch_string(&b, id, text->data, text->bytes);
 	}
 	rename_flush(j, &b);
@@ -215,50 +213,26 @@ static void modules_tell(struct rename_job *j, const struct stele_wire_entry *e)
 			j->renamer->module(j->renamer->arg, &item);
 }
 
-/* Goes through the generation at j->at up to its end. 1: there is one; 0: none; else the defect. */
+static int generation_entry(void *arg, const struct stele_wire_entry *e)
+{
+	struct rename_job *j = arg;
+
+	if (e->type == STELE_EV_EXPERIMENTAL_BATCH)
+		modules_tell(j, e);
+	return e->type == STELE_EV_STRING ? strings_add(j, e->args[0], e->data, e->data_bytes) : 0;
+}
+
+/* The generation at j->at. 1: there is one; 0: none; else the defect. */
 static int generation_read(struct rename_job *j)
 {
-	struct stele_cursor c = j->at;
-	struct stele_wire_entry e;
 	int got;
 
-	j->generation = 0;
 	j->string_count = 0;
 	j->string_max = 0;
-	j->mark = NULL;
-	for (;;) {
-		const uint8_t *begin = c.at;
-
-		got = stele__entry_next(&c, j->version, &e);
-		if (got <= 0)
-			break;
-		if (e.type == STELE_EV_EVENT_BATCH || e.type == STELE_EV_EXPERIMENTAL_BATCH) {
-			uint64_t generation = e.args[e.type == STELE_EV_EXPERIMENTAL_BATCH];
-
-			if (j->generation && (generation != j->generation || j->mark)) {
-				c.at = begin;
-				break;
-			}
-			j->generation = generation;
-			j->time = e.args[2 + (e.type == STELE_EV_EXPERIMENTAL_BATCH)];
-		}
-		if (e.type == STELE_EV_EXPERIMENTAL_BATCH)
-			modules_tell(j, &e);
-		else if (e.type == STELE_EV_STRING)
-			got = strings_add(j, e.args[0], e.data, e.data_bytes);
-		else if (e.type == STELE_EV_END_OF_GENERATION)
-			j->mark = begin;
-		if (got < 0)
-			return got;
-	}
-	j->end = c.at;
-	if (got < 0)
-		return got;
-	if (!j->mark)
-		j->mark = j->end;
-	if (j->string_count)
+	got = stele__batches_read(j->at, j->version, generation_entry, j, &j->generation);
+	if (got > 0 && j->string_count)
 		qsort(j->strings, j->string_count, sizeof(*j->strings), strings_compare);
-	return j->generation != 0;
+	return got;
 }
 
 /* Second pass -------------------------------------------------------------------------------- */
@@ -305,7 +279,7 @@ static void stack_write(struct rename_job *j, struct stele_batch *b,
 	if (stele__batch_stack(b, e->args[0], frames, count) == 0)
 		return;
 	rename_flush(j, b);
-	stele__batch_begin(b, j->generation, STELE_NO_ID, j->time);
+	stele__batch_begin(b, j->generation.number, STELE_NO_ID, j->generation.time);
 	stele__batch_stack(b, e->args[0], frames, count);
 }
 
@@ -315,7 +289,7 @@ static void stacks_write(struct rename_job *j, struct stele_cursor c)
 	struct stele_batch b = stele__batch(j->buffer, STELE_BATCH_BUFFER_BYTES);
 	struct stele_wire_entry e;
 
-	stele__batch_begin(&b, j->generation, STELE_NO_ID, j->time);
+	stele__batch_begin(&b, j->generation.number, STELE_NO_ID, j->generation.time);
 	while (stele__entry_next(&c, j->version, &e) > 0)
 		if (e.type == STELE_EV_STACK)
 			stack_write(j, &b, &e);
@@ -336,7 +310,8 @@ static bool type_take(struct stele_cursor *c, uint64_t fields[4], struct stele_s
 
 static void types_begin(struct rename_job *j, struct stele_batch *b)
 {
-	stele__batch_begin_experimental(b, 1, j->generation, STELE_NO_ID, j->time);
+	stele__batch_begin_experimental(b, 1, j->generation.number, STELE_NO_ID,
+					j->generation.time);
 	stele__batch_varint(b, 0);
 }
 
@@ -370,8 +345,9 @@ static void types_write(struct rename_job *j, const struct stele_wire_entry *e)
 }
 
 /* The batch that begins with entry e and ends at `end`, copied or written anew. */
-static void batch_write(struct rename_job *j, const struct stele_wire_entry *e, const uint8_t *end)
+static void batch_write(void *arg, const struct stele_wire_entry *e, const uint8_t *end)
 {
+	struct rename_job *j = arg;
 	const uint8_t *payload = e->bytes + e->size;
 
 	if (e->type == STELE_EV_EVENT_BATCH && payload < end && *payload == STELE_EV_STACKS)
@@ -383,24 +359,14 @@ static void batch_write(struct rename_job *j, const struct stele_wire_entry *e, 
 		rename_put(j, e->bytes, (size_t)(end - e->bytes));
 }
 
-/* From one batch to the next: the entries between two batches belong to the first. */
 static void generation_write(struct rename_job *j)
 {
-	struct stele_cursor c = stele__cursor(j->at.at, (size_t)(j->mark - j->at.at));
-	struct stele_wire_entry e, batch = {0};
+	const struct stele__batches *g = &j->generation;
 
-	while (stele__entry_next(&c, j->version, &e) > 0) {
-		if (e.type != STELE_EV_EVENT_BATCH && e.type != STELE_EV_EXPERIMENTAL_BATCH)
-			continue;
-		if (batch.bytes)
-			batch_write(j, &batch, e.bytes);
-		batch = e;
-	}
-	if (batch.bytes)
-		batch_write(j, &batch, j->mark);
+	stele__batches_tell(g, j->version, batch_write, j);
 	added_write(j);
 	added_clear(&j->added);
-	rename_put(j, j->mark, (size_t)(j->end - j->mark));
+	rename_put(j, g->mark, (size_t)(g->end - g->mark));
 	j->stats->generations++;
 }
 
@@ -412,10 +378,10 @@ static int rename_all(struct rename_job *j)
 		generation_write(j);
 		if (j->error)
 			return j->error;
-		j->at.at = j->end;
+		j->at.at = j->generation.end;
 	}
 	if (got < 0) /* what is whole of a damaged generation goes as it is */
-		rename_put(j, j->at.at, (size_t)(j->end - j->at.at));
+		rename_put(j, j->at.at, (size_t)(j->generation.end - j->at.at));
 	return j->error ? j->error : got;
 }
 
@@ -438,7 +404,8 @@ int stele__rename(const void *data, size_t bytes, const struct stele_renamer *re
 	rename_put(&j, data, STELE_HEADER_BYTES);
 	j.at.at += STELE_HEADER_BYTES;
 	j.error = rename_all(&j);
-	ret_stats->offset = (uint64_t)(j.end ? j.end - (const uint8_t *)data : STELE_HEADER_BYTES);
+	ret_stats->offset = (uint64_t)(j.generation.end ? j.generation.end - (const uint8_t *)data
+							: STELE_HEADER_BYTES);
 	added_clear(&j.added);
 	free(j.strings);
 	free(j.buffer);

@@ -126,7 +126,6 @@ static int flow_latency(struct stele__flow *go, int64_t ns)
 static void flow_leave(struct stele__flow *go, int64_t time, bool open)
 {
 	int64_t ns = time - go->since;
-
 	struct stele__site *sites[] = {go->site, go->call};
 
 	flow_spend(go, ns, 1);

@@ -158,6 +158,7 @@ static int lanes_sync(struct stele__lanes *lanes, const struct stele_reader *rea
 
 		if (!batch.bytes || batch.data[0] != LANES_STELE_DATA)
 			continue;
+		lanes->own = true;
 		while (r >= 0 && stele_data_next(&batch, &at, &item) > 0)
 			r = lanes_item(lanes, &item);
 	}
@@ -183,8 +184,8 @@ static int lanes_new(struct stele__lanes *lanes, const struct stele_event *event
 	lane->name = tag && tag->name->text.bytes ? tag->name : NULL;
 	lane->serial = ++lanes->serial;
 	/* As in the analysis: in Go a status says how it was when the generation began. */
-	lane->since = event->from == STELE_STATE_UNDETERMINED && !lanes->program ? lanes->synced
-										 : event->time;
+	lane->since = event->from == STELE_STATE_UNDETERMINED && !lanes->own ? lanes->synced
+									     : event->time;
 	*ret_lane = lane;
 	return 0;
 }

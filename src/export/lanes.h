@@ -88,6 +88,7 @@ struct stele__lanes {
 	uint64_t pid;
 	const struct stele__label *program;
 	struct stele__label *states[STELE__STATE_COUNT];
+	bool own; /* the trace is of Stele */
 	bool started;
 	int64_t synced; /* when the generation began */
 	int64_t last;

@@ -91,8 +91,9 @@ static int answer_print(const struct stele__answer *answer, const struct answer_
 		.chart = chart,
 	};
 
-	if (options->html)
-		return answer_page(answer, options, &report);
+	if (options->html) /* of what is no trace there is nothing to look at */
+		return stele_reader_version(reader) ? answer_page(answer, options, &report)
+						    : STELE_EXIT_OK;
 	if (options->json)
 		answer->json(stdout, &report);
 	else if (stele_reader_version(reader))

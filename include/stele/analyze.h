@@ -69,6 +69,35 @@ struct stele_site {
 /** Time of those that ended and of those that had not; INT64_MAX if it is more. */
 int64_t stele_site_total(const struct stele_site *site);
 
+/** Threads of one name that had a lock which others waited for, and where they took it. */
+struct stele_lock_holder {
+	struct stele_string name; /**< may be empty: unknown */
+	uint32_t taken;		  /**< stack, one frame: where it was taken; 0: unknown */
+	uint32_t released;	  /**< where it was given up; 0: it was not, or unknown */
+	uint64_t count;		  /**< waits that it made longer */
+	int64_t ns;		  /**< time that others waited meanwhile, of each waiter */
+	int64_t longest;	  /**< the longest that it had the lock, as far as known */
+	bool longest_known;	  /**< else it was longer: when it was taken is not known */
+};
+
+/** Locks of one name, or that were made at one place, or one by its address. */
+struct stele_lock {
+	struct stele_string name; /**< of the variable; may be empty */
+	/** Who made it: function, file, line; may be empty. */
+	struct stele_string made_by, made_file;
+	uint64_t made_line;
+	uint64_t address;	    /**< of one of them */
+	uint64_t locks;		    /**< how many there were to wait for */
+	struct stele_string reason; /**< as waits for it are called */
+	struct stele_spread spread; /**< waits that ended */
+	uint64_t open_count;	    /**< that had not ended when the trace did */
+	int64_t open_ns;
+	uint64_t waiting_max; /**< most that waited for one of them at once */
+	uint64_t queued;      /**< waits that began while others waited already: a convoy */
+	const struct stele_lock_holder *holders; /**< most ns first */
+	size_t holder_count;
+};
+
 #define STELE_SHARES_MAX 6
 
 /** Of a thread's waiting, what it did for one reason. */
@@ -290,7 +319,7 @@ struct stele_trust {
 /** 0 or -ENOMEM. */
 int stele_analysis_new(struct stele_analysis **ret_analysis);
 
-/** Takes the reader's last event; 0, -ENOMEM or STELE_E_LIMIT. */
+/** Takes the reader's last event and what details there are; 0, -ENOMEM or STELE_E_LIMIT. */
 int stele_analysis_add(struct stele_analysis *analysis, const struct stele_reader *reader,
 		       const struct stele_event *event);
 
@@ -322,6 +351,10 @@ const struct stele_site *const *stele_analysis_sites(const struct stele_analysis
 /** Frames of a site's stack, innermost first. */
 const struct stele_stack_frame *stele_analysis_stack(const struct stele_analysis *analysis,
 						     uint32_t stack, size_t *ret_count);
+
+/** Locks that threads waited for, most time first; only traces of C programs tell of them. */
+const struct stele_lock *const *stele_analysis_locks(const struct stele_analysis *analysis,
+						     size_t *ret_count);
 
 const struct stele_memory *stele_analysis_memory(const struct stele_analysis *analysis);
 

@@ -244,12 +244,39 @@ const struct stele_heap_info *stele_reader_heap(const struct stele_reader *reade
 int stele_reader_type(const struct stele_reader *reader, uint64_t id,
 		      struct stele_heap_type *ret_type);
 
+enum stele_detail_kind {
+	STELE_DETAIL_WAIT = 1,	  /**< of the transition to Waiting: object, holder */
+	STELE_DETAIL_RELEASE = 2, /**< what others wait for is given up, or they are woken: object,
+				       stack, taken_stack */
+};
+
+/** What Stele knows beyond Go's format of something that a thread did. */
+struct stele_detail {
+	uint8_t kind;	 /**< enum stele_detail_kind */
+	int64_t time;	 /**< ns; of a wait: the transition's, which may be told some ns later */
+	uint64_t thread; /**< that did it */
+	uint64_t object; /**< address of the lock, condition, … */
+	uint64_t holder; /**< thread that has it; STELE_NO_ID: unknown */
+	uint32_t stack;	 /**< where; 0: unknown */
+	uint32_t taken_stack; /**< where it was taken; 0: unknown */
+};
+
+/**
+ * The next detail that happened until this time. Ask with the time of each event, before looking at
+ * the event, until there is none: then details come in the order of their times, each before the
+ * event that it is of. Each is given once: one consumer of a reader may ask.
+ *
+ * @return 1 with a detail, 0 if there is none (yet), -ENOMEM.
+ */
+int stele_reader_detail(const struct stele_reader *reader, int64_t until,
+			struct stele_detail *ret_detail);
+
 /** One record of Stele's own data: what Go's format has no place for. */
 struct stele_data_item {
 	uint64_t tag; /**< STELE_DATA_*; skip those that you do not know */
 	uint64_t value[8];
 	unsigned value_count;
-	struct stele_string text[2];
+	struct stele_string text[3];
 	unsigned text_count;
 };
 
@@ -264,6 +291,7 @@ enum stele_data_tag {
 	STELE_DATA_ENDING = 8,	 /**< flags, exit status or signal */
 	STELE_DATA_END = 9,	 /**< records, events, generation: the recording ended in order */
 	STELE_DATA_SKIPPED = 10, /**< event of the memory experiment, count: by --reentry=skip */
+	STELE_DATA_OBJECT = 12,	 /**< address, line; its name, and function and file that made it */
 };
 
 /**

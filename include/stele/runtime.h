@@ -101,6 +101,24 @@ void stele_goroutine_cancel(stele_goroutine_id g);
 /** The calling thread begins to wait. Call before it sleeps. @param object  what it waits for. */
 stele_interval stele_block(enum stele_wait why, const void *object);
 
+/**
+ * The same for who knows more of what it waits for.
+ *
+ * @param holder   thread id of the present owner; 0: unknown.
+ * @param made_at  return address of the call that has made the object; NULL: unknown, or told
+ *                 before.
+ */
+stele_interval stele_block_on(enum stele_wait why, const void *object, uint32_t holder,
+			      const void *made_at);
+
+/**
+ * The calling thread gives up what others wait for, or wakes some who wait. Call before they can
+ * go on; nothing needs to be told where nobody waits.
+ *
+ * @param taken_at  return address of the call that took it; NULL: unknown.
+ */
+void stele_release(enum stele_wait why, const void *object, const void *taken_at);
+
 /** The wait is over. With 0 it does nothing. */
 void stele_wake(stele_interval wait);
 

@@ -12,9 +12,9 @@ int stele_analysis_new(struct stele_analysis **ret_analysis)
 {
 	struct stele_analysis *a = calloc(1, sizeof(*a));
 	struct stele__keymap *maps[] = {
-		a ? &a->names : NULL,  a ? &a->sites : NULL, a ? &a->goroutines : NULL,
-		a ? &a->tags : NULL,   a ? &a->tasks : NULL, a ? &a->ranges : NULL,
-		a ? &a->groups : NULL,
+		a ? &a->names : NULL,  a ? &a->sites : NULL,   a ? &a->goroutines : NULL,
+		a ? &a->tags : NULL,   a ? &a->tasks : NULL,   a ? &a->ranges : NULL,
+		a ? &a->groups : NULL, a ? &a->threads : NULL,
 	};
 
 	if (!a)
@@ -23,7 +23,8 @@ int stele_analysis_new(struct stele_analysis **ret_analysis)
 		stele__keymap_init(maps[i]);
 	a->empty = stele__name_intern(a, (struct stele_string){"", 0});
 	a->memory = stele__memory_new();
-	if (stele__stacks_init(&a->stacks) < 0 || !a->empty || !a->memory) {
+	a->locks = stele__locks_new();
+	if (stele__stacks_init(&a->stacks) < 0 || !a->empty || !a->memory || !a->locks) {
 		stele_analysis_free(a);
 		return -ENOMEM;
 	}
@@ -42,6 +43,8 @@ void stele_analysis_free(struct stele_analysis *a)
 		stele__flow_free(go);
 	stele__keymap_done(&a->goroutines);
 	stele__memory_free(a->memory);
+	stele__locks_free(a->locks);
+	stele__keymap_done(&a->threads);
 	stele__stacks_done(&a->stacks);
 	stele__keymap_free(&a->sites);
 	stele__keymap_free(&a->tags);
@@ -70,6 +73,8 @@ static int analysis_own_data(struct stele_analysis *a, const struct stele_reader
 		while (r >= 0 && stele_data_next(&batch, &at, &item) > 0)
 			if (item.tag == STELE_DATA_THREAD)
 				r = stele__flow_tag(a, &item);
+			else if (item.tag == STELE_DATA_OBJECT)
+				r = stele__locks_object(a, &item);
 	}
 	return r;
 }
@@ -87,19 +92,39 @@ static int analysis_sync(struct stele_analysis *a, const struct stele_reader *re
 	return analysis_own_data(a, reader);
 }
 
+/* What happened until the event, and what belongs to it. */
+static int analysis_details(struct stele_analysis *a, const struct stele_reader *reader,
+			    int64_t time)
+{
+	struct stele_detail detail;
+	int r;
+
+	while ((r = stele_reader_detail(reader, time, &detail)) > 0) {
+		r = stele__locks_detail(a, reader, &detail);
+		if (r < 0)
+			break;
+	}
+	return r;
+}
+
 int stele_analysis_add(struct stele_analysis *analysis, const struct stele_reader *reader,
 		       const struct stele_event *event)
 {
 	struct stele_trust *trust = &analysis->trust;
+	int r;
 
 	if (!trust->events)
 		trust->first = analysis->synced = event->time;
 	trust->last = event->time;
 	trust->events++;
-	switch (event->kind) {
-	case STELE_EVENT_SYNC:
+	if (event->kind == STELE_EVENT_SYNC) {
 		analysis->synced = event->time;
 		return analysis_sync(analysis, reader);
+	}
+	r = analysis_details(analysis, reader, event->time);
+	if (r < 0)
+		return r;
+	switch (event->kind) {
 	case STELE_EVENT_TRANSITION:
 		return stele__flow_transition(analysis, reader, event);
 	case STELE_EVENT_METRIC:
@@ -125,6 +150,8 @@ int stele_analysis_finish(struct stele_analysis *analysis)
 		r = stele__times_finish(analysis);
 	if (r == 0)
 		r = stele__memory_finish(analysis);
+	if (r == 0)
+		r = stele__locks_finish(analysis);
 	return r < 0 ? r : stele__sites_sort(analysis);
 }
 

@@ -12,6 +12,21 @@ struct stele__flow *stele__flow_find(const struct stele_analysis *a, uint64_t id
 	return stele__keymap_get(&a->goroutines, id);
 }
 
+struct stele__flow *stele__flow_of_thread(const struct stele_analysis *a, uint64_t thread)
+{
+	const struct stele__tag *tag = stele__keymap_get(&a->threads, thread);
+
+	return tag ? stele__flow_find(a, tag->goroutine) : NULL;
+}
+
+const struct stele__name *stele__flow_label(const struct stele_analysis *a,
+					    const struct stele__flow *go)
+{
+	if (go->name && go->name->text.bytes)
+		return go->name;
+	return go->entry ? go->entry : a->empty;
+}
+
 void stele__flow_free(struct stele__flow *go)
 {
 	free(go->latency);
@@ -42,18 +57,30 @@ static int flow_new(struct stele_analysis *a, uint64_t id, int64_t time,
 	return 0;
 }
 
+/* The tag is of this thread from now on. */
+static int flow_thread(struct stele_analysis *a, struct stele__tag *tag, uint64_t thread)
+{
+	struct stele__tag *before = stele__keymap_get(&a->threads, thread);
+
+	if (before == tag)
+		return 0;
+	stele__keymap_drop(&a->threads, tag->thread, tag);
+	if (before)
+		stele__keymap_drop(&a->threads, thread, before);
+	return stele__keymap_add(&a->threads, thread, tag);
+}
+
 int stele__flow_tag(struct stele_analysis *a, const struct stele_data_item *item)
 {
 	uint64_t id = item->value[2];
 	struct stele__tag *tag = stele__keymap_get(&a->tags, id);
 	const struct stele__name *name = stele__name_intern(a, item->text[0]);
 	struct stele__flow *go = stele__flow_find(a, id);
+	int r;
 
 	if (!name)
 		return -ENOMEM;
 	if (!tag) {
-		int r;
-
 		tag = calloc(1, sizeof(*tag));
 		r = tag ? stele__keymap_add(&a->tags, id, tag) : -ENOMEM;
 		if (r < 0) {
@@ -61,6 +88,9 @@ int stele__flow_tag(struct stele_analysis *a, const struct stele_data_item *item
 			return r;
 		}
 	}
+	r = flow_thread(a, tag, item->value[0]);
+	if (r < 0)
+		return r;
 	*tag = (struct stele__tag){id, item->value[0], name};
 	if (go) {
 		go->name = name;
@@ -139,10 +169,12 @@ static void flow_leave(struct stele__flow *go, int64_t time, bool open)
 }
 
 /* Another state follows. */
-static int flow_next(struct stele__flow *go, int64_t time)
+static int flow_next(struct stele_analysis *a, struct stele__flow *go, int64_t time)
 {
 	int r = go->state == STELE_STATE_RUNNABLE ? flow_latency(go, time - go->since) : 0;
 
+	if (r == 0 && go->object)
+		r = stele__locks_waited(a, go, time, false);
 	flow_leave(go, time, false);
 	return r;
 }
@@ -177,6 +209,11 @@ static int flow_enter(struct stele_analysis *a, const struct stele_reader *reade
 		return -ENOMEM;
 	if (event->to != STELE_STATE_RUNNABLE && !waits && event->to != STELE_STATE_SYSCALL)
 		return 0;
+	if (waits) {
+		r = stele__locks_wait(a, go, event);
+		if (r < 0)
+			return r;
+	}
 	go->times.waits += waits;
 	go->times.syscalls += event->to == STELE_STATE_SYSCALL;
 	r = stele__stack_find(a, reader, event->stack, &stack);
@@ -220,6 +257,7 @@ static void flow_untag(struct stele_analysis *a, uint64_t id)
 	if (!tag)
 		return;
 	stele__keymap_drop(&a->tags, id, tag);
+	stele__keymap_drop(&a->threads, tag->thread, tag);
 	free(tag);
 }
 
@@ -277,7 +315,7 @@ int stele__flow_transition(struct stele_analysis *a, const struct stele_reader *
 	else if (go->state == event->to)
 		return flow_entry(a, reader, go, event);
 	else
-		r = flow_next(go, event->time);
+		r = flow_next(a, go, event->time);
 	if (r < 0)
 		return r;
 	if (event->to == STELE_STATE_NOT_EXIST)
@@ -296,6 +334,10 @@ int stele__flow_finish(struct stele_analysis *a, int64_t time)
 	int r = 0;
 
 	while (r == 0 && (go = stele__keymap_each(&a->goroutines, &at))) {
+		if (go->object)
+			r = stele__locks_waited(a, go, time, true);
+		if (r < 0)
+			break;
 		flow_leave(go, time, true);
 		go->times.last = time;
 		r = stele__scope_leave(a, go, time);

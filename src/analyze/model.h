@@ -46,6 +46,9 @@ struct stele__region {
 	int64_t begin;
 };
 
+/* What threads wait for: locks.c. */
+struct stele__object;
+
 /* A goroutine that is alive. */
 struct stele__flow {
 	uint64_t id;
@@ -59,7 +62,9 @@ struct stele__flow {
 	int64_t latencies[STELE__LATENCIES];	/* the first times that it was ready */
 	uint32_t latency_count;			/* of those */
 	struct stele_spread *latency;		/* those after them; NULL: none */
-	struct stele__region *regions;		/* open ones, outermost first */
+	struct stele__object *object;		/* that it waits for; NULL: unknown */
+	uint64_t holder;	       /* the thread that had it then; STELE_NO_ID: unknown */
+	struct stele__region *regions; /* open ones, outermost first */
 	uint32_t region_count, region_max;
 	struct stele_times times;
 };
@@ -90,6 +95,8 @@ struct stele_analysis {
 	struct stele__keymap sites;
 	struct stele__keymap goroutines; /* alive */
 	struct stele__keymap tags, tasks, ranges, groups;
+	struct stele__keymap threads; /* from threads to their tags, which `tags` owns */
+	struct stele__locks *locks;
 	struct stele__memory *memory;
 	struct stele_times *finished;
 	uint32_t finished_count, finished_max;
@@ -144,6 +151,26 @@ int stele__scope_event(struct stele_analysis *a, const struct stele_reader *read
 /* Regions that the goroutine leaves open. */
 int stele__scope_leave(struct stele_analysis *a, const struct stele__flow *go, int64_t time);
 int stele__scopes_finish(struct stele_analysis *a, int64_t time);
+
+/* By the thread it is of; NULL: unknown, or not alive. */
+struct stele__flow *stele__flow_of_thread(const struct stele_analysis *a, uint64_t thread);
+/* The thread's name, or the function it was created with; empty: unknown. */
+const struct stele__name *stele__flow_label(const struct stele_analysis *a,
+					    const struct stele__flow *go);
+
+/* NULL: no memory. */
+struct stele__locks *stele__locks_new(void);
+void stele__locks_free(struct stele__locks *locks);
+/* What is told of an object. */
+int stele__locks_object(struct stele_analysis *a, const struct stele_data_item *item);
+int stele__locks_detail(struct stele_analysis *a, const struct stele_reader *reader,
+			const struct stele_detail *detail);
+/* It begins to wait, by this transition: finds what for. */
+int stele__locks_wait(struct stele_analysis *a, struct stele__flow *go,
+		      const struct stele_event *event);
+/* The wait is over; open: the trace is, and the wait is not. */
+int stele__locks_waited(struct stele_analysis *a, struct stele__flow *go, int64_t time, bool open);
+int stele__locks_finish(struct stele_analysis *a);
 
 /* NULL: no memory. */
 struct stele__memory *stele__memory_new(void);

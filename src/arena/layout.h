@@ -69,6 +69,24 @@ enum stele_wait_code {
 
 extern const char *const stele__wait_texts[STELE__WAIT_COUNT];
 
+/* The words of a GO_BLOCK, GO_PARK or GO_STOP: "stack<<32|holder<<8|wait". */
+_Static_assert(STELE__WAIT_COUNT <= 256, "a wait has 8 bits");
+
+STELE_INLINE uint64_t stele__wait_word(uint32_t stack, uint32_t holder, uint32_t wait)
+{
+	return (uint64_t)stack << 32 | (holder & 0xffffff) << 8 | wait;
+}
+
+STELE_INLINE uint32_t stele__wait_of(uint64_t word)
+{
+	return word & 255;
+}
+
+STELE_INLINE uint32_t stele__wait_holder(uint64_t word)
+{
+	return (uint32_t)word >> 8;
+}
+
 /* Of STELE_EVENTS_LOCKS? */
 STELE_INLINE bool stele__wait_is_lock(uint32_t wait)
 {

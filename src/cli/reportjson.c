@@ -5,6 +5,7 @@
 
 #include "base/compiler.h"
 #include "cli/jsonparts.h"
+#include "cli/ledger.h"
 #include "cli/report.h"
 
 static void json_quantiles(FILE *out, const struct stele_spread *spread)
@@ -174,6 +175,7 @@ void stele__report_json(FILE *out, const struct stele_report *report)
 	json_times(out, "groups", times, count, report->top);
 	for (size_t i = 0; i < STELE_ARRAY_LENGTH(tables); i++)
 		json_sites(out, report, tables[i].name, tables[i].kind);
+	stele__ledger_json(out, report);
 	json_memory(out, report);
 	fputs("}\n", out);
 }

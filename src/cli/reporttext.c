@@ -5,6 +5,7 @@
 
 #include "base/compiler.h"
 #include "cli/columns.h"
+#include "cli/ledger.h"
 #include "cli/parts.h"
 #include "cli/report.h"
 #include "cli/verdict.h"
@@ -302,8 +303,11 @@ void stele__report_text(FILE *out, const struct stele_report *report)
 	stele__part_trust(out, report);
 	report_times(out, report);
 	report_latency(out, report);
-	for (size_t i = 0; i < STELE_ARRAY_LENGTH(report_tables); i++)
+	for (size_t i = 0; i < STELE_ARRAY_LENGTH(report_tables); i++) {
 		report_sites(out, report, &report_tables[i]);
+		if (report_tables[i].kind == STELE_SITES_WAIT)
+			stele__ledger_text(out, report);
+	}
 	report_samples(out, report);
 	report_memory(out, report);
 }

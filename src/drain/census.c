@@ -326,6 +326,7 @@ void stele__census_depart(struct stele_drain *d, struct stele_drain_thread *t)
 void stele__thread_free(struct stele_drain_thread *t)
 {
 	stele__lane_done(&t->lane);
+	stele__lane_done(&t->details);
 	free(t->late);
 	free(t);
 }

@@ -63,6 +63,13 @@ static const struct stele_drain_interval *interval_of(const struct stele_drain_t
 	return NULL;
 }
 
+static void context_wait(struct stele_drain *d, struct stele_drain_thread *t,
+			 const struct stele_drain_interval *wait, uint64_t time)
+{
+	stele__go_block(d, t, wait->wait, wait->stack, time);
+	stele__detail_wait(d, t, wait->object, wait->holder);
+}
+
 void stele__context_settle(struct stele_drain *d, struct stele_drain_thread *t, uint64_t time)
 {
 	const struct stele_drain_interval *top;
@@ -77,7 +84,7 @@ void stele__context_settle(struct stele_drain *d, struct stele_drain_thread *t, 
 		if (top->syscall)
 			stele__syscall_begin(d, t, top, time);
 		else
-			stele__go_block(d, t, top->wait, top->stack, time);
+			context_wait(d, t, top, time);
 	} else if (t->go->bridge) {
 		stele__go_destroy(d, t, time);
 		if (!stele__proc_is_runtime(t)) /* a worker keeps its own */

@@ -210,20 +210,19 @@ static void convert_go_stop(const struct convert_job *j)
 	}
 	stele__context_run(j->d, j->t, j->time);
 	j->t->settle = false;
-	stele__go_stop(j->d, j->t, low(j->r->a), high(j->r->a), j->time);
+	stele__go_stop(j->d, j->t, stele__wait_of(j->r->a), high(j->r->a), j->time);
 }
 
 static void convert_go_park(const struct convert_job *j)
 {
-	uint32_t wait = low(j->r->a);
-
 	if (!j->t->go) {
 		j->d->stats.unexplained++;
 		return;
 	}
 	stele__context_run(j->d, j->t, j->time);
 	j->t->settle = false;
-	stele__go_block(j->d, j->t, wait, high(j->r->a), j->time);
+	stele__go_block(j->d, j->t, stele__wait_of(j->r->a), high(j->r->a), j->time);
+	stele__detail_wait(j->d, j->t, j->r->b, stele__wait_holder(j->r->a));
 	stele__go_release(j->t);
 }
 
@@ -242,12 +241,15 @@ static void convert_go_destroy(const struct convert_job *j)
 
 static void convert_begin(const struct convert_job *j, bool syscall)
 {
-	uint32_t what = low(j->r->a), most = syscall ? UINT16_MAX : STELE__WAIT_COUNT;
+	uint32_t what = syscall ? low(j->r->a) : stele__wait_of(j->r->a);
+	uint32_t most = syscall ? UINT16_MAX : STELE__WAIT_COUNT;
 	const struct stele_drain_interval interval = {
 		.token = j->token,
 		.frame = j->r->c,
 		.stack = high(j->r->a),
 		.wait = (uint16_t)(what < most ? what + syscall : 0),
+		.holder = syscall ? 0 : stele__wait_holder(j->r->a),
+		.object = j->r->b,
 		.syscall = syscall,
 	};
 
@@ -421,9 +423,12 @@ static bool convert_is_left_out(const struct stele_drain *d, const struct stele_
 	unsigned kind = stele__record_kind(r->header);
 
 	if (kind == STELE_KIND_GO_BLOCK)
-		return d->options.leave_out & STELE_EVENTS_LOCKS && stele__wait_is_lock(low(r->a));
+		return d->options.leave_out & STELE_EVENTS_LOCKS &&
+		       stele__wait_is_lock(stele__wait_of(r->a));
 	if (kind == STELE_KIND_SYSCALL_BEGIN)
 		return d->options.leave_out & STELE_EVENTS_SYSCALLS && !stele__proc_is_runtime(t);
+	if (kind == STELE_KIND_RELEASE || kind == STELE_KIND_OBJECT_MADE)
+		return d->options.leave_out & STELE_EVENTS_LOCKS;
 	if (kind == STELE_KIND_BREAK || kind >= STELE__KIND_COUNT)
 		return false;
 	return (d->options.leave_out & STELE_EVENTS_USER &&

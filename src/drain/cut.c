@@ -26,8 +26,10 @@ static void cut_statuses(struct stele_drain *d, uint64_t time)
 
 static void cut_flush(struct stele_drain *d)
 {
-	for (uint32_t i = 0; i < d->thread_count; i++)
+	for (uint32_t i = 0; i < d->thread_count; i++) {
 		stele__lane_flush(d, &d->threads[i]->lane);
+		stele__lane_flush(d, &d->threads[i]->details);
+	}
 	stele__lane_flush(d, &d->nobody);
 }
 

@@ -34,6 +34,9 @@ struct stele_symbolizer {
 	/* A module entry was loaded or unloaded (path is not terminated: see struct stele_module).
 	 */
 	void (*module)(void *arg, uint32_t epoch, bool loaded, const struct stele_module *module);
+	/* What a program's variable is called in which this address lies; NULL: none, or unknown.
+	 * Lives until the next call. */
+	const char *(*variable)(void *arg, uint32_t epoch, uint64_t address);
 	void *arg;
 };
 

@@ -103,7 +103,13 @@ void stele__lane_room(struct stele_drain *d, struct stele_lane *l, uint64_t time
 	}
 	if (time < l->last)
 		time = l->last;
-	stele__batch_begin(&l->batch, d->generation, l->m, time);
+	if (!l->details) {
+		stele__batch_begin(&l->batch, d->generation, l->m, time);
+		return;
+	}
+	stele__batch_begin_experimental(&l->batch, STELE_EXPERIMENT_ALLOCFREE, d->generation, l->m,
+					time);
+	stele__batch_varint(&l->batch, STELE_PAYLOAD_DETAILS);
 }
 
 void stele__lane_flush(struct stele_drain *d, struct stele_lane *l)

@@ -34,6 +34,7 @@ struct stele_lane {
 	struct stele_batch batch; /* the buffer is the lane's own */
 	uint64_t m;
 	uint64_t last; /* time of the last event of an ended batch */
+	bool details;  /* not of events: eventdetail.c */
 };
 
 struct stele_region {
@@ -67,10 +68,12 @@ struct stele_drain_proc {
 /* An open wait or system call of a thread. */
 struct stele_drain_interval {
 	uint64_t token;
-	uint64_t g;	/* the goroutine that waits */
-	uint64_t frame; /* stack pointer of the code that began it */
-	uint32_t stack; /* dictionary id */
-	uint16_t wait;	/* enum stele_wait_code; of a call: its number + 1, 0: unknown */
+	uint64_t g;	 /* the goroutine that waits */
+	uint64_t frame;	 /* stack pointer of the code that began it */
+	uint32_t stack;	 /* dictionary id */
+	uint16_t wait;	 /* enum stele_wait_code; of a call: its number + 1, 0: unknown */
+	uint32_t holder; /* thread id; 0: unknown */
+	uint64_t object; /* what it waits for; 0: unknown */
 	bool syscall;
 	bool within; /* a runtime's call, in which the goroutine stays: see interval_is_within */
 };
@@ -102,9 +105,9 @@ struct stele_drain_thread {
 	uint64_t birth;
 	uint64_t goroutine; /* the slot's, for a thread whose first record was lost */
 
-	struct stele_lane lane;
-	struct stele_drain_go *go;     /* bound, waiting or in a system call here; NULL: none */
-	struct stele_drain_proc *proc; /* held; NULL: none */
+	struct stele_lane lane, details; /* the second without a buffer until it is needed */
+	struct stele_drain_go *go;	 /* bound, waiting or in a system call here; NULL: none */
+	struct stele_drain_proc *proc;	 /* held; NULL: none */
 	struct stele_drain_interval intervals[STELE_INTERVALS_MAX];
 	uint32_t depth;
 	bool settle; /* after this record: return to the innermost open interval */
@@ -244,6 +247,7 @@ struct stele_own {
 	uint8_t *data;
 	struct stele_drain_stats told; /* totals as last written */
 	struct stele_lookup counters;  /* names told to be counters, by dictionary id */
+	struct stele_lookup objects;   /* addresses that were told of */
 	bool image;		       /* a program image has begun */
 	uint32_t program;	       /* its first module, dictionary id: the program itself */
 	uint64_t pid;
@@ -324,8 +328,8 @@ void stele__lane_done(struct stele_lane *l);
 void stele__lane_room(struct stele_drain *d, struct stele_lane *l, uint64_t time);
 void stele__lane_flush(struct stele_drain *d, struct stele_lane *l);
 
-/* Where the arguments of a new event go; stele__lane_end with the byte behind them. */
-STELE_INLINE uint8_t *stele__lane_begin(struct stele_drain *d, struct stele_lane *l, uint8_t type,
+/* Where the arguments of a new entry go; stele__lane_end with the byte behind them. */
+STELE_INLINE uint8_t *stele__lane_entry(struct stele_drain *d, struct stele_lane *l, uint8_t type,
 					uint64_t time)
 {
 	struct stele_batch *b = &l->batch;
@@ -339,8 +343,15 @@ STELE_INLINE uint8_t *stele__lane_begin(struct stele_drain *d, struct stele_lane
 	*p++ = type;
 	p = stele__varint_put(p, time - b->time);
 	b->time = time;
-	d->stats.events++;
 	return p;
+}
+
+/* Of a new event. */
+STELE_INLINE uint8_t *stele__lane_begin(struct stele_drain *d, struct stele_lane *l, uint8_t type,
+					uint64_t time)
+{
+	d->stats.events++;
+	return stele__lane_entry(d, l, type, time);
 }
 
 STELE_INLINE void stele__lane_end(struct stele_lane *l, const uint8_t *end)
@@ -403,6 +414,14 @@ STELE_INLINE bool stele__proc_is_runtime(const struct stele_drain_thread *t)
 /* A goroutine of a thread that nobody announced, by the way of a C-to-Go callback. */
 struct stele_drain_go *stele__go_appear(struct stele_drain *d, struct stele_drain_thread *t,
 					uint64_t id, uint64_t time);
+
+/* what is said of events: eventdetail.c ------------------------------------------------------- */
+
+/* Of the GoBlock that t's stream ends with; an object of 0 is nothing to tell of. */
+void stele__detail_wait(struct stele_drain *d, struct stele_drain_thread *t, uint64_t object,
+			uint32_t holder);
+void stele__detail_release(struct stele_drain *d, struct stele_drain_thread *t,
+			   const struct stele_record *r, uint64_t time);
 
 /* threads and their intervals: context.c ------------------------------------------------------ */
 
@@ -537,6 +556,8 @@ void stele__own_text(struct stele_own_record *r, const void *data, size_t bytes)
 void stele__own_end(struct stele_drain *d, unsigned tag, const struct stele_own_record *r);
 void stele__own_module(struct stele_drain *d, uint32_t entry, bool unloaded);
 void stele__own_counter(struct stele_drain *d, uint32_t name);
+/* What threads wait for: its name and, if made_at is not 0, who made it. Once for each. */
+void stele__own_object(struct stele_drain *d, uint64_t object, uint64_t made_at);
 /* Said at once, into the generation's own data. */
 void stele__own_thread(struct stele_drain *d, struct stele_drain_thread *t);
 void stele__own_loss(struct stele_drain *d, const struct stele_drain_thread *t, unsigned cause,

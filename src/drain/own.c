@@ -14,6 +14,8 @@
 #include "drain/machine.h"
 #include "format/own.h"
 
+#define OWN_OBJECTS_MAX (1u << 20) /* those behind it are told each time */
+
 int stele__own_init(struct stele_own *own)
 {
 	own->data = malloc(STELE_BATCH_BUFFER_BYTES);
@@ -27,6 +29,7 @@ int stele__own_init(struct stele_own *own)
 void stele__own_done(struct stele_own *own)
 {
 	stele__lookup_done(&own->counters, NULL);
+	stele__lookup_done(&own->objects, NULL);
 	free(own->data);
 }
 
@@ -158,6 +161,39 @@ static void own_program_name(struct stele_drain *d, struct stele_own_record *r, 
 	} else {
 		stele__own_text(r, "", 0);
 	}
+}
+
+static void own_drain_text(struct stele_own_record *r, const struct stele_drain_text *text)
+{
+	stele__own_text(r, text ? text->data : "", text ? text->bytes : 0);
+}
+
+void stele__own_object(struct stele_drain *d, uint64_t object, uint64_t made_at)
+{
+	uint32_t epoch = stele__load_relaxed(&d->arena->module_epoch);
+	const struct stele_symbolizer *symbolizer = &d->options.symbolizer;
+	const struct stele_drain_symbol *maker = NULL;
+	const char *name = NULL;
+	struct stele_own_record r;
+
+	if (!made_at && stele__lookup_get(&d->own.objects, object, 0))
+		return;
+	if (d->own.objects.count < OWN_OBJECTS_MAX &&
+	    stele__lookup_put(&d->own.objects, object, 0, d))
+		return;
+	if (symbolizer->variable)
+		name = symbolizer->variable(symbolizer->arg, epoch, object);
+	if (made_at)
+		maker = stele__symbol(d, made_at, epoch);
+	if (!name && !maker)
+		return;
+	stele__own_begin(&r);
+	stele__own_value(&r, object);
+	stele__own_value(&r, maker ? maker->frames[0].line : 0);
+	stele__own_text(&r, name ? name : "", name ? strlen(name) : 0);
+	own_drain_text(&r, maker ? maker->frames[0].function : NULL);
+	own_drain_text(&r, maker ? maker->frames[0].file : NULL);
+	stele__own_end(d, STELE_OWN_OBJECT, &r);
 }
 
 static void own_program(struct stele_drain *d)

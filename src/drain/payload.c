@@ -296,6 +296,12 @@ void stele__payload_convert(struct stele_drain *d, struct stele_drain_thread *t,
 		t->name = (uint32_t)r->a;
 		t->announce = true;
 		break;
+	case STELE_KIND_RELEASE:
+		stele__detail_release(d, t, r, time);
+		break;
+	case STELE_KIND_OBJECT_MADE:
+		stele__own_object(d, r->a, r->b);
+		break;
 	case STELE_KIND_BREAK:
 		stele__lane_flush(d, &t->lane);
 		break;

@@ -263,6 +263,7 @@ static void thread_finish(struct stele_drain *d, struct stele_drain_thread *t)
 	d->stats.abandoned += t->late_count;
 	stele__thread_close(d, t, time > d->floor ? time : d->floor);
 	stele__lane_flush(d, &t->lane);
+	stele__lane_flush(d, &t->details);
 	stele__census_depart(d, t);
 	if (take_gives(d))
 		stele__census_release(d);

@@ -20,6 +20,7 @@ enum stele_own_tag {
 	STELE_OWN_END = 9,	/* records events generation: the recording ended in order */
 	STELE_OWN_SKIPPED = 10, /* event count (of the recording so far, when changed) */
 	STELE_OWN_CARRY = 11,	/* for a drain that goes on: drain/carry.h */
+	STELE_OWN_OBJECT = 12,	/* address line name function file: waited for, made there */
 };
 
 enum stele_own_total {
@@ -38,6 +39,12 @@ enum stele_own_total {
 	STELE_OWN_STACKS_CUT = 13,
 	STELE_OWN_FRAMES = 14,
 	STELE_OWN_FRAMES_UNNAMED = 15,
+};
+
+/* Payload kind 0x44: kinds of details; the head of one holds the number of its fields, too. */
+enum stele_own_detail {
+	STELE_OWN_DETAIL_WAIT = 1,    /* object holder */
+	STELE_OWN_DETAIL_RELEASE = 2, /* object stack taken:stack */
 };
 
 enum stele_own_ending {

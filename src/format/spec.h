@@ -21,8 +21,9 @@
 enum stele_experiment_payload {
 	STELE_PAYLOAD_TYPES = 0,
 	STELE_PAYLOAD_INFO = 1,
-	STELE_PAYLOAD_STELE = 0x53, /* Stele's own; readers from Go 1.23 on carry it past */
-	STELE_PAYLOAD_SITES = 0x54, /* the stacks of types, likewise */
+	STELE_PAYLOAD_DETAILS = 0x44, /* of a thread's events, likewise */
+	STELE_PAYLOAD_STELE = 0x53,   /* Stele's own; readers from Go 1.23 on carry it past */
+	STELE_PAYLOAD_SITES = 0x54,   /* the stacks of types, likewise */
 };
 
 enum stele_go_status {

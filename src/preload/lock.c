@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Locks. Only waiting is recorded: the lock is tried first, and if it was free nothing else is
- * done. When it is busy the program's own call follows, which also gives its own errors then
- * (EDEADLK of an error-checking mutex, where the try can only say EBUSY).
+ * done but to note where it was taken (held.h). When it is busy the program's own call follows,
+ * which also gives its own errors then (EDEADLK of an error-checking mutex, where the try can only
+ * say EBUSY). Giving a lock up is recorded where others wait for it.
  *
  * A try differs from the lock in nothing else: recursion, EOWNERDEAD, ENOTRECOVERABLE, EINVAL and
  * EAGAIN are the same. The timed calls that check their arguments before they look at the lock are
@@ -13,6 +14,7 @@
 #include <threads.h>
 #include <time.h>
 
+#include "preload/held.h"
 #include "preload/preload.h"
 #include "preload/resolve.h"
 
@@ -56,12 +58,32 @@ static bool lock_clock_valid(clockid_t clock)
 	return clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC;
 }
 
+static uint32_t lock_owner_MUTEX(const void *lock)
+{
+	return stele__held_owner_mutex(lock);
+}
+
+static uint32_t lock_owner_RWLOCK(const void *lock)
+{
+	return stele__held_owner_rwlock(lock);
+}
+
+/*
+ * Is it the calling thread's now? With 0; a robust mutex also with EOWNERDEAD. No timeout and no
+ * mistake is reported by that.
+ */
+static bool lock_is_taken(int result)
+{
+	return result == 0 || result == EOWNERDEAD;
+}
+
 /* direct: call it without a try. Waiting is a function of its own, so that a free lock does not pay
  * for its registers. */
 #define LOCK(name, params, args, try, busy, why, direct)                                           \
 	static STELE_NOINLINE int lock_wait_##name params                                          \
 	{                                                                                          \
-		stele_interval wait = stele_block(STELE_WAIT_##why, lock);                         \
+		stele_interval wait = stele_block_on(                                              \
+			STELE_WAIT_##why, lock, lock_owner_##why(lock), stele__held_maker(lock));  \
 		int result = STELE_REAL(name) args;                                                \
                                                                                                    \
 		stele_wake(wait);                                                                  \
@@ -75,9 +97,41 @@ static bool lock_clock_valid(clockid_t clock)
 		if (!stele__recording() || (direct))                                               \
 			return STELE_REAL(name) args;                                              \
 		result = STELE_REAL(try)(lock);                                                    \
-		if (STELE_LIKELY(result != (busy) && result != ENOSYS))                            \
-			return result;                                                             \
-		return lock_wait_##name args;                                                      \
+		if (STELE_UNLIKELY(result == (busy) || result == ENOSYS))                          \
+			result = lock_wait_##name args;                                            \
+		if (STELE_LIKELY(lock_is_taken(result)))                                           \
+			stele__held_push(lock, __builtin_return_address(0));                       \
+		return result;                                                                     \
+	}
+
+#define TRYLOCK(name, type)                                                                        \
+	STELE_EXPORT int name(type *lock)                                                          \
+	{                                                                                          \
+		int result = STELE_REAL(name)(lock);                                               \
+                                                                                                   \
+		if (stele__recording() && lock_is_taken(result))                                   \
+			stele__held_push(lock, __builtin_return_address(0));                       \
+		return result;                                                                     \
+	}
+
+/* Told before it is given up: whoever has it then has waited until now. */
+#define UNLOCK(name, type, wanted, why)                                                            \
+	static STELE_NOINLINE int lock_give_##name(type *lock, const void *taken_at)               \
+	{                                                                                          \
+		stele_release(STELE_WAIT_##why, lock, taken_at);                                   \
+		return STELE_REAL(name)(lock);                                                     \
+	}                                                                                          \
+                                                                                                   \
+	STELE_EXPORT int name(type *lock)                                                          \
+	{                                                                                          \
+		const void *taken_at;                                                              \
+                                                                                                   \
+		if (!stele__recording())                                                           \
+			return STELE_REAL(name)(lock);                                             \
+		taken_at = stele__held_pop(lock);                                                  \
+		if (STELE_UNLIKELY(wanted((const void *)lock)))                                    \
+			return lock_give_##name(lock, taken_at);                                   \
+		return STELE_REAL(name)(lock);                                                     \
 	}
 
 LOCK(pthread_mutex_lock, (pthread_mutex_t * lock), (lock), pthread_mutex_trylock, EBUSY, MUTEX,
@@ -106,3 +160,19 @@ LOCK(pthread_rwlock_clockwrlock,
 LOCK(mtx_lock, (mtx_t * lock), (lock), mtx_trylock, thrd_busy, MUTEX, false)
 LOCK(mtx_timedlock, (mtx_t *restrict lock, const struct timespec *restrict until), (lock, until),
      mtx_trylock, thrd_busy, MUTEX, false)
+
+TRYLOCK(pthread_mutex_trylock, pthread_mutex_t)
+TRYLOCK(pthread_rwlock_trywrlock, pthread_rwlock_t)
+TRYLOCK(pthread_rwlock_tryrdlock, pthread_rwlock_t)
+TRYLOCK(mtx_trylock, mtx_t)
+
+UNLOCK(pthread_mutex_unlock, pthread_mutex_t, stele__held_is_wanted_mutex, MUTEX)
+UNLOCK(mtx_unlock, mtx_t, stele__held_is_wanted_mutex, MUTEX)
+UNLOCK(pthread_rwlock_unlock, pthread_rwlock_t, stele__held_is_wanted_rwlock, RWLOCK)
+
+STELE_MADE(pthread_mutex_init, (pthread_mutex_t * lock, const pthread_mutexattr_t *how),
+	   (lock, how), lock)
+STELE_MADE(pthread_rwlock_init,
+	   (pthread_rwlock_t *restrict lock, const pthread_rwlockattr_t *restrict how), (lock, how),
+	   lock)
+STELE_MADE(mtx_init, (mtx_t * lock, int how), (lock, how), lock)

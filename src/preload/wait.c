@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waits for others: conditions, semaphores, barriers, once. (Sleeps are in calls.def.)
+ * Waits for others: conditions, semaphores, barriers, once; and who wakes them. (Sleeps are in
+ * calls.def.)
  *
  * A condition and a barrier are always recorded: waiting is what they are for.
  */
@@ -10,6 +11,7 @@
 #include <threads.h>
 #include <time.h>
 
+#include "preload/held.h"
 #include "preload/preload.h"
 #include "preload/resolve.h"
 
@@ -17,6 +19,17 @@
 int pthread_cond_clockwait(pthread_cond_t *condition, pthread_mutex_t *mutex, clockid_t clock,
 			   const struct timespec *until);
 int sem_clockwait(sem_t *semaphore, clockid_t clock, const struct timespec *until);
+
+/* Waiting for a condition gives the mutex up, and takes it again in the end. */
+static stele_interval condition_block(const void *condition, const void *mutex)
+{
+	const void *taken_at = stele__held_pop(mutex);
+
+	stele__loader_catch_up();
+	if (stele__held_is_wanted_mutex(mutex))
+		stele_release(STELE_WAIT_MUTEX, mutex, taken_at);
+	return stele_block_on(STELE_WAIT_CONDITION, condition, 0, stele__held_maker(condition));
+}
 
 #define CONDITION(name, params, args)                                                              \
 	STELE_EXPORT int name params                                                               \
@@ -26,10 +39,10 @@ int sem_clockwait(sem_t *semaphore, clockid_t clock, const struct timespec *unti
                                                                                                    \
 		if (!stele__recording())                                                           \
 			return STELE_REAL(name) args;                                              \
-		stele__loader_catch_up();                                                          \
-		wait = stele_block(STELE_WAIT_CONDITION, condition);                               \
+		wait = condition_block(condition, mutex);                                          \
 		result = STELE_REAL(name) args;                                                    \
 		stele_wake(wait);                                                                  \
+		stele__held_push(mutex, __builtin_return_address(0));                              \
 		return result;                                                                     \
 	}
 
@@ -46,6 +59,28 @@ CONDITION(cnd_wait, (cnd_t * condition, mtx_t *mutex), (condition, mutex))
 CONDITION(cnd_timedwait,
 	  (cnd_t *restrict condition, mtx_t *restrict mutex, const struct timespec *restrict until),
 	  (condition, mutex, until))
+
+/* Wakes one that waits, or all: who was woken is told by what follows. */
+#define WAKE(name, type, wanted, why)                                                              \
+	STELE_EXPORT int name(type *object)                                                        \
+	{                                                                                          \
+		if (stele__recording() && wanted((const void *)object))                            \
+			stele_release(STELE_WAIT_##why, object, NULL);                             \
+		return STELE_REAL(name)(object);                                                   \
+	}
+
+WAKE(pthread_cond_signal, pthread_cond_t, stele__held_is_wanted_condition, CONDITION)
+WAKE(pthread_cond_broadcast, pthread_cond_t, stele__held_is_wanted_condition, CONDITION)
+WAKE(cnd_signal, cnd_t, stele__held_is_wanted_condition, CONDITION)
+WAKE(cnd_broadcast, cnd_t, stele__held_is_wanted_condition, CONDITION)
+WAKE(sem_post, sem_t, stele__held_is_wanted_semaphore, SEMAPHORE)
+
+STELE_MADE(pthread_cond_init,
+	   (pthread_cond_t *restrict condition, const pthread_condattr_t *restrict how),
+	   (condition, how), condition)
+STELE_MADE(cnd_init, (cnd_t * condition), (condition), condition)
+STELE_MADE(sem_init, (sem_t * semaphore, int shared, unsigned value), (semaphore, shared, value),
+	   semaphore)
 
 /*
  * Took it without waiting? sem_wait is a cancellation point even then, sem_trywait is none, so the
@@ -82,7 +117,8 @@ static bool semaphore_clock_valid(clockid_t clock)
 			return STELE_REAL(name) args;                                              \
 		if (semaphore_taken(semaphore))                                                    \
 			return 0;                                                                  \
-		wait = stele_block(STELE_WAIT_SEMAPHORE, semaphore);                               \
+		wait = stele_block_on(STELE_WAIT_SEMAPHORE, semaphore, 0,                          \
+				      stele__held_maker(semaphore));                               \
 		result = STELE_REAL(name) args;                                                    \
 		stele_wake(wait);                                                                  \
 		return result;                                                                     \

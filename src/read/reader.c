@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "read/details.h"
 #include "read/order.h"
 
 enum reader_state {
@@ -26,6 +27,7 @@ struct stele_reader {
 	struct stele__order order;
 	struct stele__loader loader;
 	struct stele__notes notes;
+	struct stele__details *details; /* moves although the reader stands still */
 	struct stele_reader_options options;
 	enum reader_state state;
 	bool broken;	 /* READER_CLOSE leads to a failure, not to the end */
@@ -43,9 +45,10 @@ static int reader_new(const struct stele_reader_options *options, struct stele_r
 	if (!reader)
 		return -ENOMEM;
 	reader->window.fd = -1;
+	reader->details = calloc(1, sizeof(*reader->details));
 	if (options && options->size >= sizeof(reader->options))
 		reader->options = *options;
-	if (stele__generation_init(&reader->generation) < 0 ||
+	if (!reader->details || stele__generation_init(&reader->generation) < 0 ||
 	    stele__order_init(&reader->order) < 0) {
 		stele_reader_close(reader);
 		return -ENOMEM;
@@ -113,6 +116,8 @@ STELE_EXPORT void stele_reader_close(struct stele_reader *reader)
 	stele__generation_done(&reader->generation);
 	stele__window_done(&reader->window);
 	stele__notes_done(&reader->notes);
+	stele__details_done(reader->details);
+	free(reader->details);
 	free(reader);
 }
 
@@ -234,6 +239,11 @@ static int reader_load(struct stele_reader *reader, const struct stele_event **r
 	struct stele__generation *g = &reader->generation;
 	bool any;
 
+	if (stele__details_leave(reader->details, g, &reader->window) < 0)
+		stele__notes_warn(
+			&reader->notes, -ENOMEM,
+			(struct stele__place){reader->loader.at, g->number, STELE_NONE_ID},
+			"no memory for details of events");
 	stele__generation_clear(g, &reader->order.world);
 	stele__window_drop(&reader->window, reader->loader.at);
 	any = stele__generation_load(g, &reader->loader);
@@ -391,6 +401,13 @@ STELE_EXPORT int stele_reader_batch(const struct stele_reader *reader, size_t in
 		.bytes = experiment->bytes,
 	};
 	return 0;
+}
+
+STELE_EXPORT int stele_reader_detail(const struct stele_reader *reader, int64_t until,
+				     struct stele_detail *ret_detail)
+{
+	return stele__details_next(reader->details, &reader->generation, &reader->window, until,
+				   ret_detail);
 }
 
 STELE_EXPORT const struct stele_heap_info *stele_reader_heap(const struct stele_reader *reader)

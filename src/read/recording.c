@@ -18,11 +18,13 @@ static const struct {
 	[STELE_OWN_PROGRAM] = {2, 1}, [STELE_OWN_MODULE] = {5, 2}, [STELE_OWN_THREAD] = {3, 1},
 	[STELE_OWN_LOSS] = {4, 0},    [STELE_OWN_TOTAL] = {2, 0},  [STELE_OWN_CLOCK] = {4, 0},
 	[STELE_OWN_COUNTER] = {0, 1}, [STELE_OWN_ENDING] = {2, 0}, [STELE_OWN_END] = {3, 0},
-	[STELE_OWN_SKIPPED] = {2, 0},
+	[STELE_OWN_SKIPPED] = {2, 0}, [STELE_OWN_OBJECT] = {2, 3},
 };
 
 _Static_assert((int)STELE_DATA_SKIPPED == (int)STELE_OWN_SKIPPED &&
-		       (int)STELE_DATA_LOSS == (int)STELE_OWN_LOSS,
+		       (int)STELE_DATA_LOSS == (int)STELE_OWN_LOSS &&
+		       (int)STELE_DATA_OBJECT == (int)STELE_OWN_OBJECT &&
+		       (int)STELE_DETAIL_RELEASE == (int)STELE_OWN_DETAIL_RELEASE,
 	       "the public tags are those of the format");
 
 static int recording_begin(struct stele_cursor *c)

@@ -107,8 +107,8 @@ STELE_EXPORT void stele_sched_yield(struct stele_goroutine *g, enum stele_wait w
 {
 	if (!goroutine_leaves(g))
 		return;
-	stele__emit(STELE_KIND_GO_STOP, (uint64_t)STELE_CAPTURE().stack << 32 | (uint32_t)why, 0,
-		    0);
+	stele__emit(STELE_KIND_GO_STOP, stele__wait_word(STELE_CAPTURE().stack, 0, (uint32_t)why),
+		    0, 0);
 }
 
 STELE_EXPORT void stele_sched_park(struct stele_goroutine *g, enum stele_wait why,
@@ -116,7 +116,7 @@ STELE_EXPORT void stele_sched_park(struct stele_goroutine *g, enum stele_wait wh
 {
 	if (!goroutine_leaves(g))
 		return;
-	stele__emit(STELE_KIND_GO_PARK, (uint64_t)STELE_CAPTURE().stack << 32 | (uint32_t)why,
+	stele__emit(STELE_KIND_GO_PARK, stele__wait_word(STELE_CAPTURE().stack, 0, (uint32_t)why),
 		    (uint64_t)(uintptr_t)object, 0);
 }
 

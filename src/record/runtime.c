@@ -79,16 +79,54 @@ static bool runtime_wants(enum stele_events what)
 	return stele_enabled() && (stele__load_relaxed(&stele__arena->events) & what);
 }
 
+static bool runtime_wants_wait(enum stele_wait why)
+{
+	return stele__wait_is_lock((uint32_t)why) ? runtime_wants(STELE_EVENTS_LOCKS)
+						  : stele_enabled();
+}
+
+static stele_interval runtime_block(struct stele_capture at, enum stele_wait why,
+				    const void *object, uint32_t holder)
+{
+	return stele__emit(STELE_KIND_GO_BLOCK, stele__wait_word(at.stack, holder, (uint32_t)why),
+			   (uint64_t)(uintptr_t)object, at.frame);
+}
+
 STELE_EXPORT stele_interval stele_block(enum stele_wait why, const void *object)
 {
-	struct stele_capture at;
+	return runtime_wants_wait(why) ? runtime_block(STELE_CAPTURE(), why, object, 0) : 0;
+}
 
-	if (stele__wait_is_lock((uint32_t)why) ? !runtime_wants(STELE_EVENTS_LOCKS)
-					       : !stele_enabled())
+/* Within the call that returns there, as the pcs of stacks are. */
+static uint64_t runtime_call(const void *return_address)
+{
+	return return_address ? (uint64_t)(uintptr_t)return_address - 1 : 0;
+}
+
+STELE_EXPORT stele_interval stele_block_on(enum stele_wait why, const void *object, uint32_t holder,
+					   const void *made_at)
+{
+	if (!runtime_wants_wait(why))
 		return 0;
-	at = STELE_CAPTURE();
-	return stele__emit(STELE_KIND_GO_BLOCK, (uint64_t)at.stack << 32 | (uint32_t)why,
-			   (uint64_t)(uintptr_t)object, at.frame);
+	if (made_at)
+		stele__emit(STELE_KIND_OBJECT_MADE, (uint64_t)(uintptr_t)object,
+			    runtime_call(made_at), 0);
+	return runtime_block(STELE_CAPTURE(), why, object, holder);
+}
+
+STELE_EXPORT void stele_release(enum stele_wait why, const void *object, const void *taken_at)
+{
+	uint64_t pc = runtime_call(taken_at);
+	uint32_t taken = STELE_ENTRY_NONE;
+
+	if (!runtime_wants_wait(why))
+		return;
+	if (pc)
+		taken = stele__dictionary_intern(stele__arena, STELE_ENTRY_STACK, 0,
+						 stele__load_relaxed(&stele__arena->module_epoch),
+						 1, &pc, sizeof(pc), NULL, 0);
+	stele__emit(STELE_KIND_RELEASE, stele__wait_word(STELE_CAPTURE().stack, 0, (uint32_t)why),
+		    (uint64_t)(uintptr_t)object, taken);
 }
 
 STELE_EXPORT void stele_wake(stele_interval wait)

@@ -256,6 +256,19 @@ size_t stele__binary_find(struct stele_binary *binary, uint64_t address, struct 
 	return symbol || count;
 }
 
+const char *stele__binary_variable(struct stele_binary *binary, uint64_t address,
+				   uint64_t *ret_begin)
+{
+	const struct stele_symbol *symbol;
+
+	stele__binary_prepare(binary);
+	symbol = stele__symtab_find(&binary->symtab, address);
+	if (!symbol)
+		return NULL;
+	*ret_begin = symbol->low;
+	return symbol->name;
+}
+
 void stele__binary_free(struct stele_binary *binary)
 {
 	if (!binary)

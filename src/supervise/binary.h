@@ -41,6 +41,10 @@ void stele__binary_prepare(struct stele_binary *binary);
 size_t stele__binary_find(struct stele_binary *binary, uint64_t address, struct stele_place *places,
 			  size_t max);
 
+/* The variable that an address of the file lies in, and the first byte of it; NULL: none known. */
+const char *stele__binary_variable(struct stele_binary *binary, uint64_t address,
+				   uint64_t *ret_begin);
+
 void stele__binary_free(struct stele_binary *binary);
 
 #endif

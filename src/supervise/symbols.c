@@ -49,6 +49,7 @@ struct stele_symbols {
 	struct symbols_entry *buckets[SYMBOLS_BUCKETS];
 	size_t entry_count;
 	symbols_demangle_fn *demangle;
+	char *variable; /* the last one's name */
 	struct stele_symbols_stats stats;
 };
 
@@ -197,10 +198,8 @@ static struct symbols_map *symbols_map_find(struct stele_symbols *symbols, uint3
 }
 
 /* The name to show, in memory of its own; NULL: no memory. */
-static char *symbols_name(struct stele_symbols *symbols, const struct stele_place *place)
+static char *symbols_name(struct stele_symbols *symbols, const char *mangled, const char *plain)
 {
-	const char *mangled = place->linkage ? place->linkage : place->function;
-
 	if (mangled[0] == '_' && mangled[1] == 'Z') {
 		int status = -1;
 		char *name;
@@ -211,7 +210,15 @@ static char *symbols_name(struct stele_symbols *symbols, const struct stele_plac
 		if (name && status == 0)
 			return name;
 	}
-	return strdup(place->function);
+	return strdup(plain);
+}
+
+static char *symbols_function(struct stele_symbols *symbols, const struct stele_place *place)
+{
+	if (!place->function)
+		return NULL;
+	return symbols_name(symbols, place->linkage ? place->linkage : place->function,
+			    place->function);
 }
 
 static struct symbols_entry *symbols_look_up(struct stele_symbols *symbols, struct symbols_map *map,
@@ -230,7 +237,7 @@ static struct symbols_entry *symbols_look_up(struct stele_symbols *symbols, stru
 	*entry = (struct symbols_entry){NULL, map->binary, address, (uint32_t)count};
 	for (size_t i = 0; i < count; i++)
 		entry->frames[i] = (struct stele_frame){
-			.function = places[i].function ? symbols_name(symbols, &places[i]) : NULL,
+			.function = symbols_function(symbols, &places[i]),
 			.file = places[i].file,
 			.line = places[i].line > 0 ? (uint32_t)places[i].line : 0};
 	return entry;
@@ -301,9 +308,36 @@ static size_t symbols_resolve(void *arg, uint32_t epoch, uint64_t pc, struct ste
 	return count;
 }
 
+/* "name", or "name+0x10" of what lies within it. */
+static const char *symbols_variable(void *arg, uint32_t epoch, uint64_t address)
+{
+	struct stele_symbols *symbols = arg;
+	const struct symbols_map *map = symbols_map_find(symbols, epoch, address);
+	const char *name;
+	uint64_t begin;
+	char *plain;
+
+	if (!map)
+		return NULL;
+	address -= map->bias;
+	name = stele__binary_variable(map->binary, address, &begin);
+	if (!name)
+		return NULL;
+	free(symbols->variable);
+	symbols->variable = plain = symbols_name(symbols, name, name);
+	if (!plain || address == begin)
+		return plain;
+	if (asprintf(&symbols->variable, "%s+0x%llx", plain,
+		     (unsigned long long)(address - begin)) < 0)
+		symbols->variable = NULL;
+	free(plain);
+	return symbols->variable;
+}
+
 struct stele_symbolizer stele__symbols_symbolizer(struct stele_symbols *symbols)
 {
-	return (struct stele_symbolizer){symbols_resolve, symbols_module, symbols};
+	return (struct stele_symbolizer){symbols_resolve, symbols_module, symbols_variable,
+					 symbols};
 }
 
 void stele__symbols_stats(const struct stele_symbols *symbols,
@@ -333,6 +367,7 @@ void stele__symbols_free(struct stele_symbols *symbols)
 	for (size_t i = 0; i < symbols->binary_count; i++)
 		stele__binary_free(symbols->binaries[i]);
 	free(symbols->binaries);
+	free(symbols->variable);
 	free(symbols->maps);
 	free(symbols);
 }

@@ -41,25 +41,28 @@ static uint32_t symtab_rank(const char *name, const GElf_Sym *sym)
 	return (underscores > 15 ? 15 : underscores) << 1 | local;
 }
 
-static bool symtab_is_function(const GElf_Sym *sym, const char *name)
+/* The flag that the section of such a symbol has; 0: a symbol that is of no use. */
+static uint64_t symtab_section_flag(const GElf_Sym *sym, const char *name)
 {
 	unsigned type = GELF_ST_TYPE(sym->st_info);
 
 	if (sym->st_shndx == SHN_UNDEF || sym->st_value == 0 || !name || !*name)
-		return false;
+		return 0;
 	if (type == STT_FUNC || type == STT_GNU_IFUNC)
-		return true;
+		return SHF_EXECINSTR;
+	if (type == STT_OBJECT) /* locks and the like are written to */
+		return sym->st_size ? SHF_WRITE : 0;
 	/* Labels of hand-written assembly; not the compiler's and the mapping symbols. */
-	return type == STT_NOTYPE && name[0] != '$' && name[0] != '.';
+	return type == STT_NOTYPE && name[0] != '$' && name[0] != '.' ? SHF_EXECINSTR : 0;
 }
 
-/* Where the section of a symbol ends, if it holds code; else 0. */
-static uint64_t symtab_section_end(Elf *elf, const GElf_Sym *sym)
+/* Where the section of a symbol ends, if it is of the right sort; else 0. */
+static uint64_t symtab_section_end(Elf *elf, const GElf_Sym *sym, uint64_t flag)
 {
 	Elf_Scn *section = sym->st_shndx < SHN_LORESERVE ? elf_getscn(elf, sym->st_shndx) : NULL;
 	GElf_Shdr header;
 
-	if (!section || !gelf_getshdr(section, &header) || !(header.sh_flags & SHF_EXECINSTR))
+	if (!section || !gelf_getshdr(section, &header) || !(header.sh_flags & flag))
 		return 0;
 	return header.sh_addr + header.sh_size;
 }
@@ -76,14 +79,15 @@ static int symtab_add_section(struct stele_symtab *table, Elf *elf, Elf_Scn *sec
 	for (size_t i = 1; i < count && error == 0; i++) {
 		struct stele_symbol symbol;
 		GElf_Sym sym;
-		uint64_t end;
+		uint64_t flag, end;
 
 		if (!gelf_getsym(data, (int)i, &sym))
 			break;
 		symbol.name = elf_strptr(elf, header->sh_link, sym.st_name);
-		if (!symtab_is_function(&sym, symbol.name))
+		flag = symtab_section_flag(&sym, symbol.name);
+		if (!flag)
 			continue;
-		end = symtab_section_end(elf, &sym);
+		end = symtab_section_end(elf, &sym, flag);
 		if (end <= sym.st_value)
 			continue;
 		symbol.low = sym.st_value;

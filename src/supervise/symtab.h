@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The functions that an ELF file's symbol tables name, sorted by address. */
+/* The functions and variables that an ELF file's symbol tables name, sorted by address. */
 #ifndef STELE_SUPERVISE_SYMTAB_H
 #define STELE_SUPERVISE_SYMTAB_H
 
@@ -25,7 +25,7 @@ int stele__symtab_add(struct stele_symtab *table, Elf *elf);
 /* Once everything is added. */
 void stele__symtab_sort(struct stele_symtab *table);
 
-/* The function at an address of the file; NULL: none known. */
+/* The function or variable at an address of the file; NULL: none known. */
 const struct stele_symbol *stele__symtab_find(const struct stele_symtab *table, uint64_t address);
 
 void stele__symtab_done(struct stele_symtab *table);

@@ -16,7 +16,8 @@
 #include "surgery/batches.h"
 #include "surgery/vocabulary.h"
 
-enum { LETTER_FUNCTION = 'f', LETTER_FILE = 's', LETTER_MODULE = 'm', LETTER_NAME = 'n' };
+/* LETTER_MODULE is 'm': own_records. */
+enum { LETTER_FUNCTION = 'f', LETTER_FILE = 's', LETTER_NAME = 'n' };
 
 struct anonymous {
 	struct stele_anonymizer *a;
@@ -269,34 +270,33 @@ static void types_write(struct anonymous *n, const struct stele_wire_entry *e)
 	anonymous_flush(n, &b);
 }
 
-/* Of Stele's own records: how many numbers, then texts, those have that say too much. */
-static const struct {
+/* Of Stele's own records those that say too much: how many numbers, then what texts, by a letter
+ * each; a blank: left out. */
+static const struct own_shape {
 	uint64_t tag;
-	uint8_t numbers, texts;
+	uint8_t numbers;
+	const char *texts;
 } own_records[] = {
-	{STELE_OWN_PROGRAM, 2, 1}, {STELE_OWN_MODULE, 5, 2},  {STELE_OWN_THREAD, 3, 1},
-	{STELE_OWN_CLOCK, 4, 0},   {STELE_OWN_COUNTER, 0, 1},
+	{STELE_OWN_PROGRAM, 2, "m"}, {STELE_OWN_MODULE, 5, " m"}, {STELE_OWN_THREAD, 3, "n"},
+	{STELE_OWN_CLOCK, 4, ""},    {STELE_OWN_COUNTER, 0, "n"}, {STELE_OWN_OBJECT, 2, "nfs"},
 };
 
 /* `out`: room for an item of its texts, which are short. */
-static void own_item(struct anonymous *n, struct stele_batch *out, uint64_t tag, unsigned numbers,
-		     unsigned texts, struct stele_cursor c)
+static void own_item(struct anonymous *n, struct stele_batch *out, const struct own_shape *shape,
+		     struct stele_cursor c)
 {
-	char letter =
-		tag == STELE_OWN_PROGRAM || tag == STELE_OWN_MODULE ? LETTER_MODULE : LETTER_NAME;
-
-	for (unsigned i = 0; i < numbers; i++) {
+	for (unsigned i = 0; i < shape->numbers; i++) {
 		uint64_t value = stele__cursor_varint(&c);
 
 		/* The last two are the wall clock. */
-		stele__batch_varint(out, tag == STELE_OWN_CLOCK && i >= 2 ? 0 : value);
+		stele__batch_varint(out, shape->tag == STELE_OWN_CLOCK && i >= 2 ? 0 : value);
 	}
-	for (unsigned i = 0; i < texts; i++) {
+	for (const char *letter = shape->texts; *letter; letter++) {
 		struct stele_string text = cursor_text(&c);
 
-		if (tag == STELE_OWN_MODULE && i == 0)
-			text.bytes = 0; /* the build-id */
-		batch_text(out, text_name(n, text, letter));
+		if (*letter == ' ')
+			text.bytes = 0;
+		batch_text(out, text_name(n, text, *letter));
 	}
 }
 
@@ -318,7 +318,7 @@ static struct stele_string own_record(struct anonymous *n, uint64_t tag, struct 
 	stele__batch_begin_experimental(scratch, 1, 1, 0, 0);
 	for (size_t i = 0; i < STELE_ARRAY_LENGTH(own_records); i++)
 		if (own_records[i].tag == tag)
-			own_item(n, scratch, tag, own_records[i].numbers, own_records[i].texts, c);
+			own_item(n, scratch, &own_records[i], c);
 	return (struct stele_string){(const char *)scratch->data + scratch->payload,
 				     scratch->used - scratch->payload};
 }
@@ -370,7 +370,7 @@ static void batch_write(void *arg, const struct stele_wire_entry *e, const uint8
 	else if (is_payload(e, STELE_PAYLOAD_STELE))
 		own_write(n, e);
 	else if (e->type == STELE_EV_EVENT_BATCH || is_payload(e, STELE_PAYLOAD_INFO) ||
-		 is_payload(e, STELE_PAYLOAD_SITES))
+		 is_payload(e, STELE_PAYLOAD_SITES) || is_payload(e, STELE_PAYLOAD_DETAILS))
 		anonymous_put(n, e->bytes, (size_t)(end - e->bytes));
 	else
 		n->stats->left_out++;

@@ -93,7 +93,7 @@ static int told_add(struct stele__excerpt *x, bool info, const void *data, size_
 static bool told_lasts(uint64_t tag)
 {
 	return tag == STELE_DATA_PROGRAM || tag == STELE_DATA_MODULE || tag == STELE_DATA_THREAD ||
-	       tag == STELE_DATA_COUNTER;
+	       tag == STELE_DATA_COUNTER || tag == STELE_DATA_OBJECT;
 }
 
 static int told_records(struct stele__excerpt *x, const struct stele_experiment_batch *batch)
@@ -171,14 +171,21 @@ static int told_again(struct stele__excerpt *x)
 	return 0;
 }
 
-/* The generation's batches of experiments; its types are written as they are used. */
+/* Types and their sites as they are used, details as their time comes. */
+static bool batch_is_retold(const struct stele_experiment_batch *batch)
+{
+	return batch->experiment == STELE_EXPERIMENT_ALLOCFREE && batch->bytes &&
+	       (batch->data[0] == STELE_PAYLOAD_TYPES || batch->data[0] == STELE_PAYLOAD_SITES ||
+		batch->data[0] == STELE_PAYLOAD_DETAILS);
+}
+
+/* The generation's batches of experiments, but for what is told in its own time. */
 static void excerpt_batches(struct stele__excerpt *x)
 {
 	struct stele_experiment_batch batch;
 
 	for (size_t i = 0; stele_reader_batch(x->reader, i, &batch) == 0; i++)
-		if (batch.experiment != STELE_EXPERIMENT_ALLOCFREE || !batch.bytes ||
-		    (batch.data[0] != STELE_PAYLOAD_TYPES && batch.data[0] != STELE_PAYLOAD_SITES))
+		if (!batch_is_retold(&batch))
 			stele__retrace_batch(&x->retrace, &batch);
 }
 
@@ -422,6 +429,18 @@ static bool excerpt_leaves_out(const struct stele__excerpt *x, const struct stel
 	       stele__standing_range(&x->standing, event);
 }
 
+/* Up to the event. Those in front of the window are left out. */
+static int excerpt_details(struct stele__excerpt *x, const struct stele_event *event)
+{
+	struct stele_detail detail;
+	int r;
+
+	while ((r = stele_reader_detail(x->reader, event->time, &detail)) > 0)
+		if (x->open)
+			stele__retrace_detail(&x->retrace, &detail);
+	return r;
+}
+
 int stele__excerpt_add(struct stele__excerpt *x, const struct stele_event *event)
 {
 	bool tells = stele__standing_tells(event), leave_out;
@@ -440,6 +459,8 @@ int stele__excerpt_add(struct stele__excerpt *x, const struct stele_event *event
 		return 1;
 	if (!x->open && since >= x->window.from && tells)
 		r = excerpt_open(x, event);
+	if (r == 0)
+		r = excerpt_details(x, event);
 	if (r < 0)
 		return r;
 	leave_out = excerpt_leaves_out(x, event);

@@ -20,6 +20,7 @@ struct retrace_text {
 
 struct retrace_lane {
 	struct retrace_lane *next;
+	uint64_t time; /* of the last detail */
 	struct stele_batch batch;
 	uint8_t data[LANE_BYTES];
 };
@@ -57,12 +58,28 @@ static struct stele_batch retrace_buffer(struct stele__retrace *t)
 	return stele__batch(data, STELE_BATCH_BUFFER_BYTES);
 }
 
+static void lanes_init(struct stele__retrace_lanes *lanes)
+{
+	lanes->first = NULL;
+	lanes->last = &lanes->first;
+	stele__keymap_init(&lanes->by_thread);
+}
+
+/* Writes what is in them, and forgets them. */
+static void lanes_flush(struct stele__retrace *t, struct stele__retrace_lanes *lanes)
+{
+	for (struct retrace_lane *lane = lanes->first; lane; lane = lane->next)
+		retrace_flush(t, &lane->batch);
+	stele__keymap_free(&lanes->by_thread);
+	lanes_init(lanes);
+}
+
 int stele__retrace_init(struct stele__retrace *t, const struct stele_reader *reader,
 			int (*write)(void *arg, const void *data, size_t bytes), void *arg)
 {
 	*t = (struct stele__retrace){.reader = reader, .write = write, .arg = arg};
-	t->last_lane = &t->first_lane;
-	stele__keymap_init(&t->lanes);
+	lanes_init(&t->events);
+	lanes_init(&t->details);
 	stele__keymap_init(&t->texts);
 	stele__keymap_init(&t->stacks);
 	stele__keymap_init(&t->types);
@@ -76,7 +93,8 @@ int stele__retrace_init(struct stele__retrace *t, const struct stele_reader *rea
 
 void stele__retrace_done(struct stele__retrace *t)
 {
-	stele__keymap_free(&t->lanes);
+	stele__keymap_free(&t->events.by_thread);
+	stele__keymap_free(&t->details.by_thread);
 	stele__keymap_free(&t->texts);
 	stele__keymap_done(&t->stacks);
 	stele__keymap_done(&t->types);
@@ -135,8 +153,8 @@ void stele__retrace_end(struct stele__retrace *t)
 
 	if (!t->generation || t->error)
 		return;
-	for (struct retrace_lane *lane = t->first_lane; lane; lane = lane->next)
-		retrace_flush(t, &lane->batch);
+	lanes_flush(t, &t->events);
+	lanes_flush(t, &t->details);
 	retrace_flush(t, &t->samples);
 	retrace_flush(t, &t->frames);
 	retrace_flush(t, &t->descriptions);
@@ -144,9 +162,6 @@ void stele__retrace_end(struct stele__retrace *t)
 	retrace_flush(t, &t->strings);
 	if (stele_reader_version(t->reader) >= 26)
 		retrace_put(t, &end, 1);
-	stele__keymap_free(&t->lanes);
-	t->first_lane = NULL;
-	t->last_lane = &t->first_lane;
 	stele__keymap_free(&t->texts);
 	stele__keymap_clear(&t->stacks);
 	stele__keymap_clear(&t->types);
@@ -154,23 +169,24 @@ void stele__retrace_end(struct stele__retrace *t)
 	t->generation = 0;
 }
 
-static struct retrace_lane *retrace_lane(struct stele__retrace *t, uint64_t thread)
+static struct retrace_lane *retrace_lane(struct stele__retrace *t,
+					 struct stele__retrace_lanes *lanes, uint64_t thread)
 {
-	struct retrace_lane *lane = stele__keymap_get(&t->lanes, thread);
+	struct retrace_lane *lane = stele__keymap_get(&lanes->by_thread, thread);
 	int r;
 
 	if (lane)
 		return lane;
 	lane = malloc(sizeof(*lane));
-	r = lane ? stele__keymap_add(&t->lanes, thread, lane) : -ENOMEM;
+	r = lane ? stele__keymap_add(&lanes->by_thread, thread, lane) : -ENOMEM;
 	if (r < 0) {
 		free(lane);
 		retrace_fail(t, r);
 		return NULL;
 	}
 	lane->next = NULL;
-	*t->last_lane = lane;
-	t->last_lane = &lane->next;
+	*lanes->last = lane;
+	lanes->last = &lane->next;
 	lane->batch = stele__batch(lane->data, sizeof(lane->data));
 	return lane;
 }
@@ -178,7 +194,7 @@ static struct retrace_lane *retrace_lane(struct stele__retrace *t, uint64_t thre
 void stele__retrace_event(struct stele__retrace *t, uint64_t thread, uint8_t type, uint64_t time,
 			  const uint64_t *args)
 {
-	struct retrace_lane *lane = t->error ? NULL : retrace_lane(t, thread);
+	struct retrace_lane *lane = t->error ? NULL : retrace_lane(t, &t->events, thread);
 	struct stele_batch *b;
 
 	if (!lane)
@@ -189,6 +205,44 @@ void stele__retrace_event(struct stele__retrace *t, uint64_t thread, uint8_t typ
 	retrace_flush(t, b);
 	stele__batch_begin(b, t->generation, thread, time);
 	retrace_fail(t, stele__batch_event(b, type, time, args));
+}
+
+#define DETAIL_BYTES_MAX (1 + 4 * STELE_VARINT_BYTES_MAX)
+
+void stele__retrace_detail(struct stele__retrace *t, const struct stele_detail *detail)
+{
+	struct retrace_lane *lane = t->error ? NULL : retrace_lane(t, &t->details, detail->thread);
+	bool wait = detail->kind == STELE_DETAIL_WAIT;
+	const uint64_t fields[] = {
+		detail->object,
+		!wait				? stele__retrace_stack(t, detail->stack)
+		: detail->holder == STELE_NO_ID ? 0
+						: detail->holder,
+		wait ? 0 : stele__retrace_stack(t, detail->taken_stack),
+	};
+	unsigned count = wait ? 2 : 3;
+	struct stele_batch *b;
+	uint64_t time;
+
+	if (!lane)
+		return;
+	b = &lane->batch;
+	time = detail->time < 0 || (uint64_t)detail->time < t->time ? t->time
+								    : (uint64_t)detail->time;
+	if (stele__batch_is_open(b) && stele__batch_room(b) < DETAIL_BYTES_MAX)
+		retrace_flush(t, b);
+	if (!stele__batch_is_open(b)) {
+		stele__batch_begin_experimental(b, STELE_EXPERIMENT_ALLOCFREE, t->generation,
+						detail->thread, time);
+		stele__batch_varint(b, STELE_PAYLOAD_DETAILS);
+		lane->time = time;
+	}
+	stele__batch_varint(b, (uint64_t)detail->kind << 3 | count);
+	stele__batch_varint(b, time > lane->time ? time - lane->time : 0);
+	for (unsigned i = 0; i < count; i++)
+		stele__batch_varint(b, fields[i]);
+	if (time > lane->time)
+		lane->time = time;
 }
 
 void stele__retrace_sample(struct stele__retrace *t, const struct stele_event *event)

@@ -15,17 +15,22 @@
 
 struct retrace_lane;
 
+/* An open batch of each thread. */
+struct stele__retrace_lanes {
+	struct stele__keymap by_thread;	    /* owned */
+	struct retrace_lane *first, **last; /* the same, the oldest first */
+};
+
 struct stele__retrace {
 	const struct stele_reader *reader;
 	int (*write)(void *arg, const void *data, size_t bytes); /* 0 or -errno */
 	void *arg;
-	int error;				      /* the first */
-	uint64_t generation;			      /* 0: none is open */
-	uint64_t time;				      /* its first tick: of all batches of tables */
-	struct stele__keymap lanes;		      /* by thread: its open batch, owned */
-	struct retrace_lane *first_lane, **last_lane; /* the same, the oldest first */
-	struct stele__keymap texts;		      /* by hash: strings of the table, owned */
-	struct stele__keymap stacks, types;	      /* those of the tables, by handle and id */
+	int error;	     /* the first */
+	uint64_t generation; /* 0: none is open */
+	uint64_t time;	     /* its first tick: of all batches of tables */
+	struct stele__retrace_lanes events, details;
+	struct stele__keymap texts;	    /* by hash: strings of the table, owned */
+	struct stele__keymap stacks, types; /* those of the tables, by handle and id */
 	uint64_t text_count;
 	struct stele_batch strings, frames, descriptions, sites, samples;
 };
@@ -44,6 +49,8 @@ void stele__retrace_end(struct stele__retrace *retrace);
 /* A timed event with its arguments as on the wire. */
 void stele__retrace_event(struct stele__retrace *retrace, uint64_t thread, uint8_t type,
 			  uint64_t time, const uint64_t *args);
+/* Its stacks are put into the tables. */
+void stele__retrace_detail(struct stele__retrace *retrace, const struct stele_detail *detail);
 /* A CPU sample. */
 void stele__retrace_sample(struct stele__retrace *retrace, const struct stele_event *event);
 /* A batch of an experiment, as it is. */

@@ -89,12 +89,14 @@ def profiles_agree(trace, kind):
     mine, want, run_length = exported(trace, kind), of_go(trace, kind), longest_run(trace)
     where = f"{kind} of {trace.name}"
     equal(total(mine)[0], total(want)[0], f"count, {where}")
-    check(about(total(mine)[1], *reversed(total(want)), run_length), f"{where}: {total(mine)}, {total(want)}")
+    check(about(total(mine)[1], *reversed(total(want)), run_length),
+          f"{where}: {total(mine)}, {total(want)}")
     top = sorted(want, key=lambda stack: -want[stack][1])[:20]
     for stack in top:
         count, ns = mine.get(stack, (0, 0))
         equal(count, want[stack][0], f"count of {[hex(pc) for pc in stack]}, {where}")
-        check(about(ns, want[stack][1], count, run_length), f"{where}: {ns}, {want[stack][1]} ns in {stack}")
+        check(about(ns, want[stack][1], count, run_length),
+              f"{where}: {ns}, {want[stack][1]} ns in {stack}")
     return len(top)
 
 

@@ -43,9 +43,9 @@ def doc_marks_what_the_recorder_can_write():
 
 
 @case
-def doc_lists_the_tags_of_own_data():
+def doc_lists_the_tags_and_details_of_own_data():
     header = next(ROOT.glob("src/*/own.h")).read_text()
-    tags = re.findall(r"^\tSTELE_OWN_(\w+) = (\d+),\s+/\* ([a-z]+)", header, re.M)
+    tags = re.findall(r"^\tSTELE_OWN_(?:DETAIL_)?(\w+) = (\d+),\s+/\* ([a-z]+)", header, re.M)
     totals = re.search(r"enum stele_own_total \{(.*?)\}", header, re.S).group(1)
     rows = numbered(section(6))
     named = [row for row in rows if len(row) == 4]

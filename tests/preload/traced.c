@@ -43,8 +43,8 @@ static void traced_count(void *arg, const struct stele_record *r)
 	if (kind >= STELE__KIND_COUNT)
 		return;
 	kinds[kind]++;
-	if (kind == STELE_KIND_GO_BLOCK && (uint32_t)r->a < STELE__WAIT_COUNT)
-		waits[(uint32_t)r->a]++;
+	if (kind == STELE_KIND_GO_BLOCK && stele__wait_of(r->a) < STELE__WAIT_COUNT)
+		waits[stele__wait_of(r->a)]++;
 }
 
 /* Takes what is there, and the slots of threads that have gone. */

@@ -29,6 +29,7 @@ NOINLINE static void hold(void)
 	pthread_barrier_wait(&both);
 	milliseconds(200);
 	pthread_mutex_unlock(&lock);
+	__asm__ volatile(""); /* no tail call */
 }
 
 NOINLINE static void want(void)

@@ -46,10 +46,10 @@ def wait(function, reason):
     return found
 
 
-def line_of(text):
+def line_of(text, function="want"):
     """Where the source has it, behind the beginning of the function."""
     lines = open(os.path.join(os.path.dirname(__file__), "known.c"), encoding="utf-8").readlines()
-    begin = next(i for i, line in enumerate(lines) if "void want(" in line)
+    begin = next(i for i, line in enumerate(lines) if f" {function}(" in line)
     return next(i + 1 for i, line in enumerate(lines) if i > begin and text in line)
 
 
@@ -63,6 +63,18 @@ def a_lock_that_is_held_for_200_ms_is_waited_for_as_long():
     within(wait("hold", "sleep")["total_ns"], 200, "lock", "held")
     thread, = [t for t in REPORT["threads"] if t["entry"] == "waiter"]
     within(thread["waiting_ns"], 200, "lock", "the thread that waited")
+
+
+@case
+def the_lock_ledger_names_the_holder_and_its_lines():
+    lock, = REPORT["locks"]["top"]
+    equal((lock["lock"], lock["count"], lock["waiting_max"]), ("lock", 1, 1))
+    holder, = lock["holders"]
+    equal((holder["thread"], holder["count"]), ("holder", 1))
+    within(holder["ns"], 200, "lock", "held")
+    for what, call in (("taken", "pthread_mutex_lock"), ("released", "pthread_mutex_unlock")):
+        equal(holder[what]["function"], "hold")
+        equal(holder[what]["line"], line_of(call, "hold"), what)
 
 
 @case

@@ -70,7 +70,11 @@ static const struct operation operations[] = {
 	{"nanosleep", op_sleep, {STELE_KIND_GO_BLOCK, STELE_KIND_GO_WAKE}, false},
 	{"pthread_mutex_timedlock", op_lock, {STELE_KIND_GO_BLOCK, STELE_KIND_GO_WAKE}, false},
 	{"sem_timedwait", op_semaphore, {STELE_KIND_GO_BLOCK, STELE_KIND_GO_WAKE}, false},
-	{"pthread_cond_timedwait", op_condition, {STELE_KIND_GO_BLOCK, STELE_KIND_GO_WAKE}, false},
+	/* The mutex has been waited for, or may have been: glibc's word says no more. */
+	{"pthread_cond_timedwait",
+	 op_condition,
+	 {STELE_KIND_RELEASE, STELE_KIND_GO_BLOCK, STELE_KIND_GO_WAKE},
+	 false},
 	{"read", op_read, {STELE_KIND_SYSCALL_BEGIN, STELE_KIND_SYSCALL_END}, false},
 };
 

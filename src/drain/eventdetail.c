@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What there is to say about a thread's events and has no place in them: what a wait is for and who
+ * has it, when that was given up and where. Batches of the allocation experiment with a payload
+ * kind of our own, each of one thread:
+ *
+ *   payload := 0x44 ( head:byte dt fields )*    head is kind << 3 | number of fields
+ *
+ * Times count as those of events do. That of a wait is the time of the GoBlock that it is of.
+ */
+#include <errno.h>
+
+#include "drain/machine.h"
+#include "format/own.h"
+
+static uint8_t *detail_begin(struct stele_drain *d, struct stele_drain_thread *t,
+			     enum stele_own_detail kind, unsigned fields, uint64_t time)
+{
+	if (!t->details.batch.data && stele__lane_init(&t->details, t->tid)) {
+		d->error = d->error ? d->error : -ENOMEM;
+		return NULL;
+	}
+	t->details.details = true;
+	return stele__lane_entry(d, &t->details, (uint8_t)(kind << 3 | fields), time);
+}
+
+void stele__detail_wait(struct stele_drain *d, struct stele_drain_thread *t, uint64_t object,
+			uint32_t holder)
+{
+	uint8_t *p;
+
+	if (!object)
+		return;
+	stele__own_object(d, object, 0);
+	p = detail_begin(d, t, STELE_OWN_DETAIL_WAIT, 2, t->lane.batch.time);
+	if (!p)
+		return;
+	p = stele__varint_put(p, object);
+	stele__lane_end(&t->details, stele__varint_put(p, holder));
+}
+
+void stele__detail_release(struct stele_drain *d, struct stele_drain_thread *t,
+			   const struct stele_record *r, uint64_t time)
+{
+	uint8_t *p = detail_begin(d, t, STELE_OWN_DETAIL_RELEASE, 3, time);
+
+	if (!p)
+		return;
+	p = stele__varint_put(p, r->b);
+	p = stele__varint_put(p, stele__intern_stack(d, (uint32_t)(r->a >> 32)));
+	stele__lane_end(&t->details, stele__varint_put(p, stele__intern_stack(d, (uint32_t)r->c)));
+}

@@ -316,8 +316,69 @@ struct stele_trust {
 	struct stele_recording recording;
 };
 
+enum stele_why_of {
+	STELE_WHY_REGION,    /**< regions of this name */
+	STELE_WHY_TASK,	     /**< regions of the task with this id, those within others left out */
+	STELE_WHY_GOROUTINE, /**< the goroutine with this id, as long as it lived */
+	STELE_WHY_THREAD,    /**< the same, by its thread */
+};
+
+struct stele_why_query {
+	enum stele_why_of of;
+	struct stele_string region;
+	uint64_t id;
+	size_t slowest; /**< so many are told one by one */
+};
+
+enum stele_why_kind {
+	STELE_WHY_RUNNING,
+	STELE_WHY_READY,    /**< it could have run, and did not */
+	STELE_WHY_LOCK,	    /**< waited for a lock: lock; who had it, from `taken` to `released` */
+	STELE_WHY_HANDOVER, /**< the lock was given up already */
+	STELE_WHY_WAIT,	    /**< other waits: name is the reason; who ended it, at `released` */
+	STELE_WHY_CALL,	    /**< system call: name */
+	STELE_WHY_UNKNOWN,  /**< before the trace told of it */
+	STELE_WHY_REST,	    /**< what found no room here */
+};
+
+/** Time spent in one way. */
+struct stele_why_row {
+	uint8_t kind;	/**< enum stele_why_kind */
+	unsigned depth; /**< 0: the instance itself; else what the one above did meanwhile */
+	struct stele_string name;
+	uint32_t stack;			    /**< where it waited, or called */
+	const struct stele_lock *lock;	    /**< what it waited for; NULL: unknown */
+	struct stele_string who;	    /**< name of a thread, or function it began with */
+	uint64_t who_thread, who_goroutine; /**< STELE_NO_ID: unknown, or several */
+	uint32_t taken, released;
+	uint64_t count;
+	int64_t ns;
+};
+
+/** One region, or one goroutine; or all of them together. */
+struct stele_why_instance {
+	uint64_t goroutine, thread; /**< STELE_NO_ID: several; without a thread of its own */
+	struct stele_string name;   /**< of the region; of the thread, or its function */
+	int64_t begin, ns;
+	bool open; /**< it had not ended with the trace */
+	/** Those of depth 0 add up to ns. Each is followed by those below it; most ns first. */
+	const struct stele_why_row *rows;
+	size_t row_count;
+};
+
+struct stele_why {
+	struct stele_why_query query; /**< what was asked; region.data lives as the analysis does */
+	uint64_t count;		      /**< of all instances */
+	struct stele_why_instance all;
+	const struct stele_why_instance *slowest; /**< the slowest first */
+	size_t slowest_count;
+};
+
 /** 0 or -ENOMEM. */
 int stele_analysis_new(struct stele_analysis **ret_analysis);
+
+/** Before the first event: where did the time of these go? 0 or -ENOMEM. */
+int stele_analysis_ask_why(struct stele_analysis *analysis, const struct stele_why_query *query);
 
 /** Takes the reader's last event and what details there are; 0, -ENOMEM or STELE_E_LIMIT. */
 int stele_analysis_add(struct stele_analysis *analysis, const struct stele_reader *reader,
@@ -355,6 +416,9 @@ const struct stele_stack_frame *stele_analysis_stack(const struct stele_analysis
 /** Locks that threads waited for, most time first; only traces of C programs tell of them. */
 const struct stele_lock *const *stele_analysis_locks(const struct stele_analysis *analysis,
 						     size_t *ret_count);
+
+/** NULL: nobody asked. */
+const struct stele_why *stele_analysis_why(const struct stele_analysis *analysis);
 
 const struct stele_memory *stele_analysis_memory(const struct stele_analysis *analysis);
 

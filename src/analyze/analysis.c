@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "analyze/model.h"
+#include "analyze/why.h"
 
 #define ANALYSIS_STELE_DATA 0x53 /* first byte of batches of Stele's own */
 
@@ -44,6 +45,7 @@ void stele_analysis_free(struct stele_analysis *a)
 	stele__keymap_done(&a->goroutines);
 	stele__memory_free(a->memory);
 	stele__locks_free(a->locks);
+	stele__why_free(a->why);
 	stele__keymap_done(&a->threads);
 	stele__stacks_done(&a->stacks);
 	stele__keymap_free(&a->sites);
@@ -152,6 +154,8 @@ int stele_analysis_finish(struct stele_analysis *analysis)
 		r = stele__memory_finish(analysis);
 	if (r == 0)
 		r = stele__locks_finish(analysis);
+	if (r == 0)
+		r = stele__why_finish(analysis);
 	return r < 0 ? r : stele__sites_sort(analysis);
 }
 

@@ -6,6 +6,7 @@
 
 #include "analyze/model.h"
 #include "analyze/origin.h"
+#include "analyze/why.h"
 
 struct stele__flow *stele__flow_find(const struct stele_analysis *a, uint64_t id)
 {
@@ -54,7 +55,7 @@ static int flow_new(struct stele_analysis *a, uint64_t id, int64_t time,
 	go->name = tag ? tag->name : NULL;
 	a->trust.goroutines++;
 	*ret_go = go;
-	return 0;
+	return stele__why_appear(a, go, time);
 }
 
 /* The tag is of this thread from now on. */
@@ -169,10 +170,14 @@ static void flow_leave(struct stele__flow *go, int64_t time, bool open)
 }
 
 /* Another state follows. */
-static int flow_next(struct stele_analysis *a, struct stele__flow *go, int64_t time)
+static int flow_next(struct stele_analysis *a, const struct stele_reader *reader,
+		     struct stele__flow *go, const struct stele_event *event)
 {
+	int64_t time = event->time;
 	int r = go->state == STELE_STATE_RUNNABLE ? flow_latency(go, time - go->since) : 0;
 
+	if (r == 0)
+		r = stele__why_leave(a, reader, go, time, event);
 	if (r == 0 && go->object)
 		r = stele__locks_waited(a, go, time, false);
 	flow_leave(go, time, false);
@@ -271,6 +276,8 @@ static int flow_end(struct stele_analysis *a, struct stele__flow *go,
 	if (r == 0)
 		r = stele__scope_leave(a, go, event->time);
 	if (r == 0)
+		r = stele__why_gone(a, go, event->time, true);
+	if (r == 0)
 		r = stele__times_account(a, go);
 	if (r == 0 && a->finished_count < STELE__FINISHED_MAX) {
 		r = stele__list_reserve(&a->finished, a->finished_count, &a->finished_max,
@@ -315,7 +322,7 @@ int stele__flow_transition(struct stele_analysis *a, const struct stele_reader *
 	else if (go->state == event->to)
 		return flow_entry(a, reader, go, event);
 	else
-		r = flow_next(a, go, event->time);
+		r = flow_next(a, reader, go, event);
 	if (r < 0)
 		return r;
 	if (event->to == STELE_STATE_NOT_EXIST)
@@ -334,7 +341,10 @@ int stele__flow_finish(struct stele_analysis *a, int64_t time)
 	int r = 0;
 
 	while (r == 0 && (go = stele__keymap_each(&a->goroutines, &at))) {
-		if (go->object)
+		r = stele__why_leave(a, NULL, go, time, NULL);
+		if (r == 0)
+			r = stele__why_gone(a, go, time, false);
+		if (r == 0 && go->object)
 			r = stele__locks_waited(a, go, time, true);
 		if (r < 0)
 			break;

@@ -308,6 +308,7 @@ int stele__locks_holders(const struct stele__object *object, int64_t begin, int6
 		hold.end = release->time;
 		hold.release = release;
 		hold.thread = release->thread;
+		hold.free = false;
 		r = told(arg, &hold);
 		hold = (struct stele__hold){.begin = release->time,
 					    .thread = open ? object->owner : STELE_NO_ID,

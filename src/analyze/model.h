@@ -97,6 +97,7 @@ struct stele_analysis {
 	struct stele__keymap tags, tasks, ranges, groups;
 	struct stele__keymap threads; /* from threads to their tags, which `tags` owns */
 	struct stele__locks *locks;
+	struct stele__why *why; /* NULL: nobody asked */
 	struct stele__memory *memory;
 	struct stele_times *finished;
 	uint32_t finished_count, finished_max;

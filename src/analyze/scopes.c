@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "analyze/model.h"
+#include "analyze/why.h"
 
 static int scope_close(struct stele_analysis *a, enum stele_site_kind kind,
 		       const struct stele__name *name, int64_t ns, bool open)
@@ -34,16 +35,20 @@ static int scope_region(struct stele_analysis *a, const struct stele_event *even
 	if (event->kind == STELE_EVENT_REGION_BEGIN) {
 		r = stele__list_reserve(&go->regions, go->region_count, &go->region_max,
 					sizeof(*go->regions));
-		if (r == 0)
-			go->regions[go->region_count++] =
-				(struct stele__region){name, event->task, event->time};
-		return r;
+		if (r < 0)
+			return r;
+		go->regions[go->region_count++] =
+			(struct stele__region){name, event->task, event->time};
+		return stele__why_region_begin(a, go, &go->regions[go->region_count - 1]);
 	}
 	for (at = go->region_count; at; at--)
 		if (go->regions[at - 1].name == name && go->regions[at - 1].task == event->task)
 			break;
 	if (!at) /* it began before the trace did */
 		return 0;
+	r = stele__why_region_end(a, go, at - 1, event->time);
+	if (r < 0)
+		return r;
 	go->region_count = at - 1;
 	return scope_close(a, STELE_SITES_REGION, name, event->time - go->regions[at - 1].begin,
 			   false);

@@ -102,7 +102,9 @@ static int answer_print(const struct stele__answer *answer, const struct answer_
 		stele__complain("standard output cannot be written");
 		return STELE_EXIT_IO;
 	}
-	return STELE_EXIT_OK;
+	return answer->verdict && stele_reader_version(reader)
+		       ? answer->verdict(answer->arg, &report)
+		       : STELE_EXIT_OK;
 }
 
 static int answer_open(const struct answer_options *options, struct stele__source **ret_source,
@@ -127,6 +129,8 @@ static int answer_run(const struct stele__answer *answer, const struct answer_op
 	if (exit)
 		return exit;
 	r = stele_analysis_new(&analysis);
+	if (r == 0 && answer->prepare)
+		r = answer->prepare(answer->arg, analysis);
 	if (r == 0 && options->html)
 		r = stele__timechart_new(&chart);
 	if (r == 0)
@@ -173,6 +177,7 @@ int stele__answer(const struct stele__answer *answer, int argc, char **argv)
 	struct answer_options options = {.to = INT64_MAX};
 	bool only_files = false;
 	const char *value;
+	int r;
 
 	for (int i = 1; i < argc; i++) {
 		const char *arg = argv[i];
@@ -184,6 +189,10 @@ int stele__answer(const struct stele__answer *answer, int argc, char **argv)
 		} else if (!strcmp(arg, "--help") || !strcmp(arg, "-h")) {
 			answer->help();
 			return STELE_EXIT_OK;
+		} else if (answer->option &&
+			   (r = answer->option(answer->arg, argc, argv, &i)) != 0) {
+			if (r < 0)
+				return -r;
 		} else if (!strcmp(arg, "--json")) {
 			options.json = true;
 		} else if (answer->html && (!strcmp(arg, "--force") || !strcmp(arg, "-f"))) {
@@ -217,5 +226,8 @@ int stele__answer(const struct stele__answer *answer, int argc, char **argv)
 		return stele__usage_error(answer->name, "either --html or --json");
 	if (options.to < options.from)
 		return stele__usage_error(answer->name, "--to lies before --from");
+	r = answer->ready ? answer->ready(answer->arg) : STELE_EXIT_OK;
+	if (r)
+		return r;
 	return answer_run(answer, &options);
 }

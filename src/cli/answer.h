@@ -14,6 +14,17 @@ struct stele__answer {
 	void (*text)(FILE *out, const struct stele_report *report);
 	void (*json)(FILE *out, const struct stele_report *report);
 	int (*html)(FILE *out, const struct stele_report *report); /* NULL: there is no --html */
+	/* Of commands with options of their own; all NULL otherwise. */
+	void *arg;
+	/* argv[*at]: moves *at to its last argument. 0: it is none of them; 1: taken; negative: an
+	 * exit status, negated, and the message was printed. */
+	int (*option)(void *arg, int argc, char **argv, int *at);
+	/* All options are known: an exit status, the message was printed. */
+	int (*ready)(void *arg);
+	/* Before the first event: 0 or an error. */
+	int (*prepare)(void *arg, struct stele_analysis *analysis);
+	/* The answer was printed: an exit status, with a message if that is not 0. */
+	int (*verdict)(void *arg, const struct stele_report *report);
 };
 
 /* Exit status. */

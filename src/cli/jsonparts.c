@@ -54,6 +54,22 @@ void stele__json_stack(FILE *out, const struct stele_report *r, uint32_t stack)
 		fprintf(out, ", \"more_frames\": %zu", count - max);
 }
 
+void stele__json_place(FILE *out, const struct stele_report *r, const char *name, uint32_t stack)
+{
+	size_t count;
+	const struct stele_stack_frame *f = stele_analysis_stack(r->analysis, stack, &count);
+
+	fprintf(out, ", \"%s\": ", name);
+	if (!count) {
+		fputs("null", out);
+		return;
+	}
+	fprintf(out, "{\"line\": %" PRIu64, f->line);
+	stele__json_member(out, "function", f->function);
+	stele__json_member(out, "file", f->file);
+	fputc('}', out);
+}
+
 static void json_trust(FILE *out, const struct stele_report *r)
 {
 	const struct stele_trust *t = stele_analysis_trust(r->analysis);

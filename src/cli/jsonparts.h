@@ -11,6 +11,10 @@ void stele__json_number(FILE *out, const char *name, uint64_t value);
 void stele__json_signed(FILE *out, const char *name, int64_t value);
 void stele__json_stack(FILE *out, const struct stele_report *report, uint32_t stack);
 
+/* The innermost frame of a stack, or null. */
+void stele__json_place(FILE *out, const struct stele_report *report, const char *name,
+		       uint32_t stack);
+
 /* The members of a sum; no comma before them. */
 void stele__json_sum(FILE *out, const struct stele_memory_sum *sum);
 

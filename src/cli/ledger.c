@@ -55,13 +55,15 @@ struct stele_string stele__ledger_name(const struct stele_lock *lock, char *text
 	return ledger_text(text, snprintf(text, STELE__LEDGER_NAME, "made by %s", place));
 }
 
-struct stele_string stele__ledger_place(const struct stele_report *r, uint32_t stack, char *text)
+struct stele_string stele__ledger_place(const struct stele_report *r, uint32_t stack, size_t frame,
+					char *text)
 {
 	size_t count;
 	const struct stele_stack_frame *f = stele_analysis_stack(r->analysis, stack, &count);
 
-	if (!count)
+	if (frame >= count)
 		return (struct stele_string){"", 0};
+	f += frame;
 	return ledger_text(
 		text, ledger_print_place(text, STELE__LEDGER_NAME, f->function, f->file, f->line));
 }
@@ -80,13 +82,13 @@ static void ledger_holder(FILE *out, const struct stele_report *r,
 	fputs("while ", out);
 	stele__column_name(out, name, 24);
 	fputs(" had it", out);
-	place = stele__ledger_place(r, holder->taken, text);
+	place = stele__ledger_place(r, holder->taken, 0, text);
 	if (place.bytes) {
 		fputs(", from ", out);
 		stele__column_name(out, place, 40);
 	}
 	fputc('\n', out);
-	place = stele__ledger_place(r, holder->released, text);
+	place = stele__ledger_place(r, holder->released, 0, text);
 	fprintf(out, "%18s", "");
 	if (place.bytes) {
 		fputs("to ", out);
@@ -152,24 +154,6 @@ void stele__ledger_json_lock(FILE *out, const struct stele_lock *lock)
 	stele__json_number(out, "locks", lock->locks);
 }
 
-/* A stack's innermost frame, or null. */
-static void ledger_json_place(FILE *out, const struct stele_report *r, const char *name,
-			      uint32_t stack)
-{
-	size_t count;
-	const struct stele_stack_frame *f = stele_analysis_stack(r->analysis, stack, &count);
-
-	fprintf(out, ", \"%s\": ", name);
-	if (!count) {
-		fputs("null", out);
-		return;
-	}
-	fprintf(out, "{\"line\": %" PRIu64, f->line);
-	stele__json_member(out, "function", f->function);
-	stele__json_member(out, "file", f->file);
-	fputc('}', out);
-}
-
 static void ledger_json_holders(FILE *out, const struct stele_report *r,
 				const struct stele_lock *lock)
 {
@@ -182,8 +166,8 @@ static void ledger_json_holders(FILE *out, const struct stele_report *r,
 		stele__json_member(out, "thread", holder->name);
 		stele__json_signed(out, "longest_ns", holder->longest);
 		fprintf(out, ", \"longest_known\": %s", holder->longest_known ? "true" : "false");
-		ledger_json_place(out, r, "taken", holder->taken);
-		ledger_json_place(out, r, "released", holder->released);
+		stele__json_place(out, r, "taken", holder->taken);
+		stele__json_place(out, r, "released", holder->released);
 		fputc('}', out);
 	}
 	fputc(']', out);

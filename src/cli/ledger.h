@@ -10,9 +10,9 @@
 /* "lock", "one of 12 made by f (a.c:12)", "at 0x7f…", into text[STELE__LEDGER_NAME]. */
 struct stele_string stele__ledger_name(const struct stele_lock *lock, char *text);
 
-/* "f (a.c:12)" of a stack's innermost frame, "" of none; into text[STELE__LEDGER_NAME]. */
+/* "f (a.c:12)" of a stack's frame, 0: the innermost; "" of none; into text[STELE__LEDGER_NAME]. */
 struct stele_string stele__ledger_place(const struct stele_report *report, uint32_t stack,
-					char *text);
+					size_t frame, char *text);
 
 void stele__ledger_text(FILE *out, const struct stele_report *report);
 

@@ -33,4 +33,8 @@ int stele__report_html(FILE *out, const struct stele_report *report);
 void stele__heap_text(FILE *out, const struct stele_report *report);
 void stele__heap_json(FILE *out, const struct stele_report *report);
 
+/* Where the time of one thing went; docs/schema/why.md */
+void stele__why_text(FILE *out, const struct stele_report *report);
+void stele__why_json(FILE *out, const struct stele_report *report);
+
 #endif

@@ -7,9 +7,6 @@
 
 #include "base/compiler.h"
 
-#define KIND_TID_IN_WORD    0x30	/* robust and inheriting mutexes */
-#define WORD_WAITERS	    0x80000000u /* of these: somebody waits */
-#define WORD_CONTENDED	    2		/* of the others */
 #define READERS_WRITE_PHASE 1u
 #define READERS_WRITER	    2u
 #define READERS_WAITING	    4u
@@ -38,15 +35,6 @@ const void *stele__held_pop_slow(const void *lock, uint32_t count)
 		return taken_at;
 	}
 	return NULL;
-}
-
-bool stele__held_is_wanted_mutex(const pthread_mutex_t *lock)
-{
-	uint32_t word = (uint32_t)stele__load_relaxed(&lock->__data.__lock);
-
-	if (STELE_UNLIKELY(stele__load_relaxed(&lock->__data.__kind) & KIND_TID_IN_WORD))
-		return word & WORD_WAITERS;
-	return word == WORD_CONTENDED;
 }
 
 /* A writer that has its turn waits for the readers without being counted. */

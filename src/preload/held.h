@@ -60,8 +60,20 @@ STELE_INLINE const void *stele__held_pop(const void *lock)
 	return taken_at;
 }
 
+#define STELE_MUTEX_TID_IN_WORD 0x30	    /* kinds: robust, inheriting */
+#define STELE_MUTEX_WAITERS	0x80000000u /* of these: somebody waits */
+#define STELE_MUTEX_CONTENDED	2	    /* of the others */
+
 /* Do others wait for it? It may be a moment ago that somebody did. */
-bool stele__held_is_wanted_mutex(const pthread_mutex_t *lock) STELE_HIDDEN;
+STELE_INLINE bool stele__held_is_wanted_mutex(const pthread_mutex_t *lock)
+{
+	uint32_t word = (uint32_t)stele__load_relaxed(&lock->__data.__lock);
+
+	if (STELE_UNLIKELY(stele__load_relaxed(&lock->__data.__kind) & STELE_MUTEX_TID_IN_WORD))
+		return word & STELE_MUTEX_WAITERS;
+	return word == STELE_MUTEX_CONTENDED;
+}
+
 bool stele__held_is_wanted_rwlock(const pthread_rwlock_t *lock) STELE_HIDDEN;
 bool stele__held_is_wanted_condition(const pthread_cond_t *condition) STELE_HIDDEN;
 bool stele__held_is_wanted_semaphore(const sem_t *semaphore) STELE_HIDDEN;

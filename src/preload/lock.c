@@ -30,6 +30,11 @@ void stele__lock_start(void)
 		lock_single_threaded = found;
 }
 
+STELE_INLINE bool lock_is_alone(void)
+{
+	return stele__load_relaxed(lock_single_threaded);
+}
+
 /*
  * In a process of one thread glibc locks without an atomic instruction, which a try always has and
  * which would double the price. The lock's word is looked at all the same, since the other side may
@@ -37,8 +42,7 @@ void stele__lock_start(void)
  */
 STELE_INLINE bool lock_is_free(const pthread_mutex_t *lock)
 {
-	return stele__load_relaxed(lock_single_threaded) &&
-	       stele__load_relaxed(&lock->__data.__lock) == 0;
+	return lock_is_alone() && stele__load_relaxed(&lock->__data.__lock) == 0;
 }
 
 /* Declared by newer headers only. */
@@ -114,7 +118,8 @@ static bool lock_is_taken(int result)
 		return result;                                                                     \
 	}
 
-/* Told before it is given up: whoever has it then has waited until now. */
+/* Told before it is given up: whoever has it then has waited until now. A thread that is alone
+ * noted nothing, but another process may wait. */
 #define UNLOCK(name, type, wanted, why)                                                            \
 	static STELE_NOINLINE int lock_give_##name(type *lock, const void *taken_at)               \
 	{                                                                                          \
@@ -128,7 +133,7 @@ static bool lock_is_taken(int result)
                                                                                                    \
 		if (!stele__recording())                                                           \
 			return STELE_REAL(name)(lock);                                             \
-		taken_at = stele__held_pop(lock);                                                  \
+		taken_at = lock_is_alone() ? NULL : stele__held_pop(lock);                         \
 		if (STELE_UNLIKELY(wanted((const void *)lock)))                                    \
 			return lock_give_##name(lock, taken_at);                                   \
 		return STELE_REAL(name)(lock);                                                     \

@@ -126,8 +126,52 @@ static void chart(const uint8_t *data, size_t size)
 	stele_reader_close(reader);
 }
 
+/* What is told of one instance adds up to its time; what others did meanwhile is within it. */
+static void look_at_instance(const struct stele_why_instance *instance)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < instance->row_count; i++) {
+		REQUIRE(instance->rows[i].ns >= 0 && instance->rows[i].count > 0);
+		if (!instance->rows[i].depth)
+			sum += instance->rows[i].ns;
+		REQUIRE(i ? instance->rows[i].depth <= instance->rows[i - 1].depth + 1
+			  : !instance->rows[i].depth);
+	}
+	REQUIRE(sum == instance->ns || instance->ns > INT64_MAX / 4);
+}
+
+static void look_at_why(const struct stele_analysis *analysis)
+{
+	const struct stele_why *why = stele_analysis_why(analysis);
+
+	REQUIRE(why->slowest_count <= why->count && why->slowest_count <= why->query.slowest);
+	look_at_instance(&why->all);
+	for (size_t i = 0; i < why->slowest_count; i++)
+		look_at_instance(&why->slowest[i]);
+}
+
+static void look_at_locks(const struct stele_analysis *analysis)
+{
+	size_t count;
+	const struct stele_lock *const *locks = stele_analysis_locks(analysis, &count);
+
+	for (size_t i = 0; i < count; i++)
+		REQUIRE(locks[i]->locks > 0 && locks[i]->spread.count + locks[i]->open_count > 0);
+}
+
+/* The input chooses what is asked. */
+static struct stele_why_query question(size_t size)
+{
+	return (struct stele_why_query){.of = size % 4,
+					.region = {"work", size % 3 ? 4 : 0},
+					.id = size / 4 % 16,
+					.slowest = size % 5};
+}
+
 static void analyze(const uint8_t *data, size_t size)
 {
+	const struct stele_why_query query = question(size);
 	struct stele_analysis *analysis;
 	const struct stele_event *event;
 	struct stele_reader *reader;
@@ -137,6 +181,8 @@ static void analyze(const uint8_t *data, size_t size)
 	if (stele_reader_open_memory(data, size, NULL, &reader) < 0)
 		return;
 	r = stele_analysis_new(&analysis);
+	if (r >= 0)
+		r = stele_analysis_ask_why(analysis, &query);
 	while (r >= 0 && stele_reader_next(reader, &event) > 0)
 		r = stele_analysis_add(analysis, reader, event);
 	if (r >= 0)
@@ -149,6 +195,8 @@ static void analyze(const uint8_t *data, size_t size)
 				__builtin_trap();
 		look_at_memory(analysis);
 		look_at_spread(analysis);
+		look_at_locks(analysis);
+		look_at_why(analysis);
 	}
 	stele_analysis_free(analysis);
 	stele_reader_close(reader);

@@ -23,7 +23,7 @@ def within(got, ms, name, what):
 
 
 def answers():
-    """Of stele report, folded stacks of waits, and what the program measured itself."""
+    """Of stele report, stele why, folded stacks of waits, and what the program measured itself."""
     with place.Place() as p:
         done = p.record("-o", "t", "--", KNOWN)
         equal(done.returncode, 0, done.stderr)
@@ -31,12 +31,15 @@ def answers():
                                 capture_output=True, text=True, check=True).stdout
         folded = subprocess.run([place.STELE, "export", "--to=folded", "--kind=wait", "-o", "-",
                                  p.path("t")], capture_output=True, text=True, check=True).stdout
+        thread, = [t["thread"] for t in json.loads(report)["threads"] if t["entry"] == "waiter"]
+        why = subprocess.run([place.STELE, "why", "--json", f"--thread={thread}", p.path("t")],
+                             capture_output=True, text=True, check=True).stdout
     measured = dict(line.split() for line in done.stdout.splitlines() if " " in line)
-    return json.loads(report), folded, {name: int(ns) for name, ns in measured.items()
-                                        if name in ("lock", "nap", "deep")}
+    times = {name: int(ns) for name, ns in measured.items() if name in ("lock", "nap", "deep")}
+    return json.loads(report), json.loads(why), folded, times
 
 
-REPORT, FOLDED, MEASURED = answers()
+REPORT, WHY, FOLDED, MEASURED = answers()
 
 
 def wait(function, reason):
@@ -75,6 +78,22 @@ def the_lock_ledger_names_the_holder_and_its_lines():
     for what, call in (("taken", "pthread_mutex_lock"), ("released", "pthread_mutex_unlock")):
         equal(holder[what]["function"], "hold")
         equal(holder[what]["line"], line_of(call, "hold"), what)
+
+
+@case
+def why_names_who_had_the_lock_and_what_it_did():
+    instance, = WHY["slowest"]
+    equal(sum(row["ns"] for row in instance["rows"]), instance["ns"])
+    lock = instance["rows"][0]
+    equal((lock["kind"], lock["lock"], lock["who"]), ("lock", "lock", "holder"))
+    within(lock["ns"], 200, "lock", "held")
+    for what, call in (("taken", "pthread_mutex_lock"), ("released", "pthread_mutex_unlock")):
+        equal((lock[what]["function"], lock[what]["line"]), ("hold", line_of(call, "hold")), what)
+    sleep = lock["meanwhile"][0]
+    equal((sleep["kind"], sleep["reason"]), ("wait", "sleep"))
+    within(sleep["ns"], 200, "lock", "slept")
+    equal([f["line"] for f in sleep["stack"] if f["function"] == "hold"],
+          [line_of("milliseconds(200)", "hold")])
 
 
 @case

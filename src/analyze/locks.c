@@ -234,7 +234,8 @@ int stele__locks_wait(struct stele_analysis *a, struct stele__flow *go,
 	struct stele__object *object;
 	int r;
 
-	if (!pending || !pending->object || event->time - pending->time > LOCKS_SLACK_NS)
+	if (!pending || !pending->object ||
+	    (uint64_t)event->time - (uint64_t)pending->time > LOCKS_SLACK_NS)
 		return 0;
 	object = locks_object(a, pending->object);
 	if (!object)

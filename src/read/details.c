@@ -8,14 +8,23 @@
 
 #define DETAIL_FIELDS_MAX 7 /* what the head has room for */
 
-void stele__details_done(struct stele__details *details)
+struct stele__details *stele__details_new(void)
+{
+	struct stele__details *details = calloc(1, sizeof(*details));
+
+	if (details)
+		details->last = INT64_MIN;
+	return details;
+}
+
+void stele__details_free(struct stele__details *details)
 {
 	if (!details)
 		return;
 	free(details->next);
 	free(details->streams);
 	free(details->left);
-	*details = (struct stele__details){0};
+	free(details);
 }
 
 static uint32_t detail_stack(const struct stele__generation *g, uint64_t id)
@@ -180,6 +189,9 @@ static struct stele_detail details_take(struct stele__details *details,
 	struct stele__detail_stream *s = &details->streams[0];
 	struct stele_detail taken = s->first;
 
+	if (taken.time < details->last)
+		taken.time = details->last;
+	details->last = taken.time;
 	if (!detail_advance(details, s, g, window))
 		*s = details->streams[--details->stream_count];
 	if (details->stream_count)

@@ -27,10 +27,13 @@ struct stele__details {
 	uint32_t stream_count, stream_capacity;
 	struct stele_detail *left; /* of the generation before */
 	uint32_t left_count, left_capacity, left_at;
+	int64_t last; /* time of the last one taken: none is earlier, whatever the file says */
 };
 
+/* NULL: no memory. */
+struct stele__details *stele__details_new(void);
 /* Accepts NULL. */
-void stele__details_done(struct stele__details *details);
+void stele__details_free(struct stele__details *details);
 
 /* The generation goes: keeps what of it was not taken. 0 or -ENOMEM. */
 int stele__details_leave(struct stele__details *details, const struct stele__generation *generation,

@@ -45,7 +45,7 @@ static int reader_new(const struct stele_reader_options *options, struct stele_r
 	if (!reader)
 		return -ENOMEM;
 	reader->window.fd = -1;
-	reader->details = calloc(1, sizeof(*reader->details));
+	reader->details = stele__details_new();
 	if (options && options->size >= sizeof(reader->options))
 		reader->options = *options;
 	if (!reader->details || stele__generation_init(&reader->generation) < 0 ||
@@ -116,8 +116,7 @@ STELE_EXPORT void stele_reader_close(struct stele_reader *reader)
 	stele__generation_done(&reader->generation);
 	stele__window_done(&reader->window);
 	stele__notes_done(&reader->notes);
-	stele__details_done(reader->details);
-	free(reader->details);
+	stele__details_free(reader->details);
 	free(reader);
 }
 

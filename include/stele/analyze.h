@@ -48,6 +48,7 @@ enum stele_site_kind {
 	STELE_SITES_READY,   /**< runnable, not running; stack: where it was made runnable */
 	STELE_SITES_SYSCALL, /**< stack: the call */
 	STELE_SITES_CALL,    /**< the same by name: the call, or the function that makes it */
+	STELE_SITES_FILE,    /**< likewise, with what it was for: "read /etc/passwd" */
 	STELE_SITES_REGION,  /**< name */
 	STELE_SITES_TASK,    /**< name */
 	STELE_SITES_RANGE,   /**< name: collection, sweeping, the world stopped, … */
@@ -64,6 +65,7 @@ struct stele_site {
 	struct stele_spread spread; /**< those that ended */
 	uint64_t early_count;	    /**< of them, by goroutines that had not run yet */
 	int64_t early_ns;
+	uint64_t bytes, errors; /**< of STELE_SITES_FILE: read, written; calls that failed */
 };
 
 /** Time of those that ended and of those that had not; INT64_MAX if it is more. */

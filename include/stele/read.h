@@ -248,6 +248,9 @@ enum stele_detail_kind {
 	STELE_DETAIL_WAIT = 1,	  /**< of the transition to Waiting: object, holder */
 	STELE_DETAIL_RELEASE = 2, /**< what others wait for is given up, or they are woken: object,
 				       stack, taken_stack */
+	STELE_DETAIL_CALL = 3,	  /**< of the system call that begins: object is a descriptor */
+	STELE_DETAIL_RESULT = 4,  /**< of the one that ends: result; negative: -errno */
+	STELE_DETAIL_FILE = 5,	  /**< from now on the descriptor (object) stands for name */
 };
 
 /** What Stele knows beyond Go's format of something that a thread did. */
@@ -255,10 +258,12 @@ struct stele_detail {
 	uint8_t kind;	 /**< enum stele_detail_kind */
 	int64_t time;	 /**< ns; of a wait: the transition's, which may be told some ns later */
 	uint64_t thread; /**< that did it */
-	uint64_t object; /**< address of the lock, condition, … */
-	uint64_t holder; /**< thread that has it; STELE_NO_ID: unknown */
-	uint32_t stack;	 /**< where; 0: unknown */
-	uint32_t taken_stack; /**< where it was taken; 0: unknown */
+	uint64_t object; /**< address of the lock, condition, …; or a descriptor */
+	int64_t result;
+	struct stele_string name; /**< a path or address; lives as long as the last event */
+	uint64_t holder;	  /**< thread that has it; STELE_NO_ID: unknown */
+	uint32_t stack;		  /**< where; 0: unknown */
+	uint32_t taken_stack;	  /**< where it was taken; 0: unknown */
 };
 
 /**

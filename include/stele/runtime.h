@@ -125,6 +125,13 @@ void stele_wake(stele_interval wait);
 /** The calling thread enters a system call that may block. @param number  the kernel's number. */
 stele_interval stele_syscall_begin(long number, uint64_t argument);
 
+/** The same; its argument is a file descriptor. */
+stele_interval stele_syscall_begin_file(long number, int fd);
+
+/** From now on the descriptor stands for this: a path, an address. "": for nothing that is known.
+ */
+void stele_file(int fd, const char *name);
+
 /** It came back. With 0 it does nothing. */
 void stele_syscall_end(stele_interval call, int64_t result);
 

@@ -31,7 +31,8 @@ enum stele_leave_out {
 	STELE_NO_LOCKS = 1,	  /**< waits for locks */
 	STELE_NO_SYSCALLS = 2,	  /**< system calls that may block */
 	STELE_NO_ANNOTATIONS = 4, /**< tasks, regions, logs, counters */
-	STELE_NO_MEMORY = 8	  /**< objects, spans, stacks */
+	STELE_NO_MEMORY = 8,	  /**< objects, spans, stacks */
+	STELE_NO_FILES = 16	  /**< paths and addresses that descriptors stand for */
 };
 
 /** What becomes of an event that comes within the emission of another. */

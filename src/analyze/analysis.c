@@ -25,7 +25,9 @@ int stele_analysis_new(struct stele_analysis **ret_analysis)
 	a->empty = stele__name_intern(a, (struct stele_string){"", 0});
 	a->memory = stele__memory_new();
 	a->locks = stele__locks_new();
-	if (stele__stacks_init(&a->stacks) < 0 || !a->empty || !a->memory || !a->locks) {
+	a->files = stele__files_new();
+	if (stele__stacks_init(&a->stacks) < 0 || !a->empty || !a->memory || !a->locks ||
+	    !a->files) {
 		stele_analysis_free(a);
 		return -ENOMEM;
 	}
@@ -46,6 +48,7 @@ void stele_analysis_free(struct stele_analysis *a)
 	stele__memory_free(a->memory);
 	stele__locks_free(a->locks);
 	stele__why_free(a->why);
+	stele__files_free(a->files);
 	stele__keymap_done(&a->threads);
 	stele__stacks_done(&a->stacks);
 	stele__keymap_free(&a->sites);
@@ -103,6 +106,8 @@ static int analysis_details(struct stele_analysis *a, const struct stele_reader 
 
 	while ((r = stele_reader_detail(reader, time, &detail)) > 0) {
 		r = stele__locks_detail(a, reader, &detail);
+		if (r >= 0)
+			r = stele__files_detail(a, &detail);
 		if (r < 0)
 			break;
 	}

@@ -47,6 +47,7 @@ static int flow_new(struct stele_analysis *a, uint64_t id, int64_t time,
 		return r;
 	}
 	go->id = id;
+	go->fd = STELE_NO_ID;
 	go->since = time;
 	go->times = (struct stele_times){.goroutine = id,
 					 .thread = tag ? tag->thread : STELE_NO_ID,
@@ -157,7 +158,7 @@ static int flow_latency(struct stele__flow *go, int64_t ns)
 static void flow_leave(struct stele__flow *go, int64_t time, bool open)
 {
 	int64_t ns = time - go->since;
-	struct stele__site *sites[] = {go->site, go->call};
+	struct stele__site *sites[] = {go->site, go->call, go->file};
 
 	flow_spend(go, ns, 1);
 	for (size_t i = 0; i < STELE_ARRAY_LENGTH(sites); i++)
@@ -165,7 +166,7 @@ static void flow_leave(struct stele__flow *go, int64_t time, bool open)
 			stele__site_add_open(sites[i], ns);
 		else if (sites[i])
 			flow_add(go, &sites[i]->s, ns);
-	go->site = go->call = NULL;
+	go->site = go->call = go->file = NULL;
 	go->since = time;
 }
 
@@ -176,6 +177,8 @@ static int flow_next(struct stele_analysis *a, const struct stele_reader *reader
 	int64_t time = event->time;
 	int r = go->state == STELE_STATE_RUNNABLE ? flow_latency(go, time - go->since) : 0;
 
+	if (r == 0)
+		r = stele__files_called(a, go, event);
 	if (r == 0)
 		r = stele__why_leave(a, reader, go, time, event);
 	if (r == 0 && go->object)
@@ -227,6 +230,8 @@ static int flow_enter(struct stele_analysis *a, const struct stele_reader *reade
 	if (!stack && event->from == STELE_STATE_RUNNING && event->to != STELE_STATE_RUNNABLE)
 		a->trust.stackless++;
 	go->site = stele__site_find(a, kinds[event->to], go->reason, stack);
+	if (event->to == STELE_STATE_SYSCALL)
+		stele__files_call(a, go, event);
 	if (go->site && event->to == STELE_STATE_SYSCALL)
 		return flow_call(a, go, stack);
 	return go->site ? 0 : -ENOMEM;
@@ -341,7 +346,9 @@ int stele__flow_finish(struct stele_analysis *a, int64_t time)
 	int r = 0;
 
 	while (r == 0 && (go = stele__keymap_each(&a->goroutines, &at))) {
-		r = stele__why_leave(a, NULL, go, time, NULL);
+		r = stele__files_called(a, go, NULL);
+		if (r == 0)
+			r = stele__why_leave(a, NULL, go, time, NULL);
 		if (r == 0)
 			r = stele__why_gone(a, go, time, false);
 		if (r == 0 && go->object)

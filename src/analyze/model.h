@@ -57,6 +57,8 @@ struct stele__flow {
 	int64_t since;
 	struct stele__site *site; /* where the time in this state goes, too; NULL: nowhere */
 	struct stele__site *call; /* likewise, of a system call: by its name */
+	struct stele__site *file; /* likewise, with what it was for: known in the end only */
+	uint64_t fd;		  /* its descriptor; STELE_NO_ID: unknown */
 	const struct stele__name *reason;
 	const struct stele__name *name, *entry; /* NULL: unknown */
 	int64_t latencies[STELE__LATENCIES];	/* the first times that it was ready */
@@ -98,6 +100,7 @@ struct stele_analysis {
 	struct stele__keymap threads; /* from threads to their tags, which `tags` owns */
 	struct stele__locks *locks;
 	struct stele__why *why; /* NULL: nobody asked */
+	struct stele__files *files;
 	struct stele__memory *memory;
 	struct stele_times *finished;
 	uint32_t finished_count, finished_max;
@@ -158,6 +161,17 @@ struct stele__flow *stele__flow_of_thread(const struct stele_analysis *a, uint64
 /* The thread's name, or the function it was created with; empty: unknown. */
 const struct stele__name *stele__flow_label(const struct stele_analysis *a,
 					    const struct stele__flow *go);
+
+/* NULL: no memory. */
+struct stele__files *stele__files_new(void);
+void stele__files_free(struct stele__files *files);
+int stele__files_detail(struct stele_analysis *a, const struct stele_detail *detail);
+/* It begins a system call, by this transition: finds of which file. */
+void stele__files_call(const struct stele_analysis *a, struct stele__flow *go,
+		       const struct stele_event *event);
+/* The call is over, by this transition (NULL: the trace is over): finds go->file. 0 or -ENOMEM. */
+int stele__files_called(struct stele_analysis *a, struct stele__flow *go,
+			const struct stele_event *event);
 
 /* NULL: no memory. */
 struct stele__locks *stele__locks_new(void);

@@ -94,7 +94,9 @@ static struct stele__span span_of(const struct stele__flow *go, int64_t end)
 		.end = end,
 		.state = go->state,
 		.reason = go->reason,
-		.call = go->call ? go->call->name : NULL,
+		.call = go->file   ? go->file->name
+			: go->call ? go->call->name
+				   : NULL,
 		.stack = go->site ? go->site->s.stack : 0,
 		.object = go->object,
 		.holder = go->object ? go->holder : STELE_NO_ID,

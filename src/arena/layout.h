@@ -87,6 +87,9 @@ STELE_INLINE uint32_t stele__wait_holder(uint64_t word)
 	return (uint32_t)word >> 8;
 }
 
+/* The first word of a SYSCALL_BEGIN: "stack<<32|file<<31|number"; file: arg is a descriptor. */
+#define STELE_CALL_OF_FILE (1u << 31)
+
 /* Of STELE_EVENTS_LOCKS? */
 STELE_INLINE bool stele__wait_is_lock(uint32_t wait)
 {
@@ -290,7 +293,8 @@ enum stele_events {
 	STELE_EVENTS_SYSCALLS = 2, /* blocking system calls */
 	STELE_EVENTS_USER = 4,	   /* annotations */
 	STELE_EVENTS_MEMORY = 8,   /* spans, objects, stacks */
-	STELE_EVENTS_ALL = 15
+	STELE_EVENTS_FILES = 16,   /* what descriptors stand for: paths, addresses */
+	STELE_EVENTS_ALL = 31
 };
 
 struct stele_free_list {

@@ -37,13 +37,15 @@ static const char record_help[] =
 	"      --events=LIST     what to record, separated by commas (default: all)\n"
 	"                          sched    threads and their states: always recorded\n"
 	"                          lock     waits for mutexes, conditions, semaphores, barriers\n"
-	"                          syscall  system calls that may block\n"
+	"                          syscall  system calls that may block, with the path or address\n"
+	"                                   that each is for\n"
 	"                          user     tasks, regions, logs, counters (stele/trace.h)\n"
 	"      --heap[=SIZE]     record every allocation and release of memory, too, with its "
 	"stack;\n"
 	"                        with SIZE (1 to 1G) a sample, one in so many bytes, by which the\n"
 	"                        whole can be estimated without bias. Threads then wait when the\n"
 	"                        buffer is full, unless --on-full=drop is given\n"
+	"      --no-args         leave out the paths and addresses that system calls are for\n"
 	"      --stack-depth=N   frames of each stack that are kept, at most, 0 to 128 (default:\n"
 	"                        64); with 0 no stacks are taken, which makes waits cheaper\n"
 	"      --generation=TIME how often FILE has a part that stands on its own, 10ms to 60s\n"
@@ -126,7 +128,7 @@ static const char record_help[] =
 struct record {
 	struct stele_session_options session;
 	bool heap;
-	bool quiet, strict;
+	bool quiet, strict, no_args;
 	bool verbose;
 };
 
@@ -145,10 +147,11 @@ static const struct record_word record_reentries[] = {{"nest", STELE_REENTRY_NES
 						      {"skip", STELE_REENTRY_SKIP},
 						      {"abort", STELE_REENTRY_ABORT}};
 
-static const struct record_word record_classes[] = {{"sched", 0},
-						    {"lock", STELE_EVENTS_LOCKS},
-						    {"syscall", STELE_EVENTS_SYSCALLS},
-						    {"user", STELE_EVENTS_USER}};
+static const struct record_word record_classes[] = {
+	{"sched", 0},
+	{"lock", STELE_EVENTS_LOCKS},
+	{"syscall", STELE_EVENTS_SYSCALLS | STELE_EVENTS_FILES},
+	{"user", STELE_EVENTS_USER}};
 
 static int record_misuse(const char *name, const char *value, const struct record_word *words,
 			 size_t count)
@@ -352,7 +355,7 @@ static int record_read_environment(struct record *record, char *copy)
 	return 0;
 }
 
-enum record_option { RECORD_VALUE = 256, RECORD_FOLLOW, RECORD_STRICT };
+enum record_option { RECORD_VALUE = 256, RECORD_FOLLOW, RECORD_STRICT, RECORD_NO_ARGS };
 
 static const struct option record_options[] = {
 	{"output", required_argument, NULL, RECORD_VALUE},
@@ -368,6 +371,7 @@ static const struct option record_options[] = {
 	{"follow-fork", no_argument, NULL, RECORD_FOLLOW},
 	{"force", no_argument, NULL, 'f'},
 	{"strict", no_argument, NULL, RECORD_STRICT},
+	{"no-args", no_argument, NULL, RECORD_NO_ARGS},
 	{"quiet", no_argument, NULL, 'q'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
@@ -418,6 +422,9 @@ static int record_read_arguments(struct record *record, int argc, char **argv)
 			break;
 		case RECORD_STRICT:
 			record->strict = true;
+			break;
+		case RECORD_NO_ARGS:
+			record->no_args = true;
 			break;
 		case 'h':
 			return 1;
@@ -473,6 +480,8 @@ static void record_settle(struct record *record)
 
 	if (record->heap)
 		o->events |= STELE_EVENTS_MEMORY;
+	if (record->no_args)
+		o->events &= ~(uint32_t)STELE_EVENTS_FILES;
 	if (o->on_full == RECORD_ON_FULL_UNSAID)
 		o->on_full = record->heap ? STELE_ON_FULL_BLOCK : STELE_ON_FULL_DROP;
 }

@@ -109,6 +109,10 @@ static void json_sites(FILE *out, const struct stele_report *r, const char *name
 		if (kind == STELE_SITES_WAIT || kind == STELE_SITES_READY ||
 		    kind == STELE_SITES_SYSCALL || kind == STELE_SITES_SAMPLE)
 			stele__json_stack(out, r, s->stack);
+		if (kind == STELE_SITES_FILE) {
+			stele__json_number(out, "bytes", s->bytes);
+			stele__json_number(out, "errors", s->errors);
+		}
 		fputc('}', out);
 	}
 	fputs("]}", out);
@@ -158,10 +162,11 @@ void stele__report_json(FILE *out, const struct stele_report *report)
 		const char *name;
 		enum stele_site_kind kind;
 	} tables[] = {
-		{"waits", STELE_SITES_WAIT},	   {"calls", STELE_SITES_CALL},
-		{"syscalls", STELE_SITES_SYSCALL}, {"ready", STELE_SITES_READY},
-		{"regions", STELE_SITES_REGION},   {"tasks", STELE_SITES_TASK},
-		{"ranges", STELE_SITES_RANGE},	   {"samples", STELE_SITES_SAMPLE},
+		{"waits", STELE_SITES_WAIT},	 {"calls", STELE_SITES_CALL},
+		{"files", STELE_SITES_FILE},	 {"syscalls", STELE_SITES_SYSCALL},
+		{"ready", STELE_SITES_READY},	 {"regions", STELE_SITES_REGION},
+		{"tasks", STELE_SITES_TASK},	 {"ranges", STELE_SITES_RANGE},
+		{"samples", STELE_SITES_SAMPLE},
 	};
 	const struct stele_times *times;
 	size_t count;

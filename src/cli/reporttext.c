@@ -12,6 +12,7 @@
 
 #define REPORT_NAME   36
 #define REPORT_INDENT 6
+#define REPORT_FILE   38
 
 struct report_table {
 	enum stele_site_kind kind;
@@ -221,6 +222,51 @@ static void report_sites(FILE *out, const struct stele_report *r, const struct r
 	stele__part_more(out, count, r->top);
 }
 
+/* The beginning, which is the call, and as much of the end as has room. */
+static void report_file_name(FILE *out, struct stele_string name)
+{
+	const char *blank = memchr(name.data, ' ', name.bytes);
+	size_t call = blank ? (size_t)(blank - name.data) + 1 : 0;
+
+	if (name.bytes > REPORT_FILE && call + 8 < REPORT_FILE) {
+		size_t rest = REPORT_FILE - call - 3;
+
+		stele__column_name(out, (struct stele_string){name.data, call}, REPORT_FILE);
+		fputs("...", out);
+		name = (struct stele_string){name.data + name.bytes - rest, rest};
+	}
+	stele__column_name(out, name, REPORT_FILE);
+}
+
+static void report_file(FILE *out, const struct stele_site *s)
+{
+	stele__part_time(out, stele_site_total(s));
+	stele__part_count(out, s->spread.count + s->open_count, 10);
+	stele__part_time(out, stele_spread_quantile(&s->spread, 50));
+	stele__part_time(out, s->spread.count ? s->spread.max : s->open_ns);
+	stele__part_bytes(out, s->bytes);
+	stele__part_count(out, s->errors, 8);
+	fputs("  ", out);
+	report_file_name(out, s->name);
+	fputs(s->open_count ? " (not ended)\n" : "\n", out);
+}
+
+static void report_files(FILE *out, const struct stele_report *r)
+{
+	size_t count;
+	const struct stele_site *const *sites =
+		stele_analysis_sites(r->analysis, STELE_SITES_FILE, &count);
+
+	if (!count)
+		return;
+	stele__part_title(out, r, "WHAT THEY WERE FOR");
+	fprintf(out, "\n%10s%10s%10s%10s%11s%8s  call, and path or address\n", "total", "times",
+		"median", "longest", "bytes", "failed");
+	for (size_t i = 0; i < count && i < r->top; i++)
+		report_file(out, sites[i]);
+	stele__part_more(out, count, r->top);
+}
+
 static void report_samples(FILE *out, const struct stele_report *r)
 {
 	size_t count;
@@ -307,6 +353,8 @@ void stele__report_text(FILE *out, const struct stele_report *report)
 		report_sites(out, report, &report_tables[i]);
 		if (report_tables[i].kind == STELE_SITES_WAIT)
 			stele__ledger_text(out, report);
+		else if (report_tables[i].kind == STELE_SITES_CALL)
+			report_files(out, report);
 	}
 	report_samples(out, report);
 	report_memory(out, report);

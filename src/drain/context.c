@@ -63,6 +63,13 @@ static const struct stele_drain_interval *interval_of(const struct stele_drain_t
 	return NULL;
 }
 
+static void context_call(struct stele_drain *d, struct stele_drain_thread *t,
+			 const struct stele_drain_interval *call, uint64_t time)
+{
+	stele__syscall_begin(d, t, call, time);
+	stele__detail_call(d, t, call);
+}
+
 static void context_wait(struct stele_drain *d, struct stele_drain_thread *t,
 			 const struct stele_drain_interval *wait, uint64_t time)
 {
@@ -82,7 +89,7 @@ void stele__context_settle(struct stele_drain *d, struct stele_drain_thread *t, 
 	top = interval_of(t);
 	if (top) {
 		if (top->syscall)
-			stele__syscall_begin(d, t, top, time);
+			context_call(d, t, top, time);
 		else
 			context_wait(d, t, top, time);
 	} else if (t->go->bridge) {
@@ -251,7 +258,7 @@ void stele__context_back_to_call(struct stele_drain *d, struct stele_drain_threa
 	stele__context_run(d, t, time);
 	t->settle = false;
 	if (t->go && t->go->state == STELE_GO_RUNNING && t->proc)
-		stele__syscall_begin(d, t, &t->intervals[at], time);
+		context_call(d, t, &t->intervals[at], time);
 }
 
 void stele__interval_lose(struct stele_drain *d, struct stele_drain_thread *t, uint64_t token,

@@ -241,7 +241,7 @@ static void convert_go_destroy(const struct convert_job *j)
 
 static void convert_begin(const struct convert_job *j, bool syscall)
 {
-	uint32_t what = syscall ? low(j->r->a) : stele__wait_of(j->r->a);
+	uint32_t what = syscall ? low(j->r->a) & ~STELE_CALL_OF_FILE : stele__wait_of(j->r->a);
 	uint32_t most = syscall ? UINT16_MAX : STELE__WAIT_COUNT;
 	const struct stele_drain_interval interval = {
 		.token = j->token,
@@ -250,10 +250,21 @@ static void convert_begin(const struct convert_job *j, bool syscall)
 		.wait = (uint16_t)(what < most ? what + syscall : 0),
 		.holder = syscall ? 0 : stele__wait_holder(j->r->a),
 		.object = j->r->b,
+		.file = syscall && low(j->r->a) & STELE_CALL_OF_FILE,
 		.syscall = syscall,
 	};
 
 	stele__interval_open(j->d, j->t, &interval, j->time);
+}
+
+static void convert_call_end(const struct convert_job *j)
+{
+	const struct stele_drain_thread *t = j->t;
+	bool within = t->go && t->go->state == STELE_GO_SYSCALL;
+
+	stele__interval_close(j->d, j->t, j->r->a, j->time);
+	if (within && t->go && t->go->state != STELE_GO_SYSCALL)
+		stele__detail_result(j->d, j->t, (int64_t)j->r->b);
 }
 
 /* A reader must see a proc taken away before the call ends that it was taken away in. */
@@ -262,7 +273,7 @@ static bool convert_syscall_end(const struct convert_job *j)
 	const struct stele_drain_thread *t = j->t;
 
 	if (!j->r->c) {
-		stele__interval_close(j->d, j->t, j->r->a, j->time);
+		convert_call_end(j);
 		return true;
 	}
 	if (!j->force && stele__proc_is_runtime(t) && t->proc->state == STELE_PROC_SYSCALL &&
@@ -429,6 +440,8 @@ static bool convert_is_left_out(const struct stele_drain *d, const struct stele_
 		return d->options.leave_out & STELE_EVENTS_SYSCALLS && !stele__proc_is_runtime(t);
 	if (kind == STELE_KIND_RELEASE || kind == STELE_KIND_OBJECT_MADE)
 		return d->options.leave_out & STELE_EVENTS_LOCKS;
+	if (kind == STELE_KIND_FILE)
+		return d->options.leave_out & STELE_EVENTS_FILES;
 	if (kind == STELE_KIND_BREAK || kind >= STELE__KIND_COUNT)
 		return false;
 	return (d->options.leave_out & STELE_EVENTS_USER &&

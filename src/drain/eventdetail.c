@@ -50,3 +50,35 @@ void stele__detail_release(struct stele_drain *d, struct stele_drain_thread *t,
 	p = stele__varint_put(p, stele__intern_stack(d, (uint32_t)(r->a >> 32)));
 	stele__lane_end(&t->details, stele__varint_put(p, stele__intern_stack(d, (uint32_t)r->c)));
 }
+
+void stele__detail_call(struct stele_drain *d, struct stele_drain_thread *t,
+			const struct stele_drain_interval *call)
+{
+	uint8_t *p;
+
+	if (!call->file)
+		return;
+	p = detail_begin(d, t, STELE_OWN_DETAIL_CALL, 1, t->lane.batch.time);
+	if (p)
+		stele__lane_end(&t->details, stele__varint_put(p, (uint32_t)call->object));
+}
+
+/* Small ones of either sign are short. */
+void stele__detail_result(struct stele_drain *d, struct stele_drain_thread *t, int64_t result)
+{
+	uint8_t *p = detail_begin(d, t, STELE_OWN_DETAIL_RESULT, 1, t->lane.batch.time);
+
+	if (p)
+		stele__lane_end(&t->details, stele__varint_put(p, stele__zigzag(result)));
+}
+
+void stele__detail_file(struct stele_drain *d, struct stele_drain_thread *t,
+			const struct stele_record *r, uint64_t time)
+{
+	uint8_t *p = detail_begin(d, t, STELE_OWN_DETAIL_FILE, 2, time);
+
+	if (!p)
+		return;
+	p = stele__varint_put(p, (uint32_t)r->a);
+	stele__lane_end(&t->details, stele__varint_put(p, stele__intern_string(d, (uint32_t)r->b)));
+}

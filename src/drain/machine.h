@@ -75,6 +75,7 @@ struct stele_drain_interval {
 	uint32_t holder; /* thread id; 0: unknown */
 	uint64_t object; /* what it waits for; 0: unknown */
 	bool syscall;
+	bool file;   /* of a call: `object` is a descriptor */
 	bool within; /* a runtime's call, in which the goroutine stays: see interval_is_within */
 };
 
@@ -420,6 +421,12 @@ struct stele_drain_go *stele__go_appear(struct stele_drain *d, struct stele_drai
 /* Of the GoBlock that t's stream ends with; an object of 0 is nothing to tell of. */
 void stele__detail_wait(struct stele_drain *d, struct stele_drain_thread *t, uint64_t object,
 			uint32_t holder);
+/* Of the GoSyscallBegin, or of the end of a call, that t's stream ends with. */
+void stele__detail_call(struct stele_drain *d, struct stele_drain_thread *t,
+			const struct stele_drain_interval *call);
+void stele__detail_result(struct stele_drain *d, struct stele_drain_thread *t, int64_t result);
+void stele__detail_file(struct stele_drain *d, struct stele_drain_thread *t,
+			const struct stele_record *r, uint64_t time);
 void stele__detail_release(struct stele_drain *d, struct stele_drain_thread *t,
 			   const struct stele_record *r, uint64_t time);
 

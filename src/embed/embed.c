@@ -32,6 +32,7 @@ _Static_assert((int)STELE_NO_LOCKS == STELE_EVENTS_LOCKS &&
 		       (int)STELE_NO_SYSCALLS == STELE_EVENTS_SYSCALLS &&
 		       (int)STELE_NO_ANNOTATIONS == STELE_EVENTS_USER &&
 		       (int)STELE_NO_MEMORY == STELE_EVENTS_MEMORY &&
+		       (int)STELE_NO_FILES == STELE_EVENTS_FILES &&
 		       (int)STELE_ABORT == STELE_REENTRY_ABORT,
 	       "the public names are those of the arena");
 

@@ -60,6 +60,17 @@ STELE_INLINE uint64_t stele__cursor_varint(struct stele_cursor *c)
 	return stele__cursor_varint_long(c);
 }
 
+/* Numbers of either sign as unsigned ones, small as small: 0, -1, 1, -2, … */
+STELE_INLINE uint64_t stele__zigzag(int64_t value)
+{
+	return (uint64_t)value << 1 ^ (value < 0 ? UINT64_MAX : 0);
+}
+
+STELE_INLINE int64_t stele__zigzag_back(uint64_t wire)
+{
+	return (int64_t)(wire >> 1 ^ (wire & 1 ? UINT64_MAX : 0));
+}
+
 /* The next `bytes` bytes, or NULL; the cursor moves behind them. */
 STELE_INLINE const uint8_t *stele__cursor_bytes(struct stele_cursor *c, uint64_t bytes)
 {

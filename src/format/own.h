@@ -45,6 +45,9 @@ enum stele_own_total {
 enum stele_own_detail {
 	STELE_OWN_DETAIL_WAIT = 1,    /* object holder */
 	STELE_OWN_DETAIL_RELEASE = 2, /* object stack taken:stack */
+	STELE_OWN_DETAIL_CALL = 3,    /* fd */
+	STELE_OWN_DETAIL_RESULT = 4,  /* value:signed */
+	STELE_OWN_DETAIL_FILE = 5,    /* fd name:string */
 };
 
 enum stele_own_ending {

@@ -24,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "preload/file.h"
 #include "preload/preload.h"
 #include "preload/resolve.h"
 
@@ -42,13 +43,30 @@
 #endif
 
 /* Not all of them are in the headers of every libc. */
-#define CALL(type, name, params, args, number, argument) type name params;
-#define WAIT(type, name, params, args, why, object)	 type name params;
+#define CALL(type, name, params, args, number, fd)	  type name params;
+#define PLAIN(type, name, params, args, number, argument) type name params;
+#define WAIT(type, name, params, args, why, object)	  type name params;
 #include "preload/calls.def"
 #undef CALL
+#undef PLAIN
 #undef WAIT
 
-#define CALL(type, name, params, args, number, argument)                                           \
+#define CALL(type, name, params, args, number, fd)                                                 \
+	STELE_EXPORT type name params                                                              \
+	{                                                                                          \
+		stele_interval call;                                                               \
+		type result;                                                                       \
+                                                                                                   \
+		if (!stele__recording())                                                           \
+			return STELE_REAL(name) args;                                              \
+		stele__file_note(fd);                                                              \
+		call = stele_syscall_begin_file(number, fd);                                       \
+		result = STELE_REAL(name) args;                                                    \
+		stele_syscall_end(call, result < 0 ? -errno : result);                             \
+		return result;                                                                     \
+	}
+
+#define PLAIN(type, name, params, args, number, argument)                                          \
 	STELE_EXPORT type name params                                                              \
 	{                                                                                          \
 		stele_interval call;                                                               \
@@ -78,6 +96,49 @@
 
 #include "preload/calls.def"
 
+int __connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t bytes);
+
+/* What comes is something new, whatever its number stood for. */
+#define ACCEPT(name, params, args, number)                                                         \
+	STELE_EXPORT int name params                                                               \
+	{                                                                                          \
+		stele_interval call;                                                               \
+		int result;                                                                        \
+                                                                                                   \
+		if (!stele__recording())                                                           \
+			return STELE_REAL(name) args;                                              \
+		stele__file_note(fd);                                                              \
+		call = stele_syscall_begin_file(number, fd);                                       \
+		result = STELE_REAL(name) args;                                                    \
+		stele__file_forget(result);                                                        \
+		stele_syscall_end(call, result < 0 ? -errno : result);                             \
+		return result;                                                                     \
+	}
+
+ACCEPT(accept, (int fd, __SOCKADDR_ARG address, socklen_t *bytes), (fd, address, bytes), SYS_accept)
+ACCEPT(accept4, (int fd, __SOCKADDR_ARG address, socklen_t *bytes, int flags),
+       (fd, address, bytes, flags), SYS_accept4)
+
+/* Only then it is known what it is connected to: told within the call. */
+#define CONNECT(name)                                                                              \
+	STELE_EXPORT int name(int fd, __CONST_SOCKADDR_ARG address, socklen_t bytes)               \
+	{                                                                                          \
+		stele_interval call;                                                               \
+		int result;                                                                        \
+                                                                                                   \
+		if (!stele__recording())                                                           \
+			return STELE_REAL(name)(fd, address, bytes);                               \
+		call = stele_syscall_begin_file(SYS_connect, fd);                                  \
+		result = STELE_REAL(name)(fd, address, bytes);                                     \
+		stele__file_forget(fd);                                                            \
+		stele__file_note(fd);                                                              \
+		stele_syscall_end(call, result < 0 ? -errno : result);                             \
+		return result;                                                                     \
+	}
+
+CONNECT(connect)
+CONNECT(__connect)
+
 static bool call_fcntl_blocks(int command)
 {
 	return command == F_SETLKW || command == F_OFD_SETLKW;
@@ -97,7 +158,8 @@ static bool call_fcntl_blocks(int command)
 		va_end(list);                                                                      \
 		if (!call_fcntl_blocks(command) || !stele__recording())                            \
 			return STELE_REAL(name)(fd, command, argument);                            \
-		call = stele_syscall_begin(SYS_fcntl, (uint64_t)fd);                               \
+		stele__file_note(fd);                                                              \
+		call = stele_syscall_begin_file(SYS_fcntl, fd);                                    \
 		result = STELE_REAL(name)(fd, command, argument);                                  \
 		stele_syscall_end(call, result < 0 ? -errno : result);                             \
 		return result;                                                                     \

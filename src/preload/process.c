@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <unistd.h>
 
+#include "preload/file.h"
 #include "preload/preload.h"
 #include "preload/resolve.h"
 #include "sys/sys.h"
@@ -24,6 +25,12 @@ int __clone(int (*routine)(void *), void *stack, int flags, void *argument, ...)
 void *stele__vfork_prepare(void);
 int stele__vfork_finish(long result);
 
+static void process_child(struct stele_fork *state)
+{
+	stele__file_forget_all();
+	stele_fork_child(state);
+}
+
 #define FORK(name, params, args)                                                                   \
 	STELE_EXPORT pid_t name params                                                             \
 	{                                                                                          \
@@ -35,7 +42,7 @@ int stele__vfork_finish(long result);
 		stele_fork_prepare(&state);                                                        \
 		pid = STELE_REAL(name) args;                                                       \
 		if (pid == 0)                                                                      \
-			stele_fork_child(&state);                                                  \
+			process_child(&state);                                                     \
 		else                                                                               \
 			stele_fork_parent(&state, pid);                                            \
 		return pid;                                                                        \
@@ -62,7 +69,7 @@ STELE_EXPORT int daemon(int keep_directory, int keep_files)
 	if (stele__sys_pid() == parent)
 		stele_fork_parent(&state, -1);
 	else
-		stele_fork_child(&state);
+		process_child(&state);
 	return result;
 }
 

@@ -73,12 +73,15 @@ struct resolve_name {
 };
 
 static const struct resolve_name names[STELE__REAL_COUNT] = {
-#define CALL(type, name, params, args, number, argument)                                           \
+#define CALL(type, name, params, args, number, fd)                                                 \
+	[STELE_REAL_##name] = {#name, "", (void *)missing_ERRNO},
+#define PLAIN(type, name, params, args, number, argument)                                          \
 	[STELE_REAL_##name] = {#name, "", (void *)missing_ERRNO},
 #define WAIT(type, name, params, args, why, object)                                                \
 	[STELE_REAL_##name] = {#name, "", (void *)missing_ERRNO},
 #include "preload/calls.def"
 #undef CALL
+#undef PLAIN
 #undef WAIT
 #define REAL(name, version, missing)                                                               \
 	[STELE_REAL_##name] = {#name, version, (void *)missing_##missing},

@@ -9,10 +9,12 @@
 #include "base/atomic.h"
 
 enum stele_real {
-#define CALL(type, name, params, args, number, argument) STELE_REAL_##name,
-#define WAIT(type, name, params, args, why, object)	 STELE_REAL_##name,
+#define CALL(type, name, params, args, number, fd)	  STELE_REAL_##name,
+#define PLAIN(type, name, params, args, number, argument) STELE_REAL_##name,
+#define WAIT(type, name, params, args, why, object)	  STELE_REAL_##name,
 #include "preload/calls.def"
 #undef CALL
+#undef PLAIN
 #undef WAIT
 #define REAL(name, version, missing) STELE_REAL_##name,
 #include "preload/reals.def"

@@ -24,6 +24,7 @@ void stele__details_free(struct stele__details *details)
 	free(details->next);
 	free(details->streams);
 	free(details->left);
+	free(details->texts);
 	free(details);
 }
 
@@ -32,11 +33,21 @@ static uint32_t detail_stack(const struct stele__generation *g, uint64_t id)
 	return id ? stele__idmap_get(&g->table.stack_ids, id) : 0;
 }
 
+static struct stele_string detail_name(const struct stele__generation *g,
+				       const struct stele__window *window, uint64_t id)
+{
+	uint32_t index = id ? stele__idmap_get(&g->table.string_ids, id) : 0;
+
+	return stele__table_text(&g->table, window, index);
+}
+
 /* False: of a kind that this reader does not know. */
-static bool detail_fill(const struct stele__generation *g, unsigned kind, const uint64_t *field,
-			struct stele_detail *detail)
+static bool detail_fill(const struct stele__generation *g, const struct stele__window *window,
+			unsigned kind, const uint64_t *field, struct stele_detail *detail)
 {
 	detail->kind = (uint8_t)kind;
+	detail->result = 0;
+	detail->name = (struct stele_string){"", 0};
 	detail->object = field[0];
 	detail->holder = STELE_NO_ID;
 	detail->stack = detail->taken_stack = 0;
@@ -48,6 +59,15 @@ static bool detail_fill(const struct stele__generation *g, unsigned kind, const 
 	case STELE_OWN_DETAIL_RELEASE:
 		detail->stack = detail_stack(g, field[1]);
 		detail->taken_stack = detail_stack(g, field[2]);
+		return true;
+	case STELE_OWN_DETAIL_CALL:
+		return true;
+	case STELE_OWN_DETAIL_RESULT:
+		detail->object = 0;
+		detail->result = stele__zigzag_back(field[0]);
+		return true;
+	case STELE_OWN_DETAIL_FILE:
+		detail->name = detail_name(g, window, field[1]);
 		return true;
 	default:
 		return false;
@@ -87,7 +107,7 @@ static bool detail_advance(const struct stele__details *details, struct stele__d
 		s->ticks += stele__cursor_varint(&s->at);
 		for (unsigned i = 0; i < (head & 7); i++)
 			field[i] = stele__cursor_varint(&s->at);
-		if (s->at.error || !detail_fill(g, head >> 3, field, &s->first))
+		if (s->at.error || !detail_fill(g, window, head >> 3, field, &s->first))
 			continue;
 		s->first.time = stele__ticks_ns(s->ticks, g->ns_per_tick);
 		return true;
@@ -199,6 +219,31 @@ static struct stele_detail details_take(struct stele__details *details,
 	return taken;
 }
 
+/* Its name is at details->texts + result, until all are there. */
+static int left_name(struct stele__details *details, struct stele_detail *detail)
+{
+	size_t bytes = detail->name.bytes;
+	int r;
+
+	if (!bytes)
+		return 0;
+	r = stele__vector_reserve(&details->texts, &details->text_capacity,
+				  (uint64_t)details->text_bytes + bytes, 1);
+	if (r < 0)
+		return r;
+	memcpy(details->texts + details->text_bytes, detail->name.data, bytes);
+	detail->result = details->text_bytes;
+	details->text_bytes += (uint32_t)bytes;
+	return 0;
+}
+
+static void left_point(struct stele__details *details)
+{
+	for (uint32_t i = details->left_at; i < details->left_count; i++)
+		if (details->left[i].name.bytes)
+			details->left[i].name.data = details->texts + details->left[i].result;
+}
+
 int stele__details_leave(struct stele__details *details, const struct stele__generation *g,
 			 const struct stele__window *window)
 {
@@ -207,7 +252,7 @@ int stele__details_leave(struct stele__details *details, const struct stele__gen
 	if (details->consumed && !details->ready)
 		r = details_begin(details, g, window); /* no event was in it */
 	if (details->left_at == details->left_count)
-		details->left_at = details->left_count = 0;
+		details->left_at = details->left_count = details->text_bytes = 0;
 	while (r >= 0 && details->ready && details->stream_count) {
 		r = stele__vector_reserve(&details->left, &details->left_capacity,
 					  (uint64_t)details->left_count + 1,
@@ -215,9 +260,13 @@ int stele__details_leave(struct stele__details *details, const struct stele__gen
 		if (r < 0)
 			break;
 		details->left[details->left_count] = details_take(details, g, window);
+		r = left_name(details, &details->left[details->left_count]);
+		if (r < 0)
+			break;
 		details->left[details->left_count].stack = 0;
 		details->left[details->left_count++].taken_stack = 0;
 	}
+	left_point(details);
 	details->ready = false;
 	return r;
 }

@@ -2,7 +2,7 @@
 /*
  * Details of a generation's events (format.md, section 6), of all threads in the order of their
  * times. Looked at only by who asks; what a consumer has not taken when the generation ends is
- * kept for it, without its stacks, whose table goes.
+ * kept for it, without its stacks, whose table goes; names are copied.
  */
 #ifndef STELE_READ_DETAILS_H
 #define STELE_READ_DETAILS_H
@@ -27,6 +27,8 @@ struct stele__details {
 	uint32_t stream_count, stream_capacity;
 	struct stele_detail *left; /* of the generation before */
 	uint32_t left_count, left_capacity, left_at;
+	char *texts; /* names of those */
+	uint32_t text_bytes, text_capacity;
 	int64_t last; /* time of the last one taken: none is earlier, whatever the file says */
 };
 

@@ -146,6 +146,31 @@ STELE_EXPORT stele_interval stele_syscall_begin(long number, uint64_t argument)
 			   argument, at.frame);
 }
 
+STELE_EXPORT stele_interval stele_syscall_begin_file(long number, int fd)
+{
+	struct stele_capture at;
+
+	if (!runtime_wants(STELE_EVENTS_SYSCALLS))
+		return 0;
+	at = STELE_CAPTURE();
+	return stele__emit(STELE_KIND_SYSCALL_BEGIN,
+			   (uint64_t)at.stack << 32 | STELE_CALL_OF_FILE | (uint32_t)number,
+			   (uint64_t)(unsigned)fd, at.frame);
+}
+
+/* Names are as many as the program likes: stacks must find room, too. */
+static bool runtime_has_room(const struct stele_arena *a)
+{
+	return stele__load_relaxed(&a->heap_bump) < a->heap_bytes / 2;
+}
+
+STELE_EXPORT void stele_file(int fd, const char *name)
+{
+	if (fd >= 0 && runtime_wants(STELE_EVENTS_FILES) && runtime_has_room(stele__arena))
+		stele__emit(STELE_KIND_FILE, (uint64_t)fd,
+			    stele__dictionary_string(stele__arena, name), 0);
+}
+
 STELE_EXPORT void stele_syscall_end(stele_interval call, int64_t result)
 {
 	if (call && stele_enabled())

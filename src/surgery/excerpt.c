@@ -26,6 +26,12 @@ struct excerpt_told {
 	uint8_t data[];
 };
 
+/* The newest detail of a descriptor. */
+struct excerpt_file {
+	struct stele_detail detail; /* name.data is `name` */
+	char name[];
+};
+
 struct stele__excerpt {
 	struct stele__excerpt_window window;
 	struct stele__excerpt_result result;
@@ -33,11 +39,12 @@ struct stele__excerpt {
 	struct stele__standing standing;
 	struct stele__retrace retrace;
 	struct excerpt_told *told, **told_end;
-	int64_t first;	     /* time of the trace's first event */
-	bool begun;	     /* there was one */
-	bool open;	     /* the window was reached */
-	uint64_t generation; /* where that was */
-	uint64_t gc_seq;     /* of the result */
+	struct stele__keymap files; /* what descriptors stand for at the window's beginning */
+	int64_t first;		    /* time of the trace's first event */
+	bool begun;		    /* there was one */
+	bool open;		    /* the window was reached */
+	uint64_t generation;	    /* where that was */
+	uint64_t gc_seq;	    /* of the result */
 };
 
 int stele__excerpt_new(const struct stele__excerpt_window *window,
@@ -50,6 +57,7 @@ int stele__excerpt_new(const struct stele__excerpt_window *window,
 	x->window = *window;
 	x->reader = reader;
 	x->told_end = &x->told;
+	stele__keymap_init(&x->files);
 	stele__standing_init(&x->standing);
 	if (stele__retrace_init(&x->retrace, reader, window->write, window->arg) < 0) {
 		stele__excerpt_free(x);
@@ -69,6 +77,7 @@ void stele__excerpt_free(struct stele__excerpt *x)
 		next = told->next;
 		free(told);
 	}
+	stele__keymap_free(&x->files);
 	stele__standing_done(&x->standing);
 	stele__retrace_done(&x->retrace);
 	free(x);
@@ -177,6 +186,36 @@ static bool batch_is_retold(const struct stele_experiment_batch *batch)
 	return batch->experiment == STELE_EXPERIMENT_ALLOCFREE && batch->bytes &&
 	       (batch->data[0] == STELE_PAYLOAD_TYPES || batch->data[0] == STELE_PAYLOAD_SITES ||
 		batch->data[0] == STELE_PAYLOAD_DETAILS);
+}
+
+static int files_remember(struct stele__excerpt *x, const struct stele_detail *detail)
+{
+	struct excerpt_file *before = stele__keymap_get(&x->files, detail->object);
+	struct excerpt_file *file = malloc(sizeof(*file) + detail->name.bytes);
+	int r;
+
+	if (!file)
+		return -ENOMEM;
+	file->detail = *detail;
+	file->detail.name.data = file->name;
+	if (detail->name.bytes)
+		memcpy(file->name, detail->name.data, detail->name.bytes);
+	if (before)
+		stele__keymap_drop(&x->files, detail->object, before);
+	free(before);
+	r = stele__keymap_add(&x->files, detail->object, file);
+	if (r < 0)
+		free(file);
+	return r;
+}
+
+static void files_again(struct stele__excerpt *x)
+{
+	const struct excerpt_file *file;
+	size_t at = 0;
+
+	while ((file = stele__keymap_each(&x->files, &at)))
+		stele__retrace_detail(&x->retrace, &file->detail);
 }
 
 /* The generation's batches of experiments, but for what is told in its own time. */
@@ -300,6 +339,7 @@ static int excerpt_open(struct stele__excerpt *x, const struct stele_event *even
 	if (r < 0)
 		return r;
 	excerpt_batches(x);
+	files_again(x);
 	r = standing_tell(x, time);
 	return r < 0 ? r : x->retrace.error;
 }
@@ -429,15 +469,20 @@ static bool excerpt_leaves_out(const struct stele__excerpt *x, const struct stel
 	       stele__standing_range(&x->standing, event);
 }
 
-/* Up to the event. Those in front of the window are left out. */
+/* Up to the event. In front of the window only what descriptors stand for is kept. */
 static int excerpt_details(struct stele__excerpt *x, const struct stele_event *event)
 {
 	struct stele_detail detail;
 	int r;
 
-	while ((r = stele_reader_detail(x->reader, event->time, &detail)) > 0)
+	while ((r = stele_reader_detail(x->reader, event->time, &detail)) > 0) {
 		if (x->open)
 			stele__retrace_detail(&x->retrace, &detail);
+		else if (detail.kind == STELE_DETAIL_FILE)
+			r = files_remember(x, &detail);
+		if (r < 0)
+			break;
+	}
 	return r;
 }
 

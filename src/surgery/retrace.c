@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "format/cursor.h"
 
 #define FREQUENCY	1000000000
 #define LANE_BYTES	8192 /* of a batch; there may be many threads */
@@ -185,6 +186,7 @@ static struct retrace_lane *retrace_lane(struct stele__retrace *t,
 		return NULL;
 	}
 	lane->next = NULL;
+	lane->time = 0;
 	*lanes->last = lane;
 	lanes->last = &lane->next;
 	lane->batch = stele__batch(lane->data, sizeof(lane->data));
@@ -209,40 +211,67 @@ void stele__retrace_event(struct stele__retrace *t, uint64_t thread, uint8_t typ
 
 #define DETAIL_BYTES_MAX (1 + 4 * STELE_VARINT_BYTES_MAX)
 
+/* The fields of a detail with ids of the result; returns how many there are. */
+static unsigned detail_fields(struct stele__retrace *t, const struct stele_detail *detail,
+			      uint64_t *field)
+{
+	field[0] = detail->object;
+	switch (detail->kind) {
+	case STELE_DETAIL_WAIT:
+		field[1] = detail->holder == STELE_NO_ID ? 0 : detail->holder;
+		return 2;
+	case STELE_DETAIL_RELEASE:
+		field[1] = stele__retrace_stack(t, detail->stack);
+		field[2] = stele__retrace_stack(t, detail->taken_stack);
+		return 3;
+	case STELE_DETAIL_RESULT:
+		field[0] = stele__zigzag(detail->result);
+		return 1;
+	case STELE_DETAIL_FILE:
+		field[1] = stele__retrace_string(t, detail->name);
+		return 2;
+	default:
+		return 1;
+	}
+}
+
+/* The batch of this lane with room for a detail; its time is at most `time`. */
+static struct stele_batch *detail_room(struct stele__retrace *t, struct retrace_lane *lane,
+				       uint64_t thread, uint64_t time)
+{
+	struct stele_batch *b = &lane->batch;
+
+	if (stele__batch_is_open(b) && stele__batch_room(b) < DETAIL_BYTES_MAX)
+		retrace_flush(t, b);
+	if (stele__batch_is_open(b))
+		return b;
+	stele__batch_begin_experimental(b, STELE_EXPERIMENT_ALLOCFREE, t->generation, thread, time);
+	stele__batch_varint(b, STELE_PAYLOAD_DETAILS);
+	lane->time = time;
+	return b;
+}
+
 void stele__retrace_detail(struct stele__retrace *t, const struct stele_detail *detail)
 {
 	struct retrace_lane *lane = t->error ? NULL : retrace_lane(t, &t->details, detail->thread);
-	bool wait = detail->kind == STELE_DETAIL_WAIT;
-	const uint64_t fields[] = {
-		detail->object,
-		!wait				? stele__retrace_stack(t, detail->stack)
-		: detail->holder == STELE_NO_ID ? 0
-						: detail->holder,
-		wait ? 0 : stele__retrace_stack(t, detail->taken_stack),
-	};
-	unsigned count = wait ? 2 : 3;
+	uint64_t time = detail->time < 0 || (uint64_t)detail->time < t->time
+				? t->time
+				: (uint64_t)detail->time;
+	uint64_t field[3] = {0};
 	struct stele_batch *b;
-	uint64_t time;
+	unsigned count;
 
 	if (!lane)
 		return;
-	b = &lane->batch;
-	time = detail->time < 0 || (uint64_t)detail->time < t->time ? t->time
-								    : (uint64_t)detail->time;
-	if (stele__batch_is_open(b) && stele__batch_room(b) < DETAIL_BYTES_MAX)
-		retrace_flush(t, b);
-	if (!stele__batch_is_open(b)) {
-		stele__batch_begin_experimental(b, STELE_EXPERIMENT_ALLOCFREE, t->generation,
-						detail->thread, time);
-		stele__batch_varint(b, STELE_PAYLOAD_DETAILS);
-		lane->time = time;
-	}
+	count = detail_fields(t, detail, field);
+	if (time < lane->time)
+		time = lane->time;
+	b = detail_room(t, lane, detail->thread, time);
 	stele__batch_varint(b, (uint64_t)detail->kind << 3 | count);
-	stele__batch_varint(b, time > lane->time ? time - lane->time : 0);
+	stele__batch_varint(b, time - lane->time);
 	for (unsigned i = 0; i < count; i++)
-		stele__batch_varint(b, fields[i]);
-	if (time > lane->time)
-		lane->time = time;
+		stele__batch_varint(b, field[i]);
+	lane->time = time;
 }
 
 void stele__retrace_sample(struct stele__retrace *t, const struct stele_event *event)

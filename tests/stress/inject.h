@@ -443,7 +443,7 @@ static const char *inject_at_pairs(enum state state, const struct operation *ope
 
 static struct stele_arena *inject_arena(void)
 {
-	struct stele_arena_options options = attached_options(4 << 20);
+	struct stele_arena_options options = attached_options(32 << 20);
 	struct stele_arena *arena;
 
 	options.stack_frames_max = 4; /* the dictionary shall last */

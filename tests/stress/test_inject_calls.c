@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "preload/file.h"
 #include "preload/heap.h"
 #include "preload/preload.h"
 #include "stress/inject.h"
@@ -55,7 +56,7 @@ OPERATION(sleep, nanosleep(&soon, NULL))
 OPERATION(lock, pthread_mutex_timedlock(&held, &past))
 OPERATION(semaphore, sem_timedwait(&empty, &past))
 OPERATION(condition, pthread_cond_timedwait(&never, &held, &past))
-OPERATION(read, char byte; if (read(zero, &byte, 1) != 1) abort())
+OPERATION(read, char byte; stele__file_forget(zero); if (read(zero, &byte, 1) != 1) abort())
 
 static const struct operation operations[] = {
 	{"malloc", op_malloc, {STELE_KIND_OBJECT_ALLOC, STELE_KIND_OBJECT_FREE}, false},
@@ -75,7 +76,10 @@ static const struct operation operations[] = {
 	 op_condition,
 	 {STELE_KIND_RELEASE, STELE_KIND_GO_BLOCK, STELE_KIND_GO_WAKE},
 	 false},
-	{"read", op_read, {STELE_KIND_SYSCALL_BEGIN, STELE_KIND_SYSCALL_END}, false},
+	{"read",
+	 op_read,
+	 {STELE_KIND_FILE, STELE_KIND_SYSCALL_BEGIN, STELE_KIND_SYSCALL_END},
+	 false},
 };
 
 int main(void)

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""System calls are told with the file, the address and the result that they had.
+
+usage: test_descriptors.py STELE DESCRIPTORS
+"""
+import json
+import os
+import subprocess
+import sys
+
+import place
+from support.tap import case, check, equal, run
+
+PROGRAM = os.path.abspath(sys.argv[2])
+
+
+class Recorded:
+    """What a recording of the program says, by what calls were for."""
+
+    def __init__(self, *options, pause=None, cut=None):
+        with place.Place() as p:
+            self.folder = os.path.realpath(p.directory)
+            done = p.record("-o", "%p.trace", *options, "--", PROGRAM, p.directory,
+                            *([str(pause)] if pause else []))
+            equal(done.returncode, 0, done.stderr)
+            self.port = int(done.stdout.split()[1])
+            for trace in p.traces():
+                p.valid(trace)
+            answers = [self.report(p.path(trace), cut) for trace in p.traces()]
+        answers.sort(key=lambda answer: -answer["trust"]["events"])
+        self.files = [self.table(answer) for answer in answers]
+        self.calls = {row["name"]: row["count"] for row in answers[0]["calls"]["top"]}
+
+    @staticmethod
+    def report(trace, cut):
+        if cut:
+            subprocess.run([place.STELE, "cut", "-f", "--from", cut, "-o", trace + ".cut", trace],
+                           check=True, capture_output=True)
+            trace += ".cut"
+        return json.loads(subprocess.run([place.STELE, "report", "--json", trace], check=True,
+                                         capture_output=True, text=True).stdout)
+
+    def table(self, answer):
+        """{"read one": (count, bytes, errors)}"""
+        return {row["name"].replace(self.folder + "/", ""):
+                (row["count"], row["bytes"], row["errors"]) for row in answer["files"]["top"]}
+
+
+@case
+def a_number_stands_for_what_it_is_at_that_moment():
+    files = Recorded().files[0]
+    for name, want in {"write one": (2, 10, 1), "write two": (1, 20, 0), "write three": (1, 30, 0),
+                       "read two": (1, 1, 0), "read one": (2, 2, 0), "read three": (1, 1, 0),
+                       "read kept": (2, 2, 0), "write kept": (1, 3, 0)}.items():
+        equal(files.get(name), want, name)
+
+
+@case
+def sockets_are_told_by_their_addresses():
+    recorded = Recorded()
+    files = recorded.files[0]
+    listener = f"127.0.0.1:{recorded.port}"
+    equal(files.get(f"accept {listener}"), (1, 0, 0), str(files))
+    connects = [name for name in files if name.startswith("connect 127.0.0.1")]
+    check(len(connects) == 1 and listener in connects[0], str(connects))
+    for call, sums in (("sendto", [(1, 2, 0), (1, 4, 0)]), ("recvfrom", [(1, 2, 0), (1, 4, 0)])):
+        # Of the client and of the server: both ends have both addresses.
+        got = sorted(v for name, v in files.items() if name.startswith(f"{call} 127.") and
+                     listener in name)
+        equal(got, sums, call)
+        equal(files.get(f"{call} unix:socket"), (2, 6, 0), call)
+
+
+@case
+def pipes_and_event_counters_have_no_number_in_their_names():
+    files = Recorded().files[0]
+    equal([files.get(name) for name in ("write pipe", "read pipe", "write eventfd",
+                                        "read eventfd")],
+          [(1, 1, 0), (2, 2, 0), (1, 8, 0), (1, 8, 0)])
+
+
+@case
+def a_child_of_a_fork_tells_of_its_own():
+    recorded = Recorded("--follow-fork")
+    equal(len(recorded.files), 2)
+    equal(recorded.files[1], {"write pipe": (1, 2, 0)})
+
+
+@case
+def without_arguments_there_are_calls_and_no_names():
+    recorded = Recorded("--no-args")
+    equal(recorded.files[0], {})
+    check(recorded.calls["read"] >= 8, str(recorded.calls))
+    recorded = Recorded("--events=lock")
+    equal((recorded.files[0], recorded.calls), ({}, {}))
+
+
+@case
+def names_last_over_generations_and_into_a_cut():
+    recorded = Recorded("--generation=20ms", pause=100)
+    equal(recorded.files[0].get("read kept"), (2, 2, 0))
+    recorded = Recorded("--generation=20ms", pause=100, cut="80ms")
+    equal(recorded.files[0].get("read kept"), (1, 1, 0))
+
+
+run()

@@ -100,6 +100,19 @@ struct stele_lock {
 	size_t holder_count;
 };
 
+/** A lock that was taken by who had another one. */
+struct stele_lock_order {
+	const struct stele_lock *held, *taken;
+	uint32_t held_at, taken_at; /**< stacks of one frame: where each was taken; 0: unknown */
+	struct stele_string thread; /**< that did it first; may be empty: unknown */
+};
+
+/** Each takes what the next one has, and the last what the first one has. */
+struct stele_lock_cycle {
+	const struct stele_lock_order *orders;
+	size_t count;
+};
+
 #define STELE_SHARES_MAX 6
 
 /** Of a thread's waiting, what it did for one reason. */
@@ -418,6 +431,11 @@ const struct stele_stack_frame *stele_analysis_stack(const struct stele_analysis
 /** Locks that threads waited for, most time first; only traces of C programs tell of them. */
 const struct stele_lock *const *stele_analysis_locks(const struct stele_analysis *analysis,
 						     size_t *ret_count);
+
+/** Locks that threads take in different orders, so that they can wait for each other for ever; at
+ * most 32. */
+const struct stele_lock_cycle *stele_analysis_lock_cycles(const struct stele_analysis *analysis,
+							  size_t *ret_count);
 
 /** NULL: nobody asked. */
 const struct stele_why *stele_analysis_why(const struct stele_analysis *analysis);

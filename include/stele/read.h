@@ -251,6 +251,7 @@ enum stele_detail_kind {
 	STELE_DETAIL_CALL = 3,	  /**< of the system call that begins: object is a descriptor */
 	STELE_DETAIL_RESULT = 4,  /**< of the one that ends: result; negative: -errno */
 	STELE_DETAIL_FILE = 5,	  /**< from now on the descriptor (object) stands for name */
+	STELE_DETAIL_ORDER = 6,	  /**< takes inner (at stack) while it has object (taken_stack) */
 };
 
 /** What Stele knows beyond Go's format of something that a thread did. */
@@ -259,6 +260,7 @@ struct stele_detail {
 	int64_t time;	 /**< ns; of a wait: the transition's, which may be told some ns later */
 	uint64_t thread; /**< that did it */
 	uint64_t object; /**< address of the lock, condition, …; or a descriptor */
+	uint64_t inner;
 	int64_t result;
 	struct stele_string name; /**< a path or address; lives as long as the last event */
 	uint64_t holder;	  /**< thread that has it; STELE_NO_ID: unknown */

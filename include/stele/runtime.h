@@ -101,15 +101,11 @@ void stele_goroutine_cancel(stele_goroutine_id g);
 /** The calling thread begins to wait. Call before it sleeps. @param object  what it waits for. */
 stele_interval stele_block(enum stele_wait why, const void *object);
 
-/**
- * The same for who knows more of what it waits for.
- *
- * @param holder   thread id of the present owner; 0: unknown.
- * @param made_at  return address of the call that has made the object; NULL: unknown, or told
- *                 before.
- */
-stele_interval stele_block_on(enum stele_wait why, const void *object, uint32_t holder,
-			      const void *made_at);
+/** The same. @param holder  thread id of the present owner; 0: unknown. */
+stele_interval stele_block_on(enum stele_wait why, const void *object, uint32_t holder);
+
+/** Before it is told of otherwise: the call that returned there has made the object. */
+void stele_object_made(const void *object, const void *made_at);
 
 /**
  * The calling thread gives up what others wait for, or wakes some who wait. Call before they can
@@ -118,6 +114,15 @@ stele_interval stele_block_on(enum stele_wait why, const void *object, uint32_t 
  * @param taken_at  return address of the call that took it; NULL: unknown.
  */
 void stele_release(enum stele_wait why, const void *object, const void *taken_at);
+
+/**
+ * The calling thread takes `lock` while it has `held`: once for each pair is enough. Where some do
+ * it the one way and some the other, they can wait for each other for ever.
+ *
+ * @param held_from, taken_at  return addresses of the calls that took them; NULL: unknown.
+ */
+void stele_lock_order(const void *held, const void *held_from, const void *lock,
+		      const void *taken_at);
 
 /** The wait is over. With 0 it does nothing. */
 void stele_wake(stele_interval wait);

@@ -26,8 +26,9 @@ int stele_analysis_new(struct stele_analysis **ret_analysis)
 	a->memory = stele__memory_new();
 	a->locks = stele__locks_new();
 	a->files = stele__files_new();
+	a->orders = stele__orders_new();
 	if (stele__stacks_init(&a->stacks) < 0 || !a->empty || !a->memory || !a->locks ||
-	    !a->files) {
+	    !a->files || !a->orders) {
 		stele_analysis_free(a);
 		return -ENOMEM;
 	}
@@ -49,6 +50,7 @@ void stele_analysis_free(struct stele_analysis *a)
 	stele__locks_free(a->locks);
 	stele__why_free(a->why);
 	stele__files_free(a->files);
+	stele__orders_free(a->orders);
 	stele__keymap_done(&a->threads);
 	stele__stacks_done(&a->stacks);
 	stele__keymap_free(&a->sites);
@@ -84,19 +86,6 @@ static int analysis_own_data(struct stele_analysis *a, const struct stele_reader
 	return r;
 }
 
-static int analysis_sync(struct stele_analysis *a, const struct stele_reader *reader)
-{
-	if (!stele_reader_sync(reader)->generation)
-		return 0;
-	a->trust.generations++;
-	a->version = stele_reader_version(reader);
-	a->trust.frequency = stele_reader_frequency(reader);
-	stele_recording_add(&a->trust.recording, reader);
-	stele__stacks_forget(&a->stacks);
-	stele__memory_sync(a, reader);
-	return analysis_own_data(a, reader);
-}
-
 /* What happened until the event, and what belongs to it. */
 static int analysis_details(struct stele_analysis *a, const struct stele_reader *reader,
 			    int64_t time)
@@ -112,6 +101,20 @@ static int analysis_details(struct stele_analysis *a, const struct stele_reader 
 			break;
 	}
 	return r;
+}
+
+static int analysis_sync(struct stele_analysis *a, const struct stele_reader *reader)
+{
+	/* Behind the last event there may be details that nothing follows. */
+	if (!stele_reader_sync(reader)->generation)
+		return analysis_details(a, reader, INT64_MAX);
+	a->trust.generations++;
+	a->version = stele_reader_version(reader);
+	a->trust.frequency = stele_reader_frequency(reader);
+	stele_recording_add(&a->trust.recording, reader);
+	stele__stacks_forget(&a->stacks);
+	stele__memory_sync(a, reader);
+	return analysis_own_data(a, reader);
 }
 
 int stele_analysis_add(struct stele_analysis *analysis, const struct stele_reader *reader,
@@ -157,6 +160,8 @@ int stele_analysis_finish(struct stele_analysis *analysis)
 		r = stele__times_finish(analysis);
 	if (r == 0)
 		r = stele__memory_finish(analysis);
+	if (r == 0)
+		r = stele__orders_finish(analysis);
 	if (r == 0)
 		r = stele__locks_finish(analysis);
 	if (r == 0)

@@ -61,8 +61,7 @@ void stele__locks_free(struct stele__locks *locks)
 	free(locks);
 }
 
-/* NULL: no memory. */
-static struct stele__object *locks_object(struct stele_analysis *a, uint64_t address)
+struct stele__object *stele__locks_object_at(struct stele_analysis *a, uint64_t address)
 {
 	struct stele__object *object = stele__keymap_get(&a->locks->objects, address);
 
@@ -82,7 +81,7 @@ static struct stele__object *locks_object(struct stele_analysis *a, uint64_t add
 /* Told again, another one lies at this address now. */
 int stele__locks_object(struct stele_analysis *a, const struct stele_data_item *item)
 {
-	struct stele__object *object = locks_object(a, item->value[0]);
+	struct stele__object *object = stele__locks_object_at(a, item->value[0]);
 	const struct stele__name *text[3];
 
 	if (!object)
@@ -145,6 +144,16 @@ static int locks_classify(struct stele_analysis *a, struct stele__object *object
 	return 0;
 }
 
+int stele__locks_name(struct stele_analysis *a, struct stele__object *object)
+{
+	const struct stele__name *reason;
+
+	if (object->class)
+		return 0;
+	reason = stele__name_intern(a, (struct stele_string){"sync", 4});
+	return reason ? locks_classify(a, object, reason) : -ENOMEM;
+}
+
 const struct stele_lock *stele__locks_class(const struct stele__object *object)
 {
 	return object->class ? &object->class->l : NULL;
@@ -188,7 +197,7 @@ static struct stele__release *object_release(struct stele__object *object)
 static int detail_release(struct stele_analysis *a, const struct stele_reader *reader,
 			  const struct stele_detail *detail)
 {
-	struct stele__object *object = locks_object(a, detail->object);
+	struct stele__object *object = stele__locks_object_at(a, detail->object);
 	const struct stele__flow *go = stele__flow_of_thread(a, detail->thread);
 	struct stele__release *release = object ? object_release(object) : NULL;
 	int r;
@@ -215,6 +224,8 @@ int stele__locks_detail(struct stele_analysis *a, const struct stele_reader *rea
 		return detail_wait(a, detail);
 	case STELE_DETAIL_RELEASE:
 		return detail_release(a, reader, detail);
+	case STELE_DETAIL_ORDER:
+		return stele__orders_detail(a, reader, detail);
 	default:
 		return 0;
 	}
@@ -237,7 +248,7 @@ int stele__locks_wait(struct stele_analysis *a, struct stele__flow *go,
 	if (!pending || !pending->object ||
 	    (uint64_t)event->time - (uint64_t)pending->time > LOCKS_SLACK_NS)
 		return 0;
-	object = locks_object(a, pending->object);
+	object = stele__locks_object_at(a, pending->object);
 	if (!object)
 		return -ENOMEM;
 	pending->object = 0;
@@ -430,6 +441,11 @@ static int lock_compare(const void *left, const void *right)
 	return (a->address > b->address) - (a->address < b->address);
 }
 
+static bool class_is_lock(const struct stele__lock_class *class)
+{
+	return reason_is(class->l.reason, "sync") || reason_is(class->l.reason, "sync (rwlock)");
+}
+
 int stele__locks_finish(struct stele_analysis *a)
 {
 	struct stele__locks *locks = a->locks;
@@ -440,8 +456,7 @@ int stele__locks_finish(struct stele_analysis *a)
 	if (!locks->sorted)
 		return -ENOMEM;
 	while ((class = stele__keymap_each(&locks->classes, &at))) {
-		if (!reason_is(class->l.reason, "sync") &&
-		    !reason_is(class->l.reason, "sync (rwlock)"))
+		if (!class_is_lock(class) || !(class->l.spread.count + class->l.open_count))
 			continue;
 		if (class->holder_count)
 			qsort(class->holders, class->holder_count, sizeof(*class->holders),

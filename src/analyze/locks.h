@@ -30,6 +30,7 @@ struct stele__object {
 	struct stele__lock_class *class; /* NULL: nobody waited for it yet */
 	const struct stele__name *name, *made_by, *made_file;
 	uint64_t made_line;
+	uint32_t node;	  /* of the graph of orders, while that is made */
 	bool is_lock;	  /* given up by who has it; else who releases wakes others */
 	uint64_t waiting; /* goroutines that do so now */
 	uint64_t owner;	  /* thread that waited for it, and has it; STELE_NO_ID: unknown */
@@ -56,6 +57,12 @@ typedef int stele__hold_fn(void *arg, const struct stele__hold *hold);
  */
 int stele__locks_holders(const struct stele__object *object, int64_t begin, int64_t end,
 			 uint64_t holder, bool open, stele__hold_fn *told, void *arg);
+
+/* NULL: no memory. */
+struct stele__object *stele__locks_object_at(struct stele_analysis *a, uint64_t address);
+
+/* Gives it a class, if it has none: nobody has waited for it. 0 or -ENOMEM. */
+int stele__locks_name(struct stele_analysis *a, struct stele__object *object);
 
 /* The public face of a lock's class; NULL: nobody has waited for it. */
 const struct stele_lock *stele__locks_class(const struct stele__object *object);

@@ -99,6 +99,7 @@ struct stele_analysis {
 	struct stele__keymap tags, tasks, ranges, groups;
 	struct stele__keymap threads; /* from threads to their tags, which `tags` owns */
 	struct stele__locks *locks;
+	struct stele__orders *orders;
 	struct stele__why *why; /* NULL: nobody asked */
 	struct stele__files *files;
 	struct stele__memory *memory;
@@ -172,6 +173,14 @@ void stele__files_call(const struct stele_analysis *a, struct stele__flow *go,
 /* The call is over, by this transition (NULL: the trace is over): finds go->file. 0 or -ENOMEM. */
 int stele__files_called(struct stele_analysis *a, struct stele__flow *go,
 			const struct stele_event *event);
+
+/* NULL: no memory. */
+struct stele__orders *stele__orders_new(void);
+void stele__orders_free(struct stele__orders *orders);
+int stele__orders_detail(struct stele_analysis *a, const struct stele_reader *reader,
+			 const struct stele_detail *detail);
+/* Before stele__locks_finish. */
+int stele__orders_finish(struct stele_analysis *a);
 
 /* NULL: no memory. */
 struct stele__locks *stele__locks_new(void);

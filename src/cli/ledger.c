@@ -8,6 +8,7 @@
 #include "cli/columns.h"
 #include "cli/jsonparts.h"
 #include "cli/parts.h"
+#include "cli/verdict.h"
 
 #define LEDGER_HOLDERS 3 /* of a lock, in the text */
 
@@ -123,7 +124,59 @@ static void ledger_lock(FILE *out, const struct stele_report *r, const struct st
 		fprintf(out, "%18s(%zu more)\n", "", lock->holder_count - LEDGER_HOLDERS);
 }
 
-void stele__ledger_text(FILE *out, const struct stele_report *r)
+static void ledger_place(FILE *out, const struct stele_report *r, const char *before,
+			 uint32_t stack)
+{
+	char text[STELE__LEDGER_NAME];
+	struct stele_string place = stele__ledger_place(r, stack, 0, text);
+
+	if (!place.bytes)
+		return;
+	fputs(before, out);
+	stele__column_name(out, place, 48);
+}
+
+static void ledger_order(FILE *out, const struct stele_report *r,
+			 const struct stele_lock_order *order)
+{
+	struct stele_string thread = order->thread;
+	char text[STELE__LEDGER_NAME];
+
+	if (!thread.bytes)
+		thread = (struct stele_string){"a thread", 8};
+	fputs("    ", out);
+	stele__column_name(out, thread, 24);
+	fputs(" had ", out);
+	stele__column_name(out, stele__ledger_name(order->held, text), 28);
+	fputs(" and took ", out);
+	stele__column_name(out, stele__ledger_name(order->taken, text), 28);
+	fputc('\n', out);
+	ledger_place(out, r, "        had it from ", order->held_at);
+	fputs(order->held_at ? "\n" : "", out);
+	ledger_place(out, r, "        took it at ", order->taken_at);
+	fputs(order->taken_at ? "\n" : "", out);
+}
+
+static void ledger_cycles(FILE *out, const struct stele_report *r)
+{
+	size_t count;
+	const struct stele_lock_cycle *cycles = stele_analysis_lock_cycles(r->analysis, &count);
+
+	if (!count)
+		return;
+	stele__part_title(out, r, "LOCKS IN DIFFERENT ORDERS");
+	fputs("\n  These threads can wait for each other for ever, even if they did not this "
+	      "time.\n",
+	      out);
+	for (size_t i = 0; i < count && i < r->top; i++) {
+		fprintf(out, "  %zu locks:\n", cycles[i].count);
+		for (size_t j = 0; j < cycles[i].count; j++)
+			ledger_order(out, r, &cycles[i].orders[j]);
+	}
+	stele__part_more(out, count, r->top);
+}
+
+static void ledger_locks(FILE *out, const struct stele_report *r)
 {
 	size_t count;
 	const struct stele_lock *const *locks = stele_analysis_locks(r->analysis, &count);
@@ -137,6 +190,12 @@ void stele__ledger_text(FILE *out, const struct stele_report *r)
 	for (size_t i = 0; i < count && i < r->top; i++)
 		ledger_lock(out, r, locks[i]);
 	stele__part_more(out, count, r->top);
+}
+
+void stele__ledger_text(FILE *out, const struct stele_report *r)
+{
+	ledger_locks(out, r);
+	ledger_cycles(out, r);
 }
 
 /* ---- for programs ---- */
@@ -173,6 +232,38 @@ static void ledger_json_holders(FILE *out, const struct stele_report *r,
 	fputc(']', out);
 }
 
+static void ledger_json_order(FILE *out, const struct stele_report *r,
+			      const struct stele_lock_order *order)
+{
+	fputs("{\"thread\": ", out);
+	stele__json_string(out, order->thread.data, order->thread.bytes);
+	fputs(", \"held\": {\"kind\": \"lock\"", out);
+	stele__ledger_json_lock(out, order->held);
+	stele__json_place(out, r, "taken", order->held_at);
+	fputs("}, \"then\": {\"kind\": \"lock\"", out);
+	stele__ledger_json_lock(out, order->taken);
+	stele__json_place(out, r, "taken", order->taken_at);
+	fputs("}}", out);
+}
+
+/* The member `lock_cycles`: an array of cycles, each an array of orders. */
+static void ledger_json_cycles(FILE *out, const struct stele_report *r)
+{
+	size_t count;
+	const struct stele_lock_cycle *cycles = stele_analysis_lock_cycles(r->analysis, &count);
+
+	fputs(",\n\"lock_cycles\": [", out);
+	for (size_t i = 0; i < count && i < r->top; i++) {
+		fputs(i ? ",\n[" : "\n[", out);
+		for (size_t j = 0; j < cycles[i].count; j++) {
+			fputs(j ? ",\n " : "", out);
+			ledger_json_order(out, r, &cycles[i].orders[j]);
+		}
+		fputc(']', out);
+	}
+	fputc(']', out);
+}
+
 void stele__ledger_json(FILE *out, const struct stele_report *r)
 {
 	size_t count;
@@ -197,4 +288,5 @@ void stele__ledger_json(FILE *out, const struct stele_report *r)
 		fputc('}', out);
 	}
 	fputs("]}", out);
+	ledger_json_cycles(out, r);
 }

@@ -438,7 +438,8 @@ static bool convert_is_left_out(const struct stele_drain *d, const struct stele_
 		       stele__wait_is_lock(stele__wait_of(r->a));
 	if (kind == STELE_KIND_SYSCALL_BEGIN)
 		return d->options.leave_out & STELE_EVENTS_SYSCALLS && !stele__proc_is_runtime(t);
-	if (kind == STELE_KIND_RELEASE || kind == STELE_KIND_OBJECT_MADE)
+	if (kind == STELE_KIND_RELEASE || kind == STELE_KIND_OBJECT_MADE ||
+	    kind == STELE_KIND_LOCK_ORDER)
 		return d->options.leave_out & STELE_EVENTS_LOCKS;
 	if (kind == STELE_KIND_FILE)
 		return d->options.leave_out & STELE_EVENTS_FILES;

@@ -82,3 +82,18 @@ void stele__detail_file(struct stele_drain *d, struct stele_drain_thread *t,
 	p = stele__varint_put(p, (uint32_t)r->a);
 	stele__lane_end(&t->details, stele__varint_put(p, stele__intern_string(d, (uint32_t)r->b)));
 }
+
+void stele__detail_order(struct stele_drain *d, struct stele_drain_thread *t,
+			 const struct stele_record *r, uint64_t time)
+{
+	uint8_t *p;
+
+	stele__own_object(d, r->b, 0);
+	stele__own_object(d, r->c, 0);
+	p = detail_begin(d, t, STELE_OWN_DETAIL_ORDER, 4, time);
+	if (!p)
+		return;
+	p = stele__varint_put(stele__varint_put(p, r->b), r->c);
+	p = stele__varint_put(p, stele__intern_stack(d, (uint32_t)(r->a >> 32)));
+	stele__lane_end(&t->details, stele__varint_put(p, stele__intern_stack(d, (uint32_t)r->a)));
+}

@@ -14,6 +14,22 @@
 
 STELE_TLS struct stele_held_locks stele__held;
 
+/* Who has thousands of pairs has no order among them that could be told. */
+void stele__held_order(const struct stele_held *outer, const void *lock, const void *taken_at,
+		       uint64_t *seen, uint64_t pair)
+{
+	struct stele_held held = {stele__load_relaxed(&outer->lock),
+				  stele__load_relaxed(&outer->taken_at)};
+
+	stele__store_relaxed(seen, pair);
+	if (held.lock == lock || stele__load_relaxed(&stele__held.orders) >= STELE_ORDERS_MAX)
+		return;
+	stele__store_relaxed(&stele__held.orders, stele__held.orders + 1);
+	stele__held_tell_maker(held.lock);
+	stele__held_tell_maker(lock);
+	stele_lock_order(held.lock, held.taken_at, lock, taken_at);
+}
+
 const void *stele__held_pop_slow(const void *lock, uint32_t count)
 {
 	uint32_t kept = count < STELE_HELD_MAX ? count : STELE_HELD_MAX;
@@ -96,12 +112,11 @@ void stele__held_made(const void *object, const void *made_at)
 	stele__store_relaxed(maker, tag | ((uint64_t)(uintptr_t)made_at & ((1ull << 48) - 1)));
 }
 
-const void *stele__held_maker(const void *object)
+void stele__held_tell_maker(const void *object)
 {
 	uint64_t tag, *maker = maker_of(object, &tag);
 	uint64_t word = stele__load_relaxed(maker);
 
-	if (!word || (word ^ tag) >> 48 || !stele__cas_u64(maker, word, 0))
-		return NULL;
-	return (const void *)(uintptr_t)(word & ((1ull << 48) - 1));
+	if (word && !((word ^ tag) >> 48) && stele__cas_u64(maker, word, 0))
+		stele_object_made(object, (const void *)(uintptr_t)(word & ((1ull << 48) - 1)));
 }

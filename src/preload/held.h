@@ -23,9 +23,15 @@ struct stele_held {
 	const void *lock, *taken_at;
 };
 
+/* Pairs of locks that were told as taken one within the other: the newest by hash, and how many. */
+#define STELE_ORDERS_SEEN 64
+#define STELE_ORDERS_MAX  4096
+
 struct stele_held_locks {
 	uint32_t count; /* of all; the newest STELE_HELD_MAX are kept */
+	uint32_t orders;
 	struct stele_held locks[STELE_HELD_MAX];
+	uint64_t seen[STELE_ORDERS_SEEN];
 };
 
 extern STELE_TLS struct stele_held_locks stele__held STELE_HIDDEN;
@@ -42,6 +48,26 @@ STELE_INLINE void stele__held_push(const void *lock, const void *taken_at)
 	stele__store_relaxed(&stele__held.count, at + 1);
 	stele__store_release(&held->lock, lock); /* behind the count, for handlers */
 	stele__store_release(&held->taken_at, taken_at);
+}
+
+void stele__held_order(const struct stele_held *outer, const void *lock, const void *taken_at,
+		       uint64_t *seen, uint64_t pair) STELE_HIDDEN;
+
+/* The same by a call that would have waited: the thread may wait for it with what it has. */
+STELE_INLINE void stele__held_take(const void *lock, const void *taken_at)
+{
+	uint32_t count = stele__load_relaxed(&stele__held.count);
+
+	if (count) {
+		const struct stele_held *outer = &stele__held.locks[(count - 1) % STELE_HELD_MAX];
+		uint64_t a = (uint64_t)(uintptr_t)stele__load_relaxed(&outer->lock);
+		uint64_t pair = (a ^ (uint64_t)(uintptr_t)lock << 17) * 0x9e3779b97f4a7c15ull;
+		uint64_t *seen = &stele__held.seen[pair >> 58];
+
+		if (STELE_UNLIKELY(stele__load_relaxed(seen) != pair))
+			stele__held_order(outer, lock, taken_at, seen, pair);
+	}
+	stele__held_push(lock, taken_at);
 }
 
 const void *stele__held_pop_slow(const void *lock, uint32_t count) STELE_HIDDEN;
@@ -85,8 +111,8 @@ uint32_t stele__held_owner_rwlock(const pthread_rwlock_t *lock) STELE_HIDDEN;
 /* This code has made the object. */
 void stele__held_made(const void *object, const void *made_at) STELE_HIDDEN;
 
-/* Who has made it, for the first who asks; NULL: not known, or told already. */
-const void *stele__held_maker(const void *object) STELE_HIDDEN;
+/* Tells who has made it, if that is known and was not told. */
+void stele__held_tell_maker(const void *object) STELE_HIDDEN;
 
 /* The interposer of a function that makes an object. */
 #define STELE_MADE(name, params, args, object)                                                     \

@@ -86,9 +86,12 @@ static bool lock_is_taken(int result)
 #define LOCK(name, params, args, try, busy, why, direct)                                           \
 	static STELE_NOINLINE int lock_wait_##name params                                          \
 	{                                                                                          \
-		stele_interval wait = stele_block_on(                                              \
-			STELE_WAIT_##why, lock, lock_owner_##why(lock), stele__held_maker(lock));  \
-		int result = STELE_REAL(name) args;                                                \
+		stele_interval wait;                                                               \
+		int result;                                                                        \
+                                                                                                   \
+		stele__held_tell_maker(lock);                                                      \
+		wait = stele_block_on(STELE_WAIT_##why, lock, lock_owner_##why(lock));             \
+		result = STELE_REAL(name) args;                                                    \
                                                                                                    \
 		stele_wake(wait);                                                                  \
 		return result;                                                                     \
@@ -104,7 +107,7 @@ static bool lock_is_taken(int result)
 		if (STELE_UNLIKELY(result == (busy) || result == ENOSYS))                          \
 			result = lock_wait_##name args;                                            \
 		if (STELE_LIKELY(lock_is_taken(result)))                                           \
-			stele__held_push(lock, __builtin_return_address(0));                       \
+			stele__held_take(lock, __builtin_return_address(0));                       \
 		return result;                                                                     \
 	}
 

@@ -28,7 +28,8 @@ static stele_interval condition_block(const void *condition, const void *mutex)
 	stele__loader_catch_up();
 	if (stele__held_is_wanted_mutex(mutex))
 		stele_release(STELE_WAIT_MUTEX, mutex, taken_at);
-	return stele_block_on(STELE_WAIT_CONDITION, condition, 0, stele__held_maker(condition));
+	stele__held_tell_maker(condition);
+	return stele_block(STELE_WAIT_CONDITION, condition);
 }
 
 #define CONDITION(name, params, args)                                                              \
@@ -117,8 +118,8 @@ static bool semaphore_clock_valid(clockid_t clock)
 			return STELE_REAL(name) args;                                              \
 		if (semaphore_taken(semaphore))                                                    \
 			return 0;                                                                  \
-		wait = stele_block_on(STELE_WAIT_SEMAPHORE, semaphore, 0,                          \
-				      stele__held_maker(semaphore));                               \
+		stele__held_tell_maker(semaphore);                                                 \
+		wait = stele_block(STELE_WAIT_SEMAPHORE, semaphore);                               \
 		result = STELE_REAL(name) args;                                                    \
 		stele_wake(wait);                                                                  \
 		return result;                                                                     \

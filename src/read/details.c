@@ -47,6 +47,7 @@ static bool detail_fill(const struct stele__generation *g, const struct stele__w
 {
 	detail->kind = (uint8_t)kind;
 	detail->result = 0;
+	detail->inner = 0;
 	detail->name = (struct stele_string){"", 0};
 	detail->object = field[0];
 	detail->holder = STELE_NO_ID;
@@ -65,6 +66,11 @@ static bool detail_fill(const struct stele__generation *g, const struct stele__w
 	case STELE_OWN_DETAIL_RESULT:
 		detail->object = 0;
 		detail->result = stele__zigzag_back(field[0]);
+		return true;
+	case STELE_OWN_DETAIL_ORDER:
+		detail->inner = field[1];
+		detail->taken_stack = detail_stack(g, field[2]);
+		detail->stack = detail_stack(g, field[3]);
 		return true;
 	case STELE_OWN_DETAIL_FILE:
 		detail->name = detail_name(g, window, field[1]);

@@ -97,36 +97,51 @@ STELE_EXPORT stele_interval stele_block(enum stele_wait why, const void *object)
 	return runtime_wants_wait(why) ? runtime_block(STELE_CAPTURE(), why, object, 0) : 0;
 }
 
+STELE_EXPORT stele_interval stele_block_on(enum stele_wait why, const void *object, uint32_t holder)
+{
+	return runtime_wants_wait(why) ? runtime_block(STELE_CAPTURE(), why, object, holder) : 0;
+}
+
 /* Within the call that returns there, as the pcs of stacks are. */
 static uint64_t runtime_call(const void *return_address)
 {
 	return return_address ? (uint64_t)(uintptr_t)return_address - 1 : 0;
 }
 
-STELE_EXPORT stele_interval stele_block_on(enum stele_wait why, const void *object, uint32_t holder,
-					   const void *made_at)
+/* A stack of one frame; none of NULL. */
+static uint32_t runtime_place(const void *return_address)
 {
-	if (!runtime_wants_wait(why))
-		return 0;
-	if (made_at)
+	uint64_t pc = runtime_call(return_address);
+	uint32_t epoch = stele__load_relaxed(&stele__arena->module_epoch);
+
+	if (!pc)
+		return STELE_ENTRY_NONE;
+	return stele__dictionary_intern(stele__arena, STELE_ENTRY_STACK, 0, epoch, 1, &pc,
+					sizeof(pc), NULL, 0);
+}
+
+STELE_EXPORT void stele_object_made(const void *object, const void *made_at)
+{
+	if (runtime_wants(STELE_EVENTS_LOCKS))
 		stele__emit(STELE_KIND_OBJECT_MADE, (uint64_t)(uintptr_t)object,
 			    runtime_call(made_at), 0);
-	return runtime_block(STELE_CAPTURE(), why, object, holder);
+}
+
+STELE_EXPORT void stele_lock_order(const void *held, const void *held_from, const void *lock,
+				   const void *taken_at)
+{
+	if (runtime_wants(STELE_EVENTS_LOCKS))
+		stele__emit(STELE_KIND_LOCK_ORDER,
+			    (uint64_t)runtime_place(held_from) << 32 | runtime_place(taken_at),
+			    (uint64_t)(uintptr_t)held, (uint64_t)(uintptr_t)lock);
 }
 
 STELE_EXPORT void stele_release(enum stele_wait why, const void *object, const void *taken_at)
 {
-	uint64_t pc = runtime_call(taken_at);
-	uint32_t taken = STELE_ENTRY_NONE;
-
 	if (!runtime_wants_wait(why))
 		return;
-	if (pc)
-		taken = stele__dictionary_intern(stele__arena, STELE_ENTRY_STACK, 0,
-						 stele__load_relaxed(&stele__arena->module_epoch),
-						 1, &pc, sizeof(pc), NULL, 0);
 	stele__emit(STELE_KIND_RELEASE, stele__wait_word(STELE_CAPTURE().stack, 0, (uint32_t)why),
-		    (uint64_t)(uintptr_t)object, taken);
+		    (uint64_t)(uintptr_t)object, runtime_place(taken_at));
 }
 
 STELE_EXPORT void stele_wake(stele_interval wait)

@@ -209,7 +209,7 @@ void stele__retrace_event(struct stele__retrace *t, uint64_t thread, uint8_t typ
 	retrace_fail(t, stele__batch_event(b, type, time, args));
 }
 
-#define DETAIL_BYTES_MAX (1 + 4 * STELE_VARINT_BYTES_MAX)
+#define DETAIL_BYTES_MAX (1 + 5 * STELE_VARINT_BYTES_MAX)
 
 /* The fields of a detail with ids of the result; returns how many there are. */
 static unsigned detail_fields(struct stele__retrace *t, const struct stele_detail *detail,
@@ -224,6 +224,11 @@ static unsigned detail_fields(struct stele__retrace *t, const struct stele_detai
 		field[1] = stele__retrace_stack(t, detail->stack);
 		field[2] = stele__retrace_stack(t, detail->taken_stack);
 		return 3;
+	case STELE_DETAIL_ORDER:
+		field[1] = detail->inner;
+		field[2] = stele__retrace_stack(t, detail->taken_stack);
+		field[3] = stele__retrace_stack(t, detail->stack);
+		return 4;
 	case STELE_DETAIL_RESULT:
 		field[0] = stele__zigzag(detail->result);
 		return 1;
@@ -257,7 +262,7 @@ void stele__retrace_detail(struct stele__retrace *t, const struct stele_detail *
 	uint64_t time = detail->time < 0 || (uint64_t)detail->time < t->time
 				? t->time
 				: (uint64_t)detail->time;
-	uint64_t field[3] = {0};
+	uint64_t field[4] = {0};
 	struct stele_batch *b;
 	unsigned count;
 

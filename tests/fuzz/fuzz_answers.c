@@ -153,11 +153,16 @@ static void look_at_why(const struct stele_analysis *analysis)
 
 static void look_at_locks(const struct stele_analysis *analysis)
 {
+	const struct stele_lock_cycle *cycles;
 	size_t count;
 	const struct stele_lock *const *locks = stele_analysis_locks(analysis, &count);
 
 	for (size_t i = 0; i < count; i++)
 		REQUIRE(locks[i]->locks > 0 && locks[i]->spread.count + locks[i]->open_count > 0);
+	cycles = stele_analysis_lock_cycles(analysis, &count);
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < cycles[i].count; j++)
+			REQUIRE(cycles[i].count > 1 && cycles[i].orders[j].held);
 }
 
 /* The input chooses what is asked. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What takes as long as it says, at places that the test knows by their names: a lock held for
- * 200 ms while another thread waits for it, a region of 50 ms, a sleep 60 calls deep.
+ * 200 ms while another thread waits for it, a region of 50 ms, a sleep 60 calls deep. And two locks
+ * that are taken in both orders, by two threads that do not meet.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -51,6 +52,38 @@ static void *waiter(void *unused)
 	return unused;
 }
 
+static pthread_mutex_t first = PTHREAD_MUTEX_INITIALIZER, second;
+
+static void *forth(void *unused)
+{
+	pthread_mutex_lock(&first);
+	pthread_mutex_lock(&second);
+	pthread_mutex_unlock(&second);
+	pthread_mutex_unlock(&first);
+	return unused;
+}
+
+static void *back(void *unused)
+{
+	pthread_mutex_lock(&second);
+	pthread_mutex_lock(&first);
+	pthread_mutex_unlock(&first);
+	pthread_mutex_unlock(&second);
+	return unused;
+}
+
+static void cross(void)
+{
+	void *(*const ways[])(void *) = {forth, forth, back};
+	pthread_t thread;
+
+	pthread_mutex_init(&second, NULL);
+	for (int i = 0; i < 3; i++) {
+		pthread_create(&thread, NULL, ways[i], NULL);
+		pthread_join(thread, NULL);
+	}
+}
+
 NOINLINE static void nap(void)
 {
 	stele_region_begin("nap", 0);
@@ -96,5 +129,6 @@ int main(void)
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	descend(DEPTH - 1);
 	told("deep");
+	cross();
 	return 0;
 }

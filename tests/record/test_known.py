@@ -81,6 +81,18 @@ def the_lock_ledger_names_the_holder_and_its_lines():
 
 
 @case
+def locks_that_are_taken_in_both_orders_are_found():
+    cycle, = REPORT["lock_cycles"]
+    equal(sorted((o["thread"], o["held"]["lock"], o["then"]["lock"]) for o in cycle),
+          [("back", "second", "first"), ("several threads", "first", "second")])
+    equal([o["then"]["taken"]["line"] for o in cycle if o["thread"] == "back"],
+          [line_of("lock(&first)", "*back")])
+    made, = {(o["held"]["made_by"], o["held"]["made_line"]) for o in cycle
+             if o["held"]["lock"] == "second"}
+    equal(made, ("cross", line_of("mutex_init", "cross")))
+
+
+@case
 def why_names_who_had_the_lock_and_what_it_did():
     instance, = WHY["slowest"]
     equal(sum(row["ns"] for row in instance["rows"]), instance["ns"])

@@ -106,6 +106,11 @@ class Threads:
     def release(self, name, lock, taken="take:1", where="give:2"):
         self.detail(name, 2, lock, self.stack(where), self.stack(taken) if taken else 0)
 
+    def order(self, name, outer, inner, line=1):
+        """Takes inner while it has outer."""
+        self.detail(name, 6, outer, inner, self.stack(f"outer:{line}"),
+                    self.stack(f"inner:{line + 1}"))
+
     def call(self, name, what):
         self.calls[self.names[name]] += 1
         self.put(name, f"GoSyscallBegin dt=%d p_seq={self.calls[self.names[name]]} "
@@ -304,6 +309,57 @@ def a_deadlock_names_both():
     ledger = {lock["address"]: lock for lock in t.locks()}
     equal([ledger[a]["open_count"] for a in ("0x1000", "0x2000")], [1, 1])
     equal([ledger[a]["holders"][0]["thread"] for a in ("0x1000", "0x2000")], ["b", "a"])
+
+
+def cycles(t):
+    """Of each cycle: who takes what with what. Of what nothing follows the places are lost."""
+    t.at(t.now / MS + 0.1).begin("a", "end")
+    answer = json.loads(stele("report", "--json", t.write()).stdout)["lock_cycles"]
+    return [[(o["thread"], o["held"]["lock"], o["then"]["lock"]) for o in cycle]
+            for cycle in answer]
+
+
+@case
+def orders_that_lead_around_are_told():
+    t = Threads(a=1, b=1, c=1)
+    names = {0x1000 * i: name for i, name in enumerate("LMNOPQ", 1)}
+    for address, name in names.items():
+        t.object(address, name)
+    at = {name: address for address, name in names.items()}
+    t.at(1).order("a", at["L"], at["M"], 10)
+    t.at(2).order("b", at["M"], at["N"], 20)
+    t.at(3).order("a", at["N"], at["O"])  # leads away from it
+    t.at(4).order("b", at["P"], at["L"])  # leads there
+    equal(cycles(t), [])
+    t.at(5).order("c", at["N"], at["L"], 30)
+    equal(cycles(t), [[("a", "L", "M"), ("b", "M", "N"), ("c", "N", "L")]])
+    out = stele("report", "t.trace").stdout
+    for line in ("LOCKS IN DIFFERENT ORDERS", "  3 locks:", "    c had N and took L",
+                 "        had it from outer (a.c:30)", "        took it at inner (a.c:31)"):
+        check(line in out, out)
+    check(max(map(len, out.splitlines())) <= 100, "wider than 100 columns")
+    t.at(6).order("b", at["P"], at["Q"])
+    t.at(7).order("c", at["Q"], at["P"])
+    equal(len(cycles(t)), 2)
+
+
+@case
+def one_thread_alone_cannot_meet_itself():
+    t = Threads(a=1, b=1)
+    t.at(1).order("a", L, M)
+    t.at(2).order("a", M, L)
+    equal(cycles(t), [])
+    t.at(3).order("b", M, L)
+    equal([order[0] for order in cycles(t)[0]], ["a", "several threads"])
+
+
+@case
+def what_nothing_follows_is_told_without_its_places():
+    t = Threads(a=1, b=1)
+    t.at(1).order("a", L, M)
+    t.at(2).order("b", M, L)
+    cycle, = json.loads(stele("report", "--json", t.write()).stdout)["lock_cycles"]
+    equal([(o["thread"], o["then"]["taken"]) for o in cycle], [("a", None), ("b", None)])
 
 
 @case

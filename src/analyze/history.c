@@ -77,13 +77,14 @@ void stele__history_end(struct stele__histories *histories, uint64_t goroutine)
 }
 
 int stele__history_tell(const struct stele__histories *histories, uint64_t goroutine, int64_t begin,
-			int64_t end, stele__span_fn *told, void *arg)
+			int64_t end, stele__span_fn *told, void *arg, int64_t *ret_from)
 {
 	const struct stele__history *history =
 		stele__keymap_get(&histories->by_goroutine, goroutine);
 	uint64_t at, oldest;
 	int r = 0;
 
+	*ret_from = end;
 	if (!history)
 		return 0;
 	oldest = history->count > history->max ? history->count - history->max : 0;
@@ -99,6 +100,8 @@ int stele__history_tell(const struct stele__histories *histories, uint64_t gorou
 			span.begin = begin;
 		if (span.end > end)
 			span.end = end;
+		if (span.begin < *ret_from)
+			*ret_from = span.begin;
 		r = told(arg, &span);
 	}
 	return r;

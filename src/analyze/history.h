@@ -5,7 +5,7 @@
 
 #include "analyze/locks.h"
 
-#define STELE__HISTORY_SPANS 128u /* of one goroutine */
+#define STELE__HISTORY_SPANS 256u /* of one goroutine */
 #define STELE__HISTORY_GONE  4096u
 
 /* A goroutine in one state. */
@@ -49,8 +49,9 @@ void stele__history_end(struct stele__histories *histories, uint64_t goroutine);
 /* 0 or negative, which ends the telling. */
 typedef int stele__span_fn(void *arg, const struct stele__span *span);
 
-/* What it did from begin to end, clipped to that, as far as it is known. */
+/* What it did from begin to end, clipped to that, as far as it is known: from *ret_from on, which
+ * is `end` if it is not known at all. */
 int stele__history_tell(const struct stele__histories *histories, uint64_t goroutine, int64_t begin,
-			int64_t end, stele__span_fn *told, void *arg);
+			int64_t end, stele__span_fn *told, void *arg, int64_t *ret_from);
 
 #endif

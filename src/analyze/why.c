@@ -106,6 +106,18 @@ static struct stele__span span_of(const struct stele__flow *go, int64_t end)
 
 static int walk_span(void *arg, const struct stele__span *span);
 
+/* It was longer ago than is kept. */
+static int walk_forgotten(const struct why_walk *below, int64_t ns)
+{
+	const struct stele_why_row row = {.kind = STELE_WHY_REST,
+					  .who_thread = STELE_NO_ID,
+					  .who_goroutine = STELE_NO_ID,
+					  .ns = ns};
+	uint32_t at;
+
+	return ns > 0 ? stele__receipt_add(below->receipt, below->parent, &row, &at) : 0;
+}
+
 /* What this goroutine did from begin to end, below the row `parent`. */
 static int walk_meanwhile(const struct why_walk *walk, uint32_t parent, uint64_t goroutine,
 			  int64_t begin, int64_t end)
@@ -113,19 +125,24 @@ static int walk_meanwhile(const struct why_walk *walk, uint32_t parent, uint64_t
 	struct why_walk below = {walk->a, walk->receipt, parent, walk->depth + 1, NULL};
 	const struct stele__flow *go;
 	struct stele__span now;
+	int64_t from;
 	int r;
 
 	if (goroutine == STELE_NO_ID || below.depth > WHY_DEPTH_MAX)
 		return 0;
-	r = stele__history_tell(&walk->a->why->histories, goroutine, begin, end, walk_span, &below);
+	r = stele__history_tell(&walk->a->why->histories, goroutine, begin, end, walk_span, &below,
+				&from);
 	go = stele__flow_find(walk->a, goroutine);
-	if (r < 0 || !go || go->since >= end)
-		return r;
-	now = span_of(go, end);
-	now.open = true;
-	if (now.begin < begin)
-		now.begin = begin;
-	return walk_span(&below, &now);
+	if (r == 0 && go && go->since < end) {
+		now = span_of(go, end);
+		now.open = true;
+		if (now.begin < begin)
+			now.begin = begin;
+		if (now.begin < from)
+			from = now.begin;
+		r = walk_span(&below, &now);
+	}
+	return r < 0 ? r : walk_forgotten(&below, from - begin);
 }
 
 static int walk_hold(void *arg, const struct stele__hold *hold)

@@ -69,6 +69,21 @@ const char *stele__column_bytes(uint64_t bytes, char *text)
 	return text;
 }
 
+void stele__column_call(FILE *out, struct stele_string name, unsigned width)
+{
+	const char *blank = name.bytes ? memchr(name.data, ' ', name.bytes) : NULL;
+	size_t call = blank ? (size_t)(blank - name.data) + 1 : 0;
+
+	if (name.bytes > width && call + 8 < width) {
+		size_t rest = width - call - 3;
+
+		stele__column_name(out, (struct stele_string){name.data, call}, width);
+		fputs("...", out);
+		name = (struct stele_string){name.data + name.bytes - rest, rest};
+	}
+	stele__column_name(out, name, width);
+}
+
 void stele__column_pad(FILE *out, unsigned columns)
 {
 	fprintf(out, "%*s", (int)columns, "");

@@ -25,6 +25,9 @@ void stele__column_right(FILE *out, const char *text, unsigned width);
  */
 unsigned stele__column_name(FILE *out, struct stele_string name, unsigned width);
 
+/* The same of "read /a/long/path": the call, and as much of the end as has room. */
+void stele__column_call(FILE *out, struct stele_string name, unsigned width);
+
 void stele__column_pad(FILE *out, unsigned columns);
 
 #endif

@@ -222,22 +222,6 @@ static void report_sites(FILE *out, const struct stele_report *r, const struct r
 	stele__part_more(out, count, r->top);
 }
 
-/* The beginning, which is the call, and as much of the end as has room. */
-static void report_file_name(FILE *out, struct stele_string name)
-{
-	const char *blank = memchr(name.data, ' ', name.bytes);
-	size_t call = blank ? (size_t)(blank - name.data) + 1 : 0;
-
-	if (name.bytes > REPORT_FILE && call + 8 < REPORT_FILE) {
-		size_t rest = REPORT_FILE - call - 3;
-
-		stele__column_name(out, (struct stele_string){name.data, call}, REPORT_FILE);
-		fputs("...", out);
-		name = (struct stele_string){name.data + name.bytes - rest, rest};
-	}
-	stele__column_name(out, name, REPORT_FILE);
-}
-
 static void report_file(FILE *out, const struct stele_site *s)
 {
 	stele__part_time(out, stele_site_total(s));
@@ -247,7 +231,7 @@ static void report_file(FILE *out, const struct stele_site *s)
 	stele__part_bytes(out, s->bytes);
 	stele__part_count(out, s->errors, 8);
 	fputs("  ", out);
-	report_file_name(out, s->name);
+	stele__column_call(out, s->name, REPORT_FILE);
 	fputs(s->open_count ? " (not ended)\n" : "\n", out);
 }
 

@@ -7,12 +7,14 @@
 #include "cli/ledger.h"
 #include "cli/parts.h"
 
-#define WHY_INDENT 2  /* more for each depth */
-#define WHY_COLUMN 32 /* where the text of a row begins */
-#define WHY_BELOW  4  /* rows below another one */
-#define WHY_PLACE  48 /* columns of one */
-#define WHY_FRAMES 2
-#define WHY_SMALL  2000
+#define WHY_INDENT     2  /* more for each depth */
+#define WHY_COLUMN     32 /* where the text of a row begins */
+#define WHY_BELOW      4  /* rows below another one */
+#define WHY_PLACE      48 /* columns of one */
+#define WHY_FRAMES     2
+#define WHY_CALL       52 /* columns of a call and its file; below another row: */
+#define WHY_CALL_BELOW 36
+#define WHY_SMALL      2000
 
 static void why_name(FILE *out, struct stele_string name, const char *unknown, unsigned width)
 {
@@ -73,24 +75,27 @@ static void why_what(FILE *out, const struct stele_why_row *row)
 		break;
 	case STELE_WHY_CALL:
 		fputs("system call ", out);
-		why_name(out, row->name, "?", 40);
+		if (row->name.bytes)
+			stele__column_call(out, row->name, row->depth ? WHY_CALL_BELOW : WHY_CALL);
+		else
+			fputc('?', out);
 		break;
 	case STELE_WHY_UNKNOWN:
 		fputs("before the trace tells of it", out);
 		break;
 	default:
-		fputs("other", out);
+		fputs(row->depth ? "what is not kept of it" : "other", out);
 	}
 }
 
 /* "label f (a.c:12)", and in the line below who called that; as far as they are known. */
 static void why_place(FILE *out, const struct stele_report *r, unsigned indent, const char *label,
-		      uint32_t stack)
+		      uint32_t stack, size_t skip)
 {
 	char text[STELE__LEDGER_NAME];
 
 	for (size_t i = 0; i < WHY_FRAMES; i++) {
-		struct stele_string place = stele__ledger_place(r, stack, i, text);
+		struct stele_string place = stele__ledger_place(r, stack, skip + i, text);
 
 		if (!place.bytes)
 			return;
@@ -123,15 +128,16 @@ static void why_row(FILE *out, const struct stele_report *r, const struct stele_
 		fputs("meanwhile: ", out);
 	why_what(out, row);
 	fputc('\n', out);
-	why_place(out, r, indent + WHY_INDENT, "at", row->stack);
+	/* The innermost frame of a system call is the call. */
+	why_place(out, r, indent + WHY_INDENT, "at", row->stack, row->kind == STELE_WHY_CALL);
 	if (row->kind == STELE_WHY_WAIT && (row->who.bytes || row->who_goroutine != STELE_NO_ID)) {
 		fprintf(out, "%*sended by ", (int)(indent + WHY_INDENT), "");
 		why_who(out, row);
 		fputc('\n', out);
 	}
-	why_place(out, r, indent + WHY_INDENT, "taken at", row->taken);
+	why_place(out, r, indent + WHY_INDENT, "taken at", row->taken, 0);
 	why_place(out, r, indent + WHY_INDENT, row->kind == STELE_WHY_LOCK ? "given up at" : "at",
-		  row->released);
+		  row->released, 0);
 }
 
 /* Rows that come after `top` of their depth are left out, with all below them. */

@@ -292,6 +292,24 @@ def a_holder_that_is_gone_is_still_known():
 
 
 @case
+def what_a_holder_did_longer_ago_than_is_kept_is_told_as_that():
+    t = Threads(a=1, b=1)
+    t.at(1).begin("b", "job")
+    t.at(1).block("b", "sync", L, "a")
+    for i in range(300):
+        t.at(2 + i / 100).call("a", "write:0")
+        t.at(2.005 + i / 100).back("a")
+    t.at(9).release("a", L)
+    t.at(9).wake("b")
+    t.at(10).end("b", "job")
+    lock = t.why("--region=job")["slowest"][0]["rows"][0]
+    rows = lock["meanwhile"]
+    equal(sum(row["ns"] for row in rows), lock["ns"])
+    rest, = [row for row in rows if row["kind"] == "rest"]
+    check(2 * MS < rest["ns"] < 4 * MS, str(rest))
+
+
+@case
 def a_deadlock_names_both():
     t = Threads(a=1, b=1, clock=1)
     t.at(1).begin("a", "job")

@@ -261,6 +261,10 @@ def nginx(job):
     return b"\n".join(results)
 
 
+# What the report must know of it: a table, a member of its rows, and what one of them has in it.
+ANSWERS = {redis: [("locks", "lock", "io_threads_mutex"), ("files", "name", "write 127.0.0.1:")],
+           nginx: [("files", "name", "/www/file"), ("files", "name", "eventfd")]}
+
 SMALL = [xz, python3, sort, cxx]
 SMALL_HEAP = [python3, cxx, throws, gcc, perl, lua]
 SMALL_UNWIND = [xz, python3, sort, throws, gcc, perl, lua]

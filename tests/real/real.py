@@ -128,6 +128,16 @@ def accepted(trace):
     return counts
 
 
+def answers(program, trace):
+    """The report names the locks and files that this program is known to have."""
+    report = json.loads(stele("report", "--json", trace).stdout)
+    for table_name, member, text in programs.ANSWERS.get(program, []):
+        names = [row[member] for row in report[table_name]["top"]]
+        check(any(text in name for name in names), f"no '{text}' in {table_name}: {names[:20]}")
+    for lock in report["locks"]["top"]:
+        check(lock["waiting_max"] > 0 and lock["count"] + lock["open_count"] > 0, str(lock))
+
+
 ROWS = []
 HEADS = {
     "record": ("threads", "events", "lost", "bytes/event", "alone", "wall ratio"),
@@ -171,6 +181,7 @@ def recorded(program, top, small, heap):
         equal(pairs.broken(), (0, 0), "broken pairs")
     else:
         row.append(counts["lost"])
+        answers(program, trace)
     ROWS.append((*row, f"{trace.stat().st_size / max(events, 1):.1f}", f"{bare_s:.2f} s",
                  f"{job_s / max(bare_s, 1e-3):.2f}"))
     trace.unlink()

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/aside.h"
 #include "cli/cli.h"
 #include "cli/duration.h"
 #include "cli/listing.h"
@@ -137,7 +138,8 @@ static bool events_wanted(const struct events_options *o, const struct stele_eve
 static void events_print_all(struct stele__source *source, struct stele_reader *reader,
 			     const struct events_options *o, struct stele__printer *printer)
 {
-	struct stele__listing listing = {o->format, o->frames_max, 0, reader, printer};
+	static struct stele__aside aside;
+	struct stele__listing listing = {o->format, o->frames_max, 0, reader, printer, &aside};
 	const struct stele_event *event;
 	bool first = true;
 
@@ -153,6 +155,8 @@ static void events_print_all(struct stele__source *source, struct stele_reader *
 			}
 		}
 		first = false;
+		if (stele__aside_of(&aside, reader, event) < 0)
+			break;
 		since = (int64_t)((uint64_t)event->time - (uint64_t)listing.origin);
 		if (since > o->to)
 			break;
@@ -162,6 +166,7 @@ static void events_print_all(struct stele__source *source, struct stele_reader *
 		if (events_wanted(o, event, since))
 			stele__listing_event(&listing, event);
 	}
+	stele__aside_done(&aside);
 }
 
 static int events_run(const struct events_options *o)

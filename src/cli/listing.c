@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "cli/aside.h"
+
 #define LISTING_FRAMES_MAX 128
 
 /* Ids are shown signed: what no id can be is "-". */
@@ -289,6 +291,29 @@ static void plain_stack(const struct stele__listing *l, const char *key, uint32_
 	}
 }
 
+/* What is told beside the event. */
+static void plain_aside(struct stele__printer *out, const struct stele__aside *aside)
+{
+	const struct stele_detail *detail = &aside->detail;
+
+	switch (detail->kind) {
+	case STELE_DETAIL_CALL:
+		listing_id(out, " fd=", detail->object);
+		if (aside->file.bytes)
+			plain_text(out, " ", aside->file);
+		break;
+	case STELE_DETAIL_RESULT:
+		stele__print(out, " result=");
+		stele__print_i64(out, detail->result);
+		break;
+	default:
+		stele__print(out, " for=0x");
+		stele__print_hex(out, detail->object);
+		if (detail->holder != STELE_NO_ID)
+			listing_id(out, " held_by=", detail->holder);
+	}
+}
+
 static void plain_event(const struct stele__listing *l, const struct stele_event *event)
 {
 	struct stele__printer *out = l->printer;
@@ -300,6 +325,8 @@ static void plain_event(const struct stele__listing *l, const struct stele_event
 	stele__print_char(out, ' ');
 	stele__print(out, stele_event_kind_name(event->kind));
 	plain_fields(l, event);
+	if (l->aside && l->aside->told)
+		plain_aside(out, l->aside);
 	plain_stack(l, " at ", event->stack);
 	if (event->transition_stack != event->stack)
 		plain_stack(l, " in ", event->transition_stack);
@@ -390,6 +417,28 @@ static void json_values(struct stele__printer *out, const struct stele_event *ev
 		stele__print_char(out, '}');
 }
 
+static void json_aside(struct stele__printer *out, const struct stele__aside *aside)
+{
+	const struct stele_detail *detail = &aside->detail;
+
+	switch (detail->kind) {
+	case STELE_DETAIL_CALL:
+		json_id(out, ", \"fd\": ", detail->object);
+		if (aside->file.bytes)
+			json_text(out, ", \"file\": ", aside->file);
+		break;
+	case STELE_DETAIL_RESULT:
+		stele__print(out, ", \"result\": ");
+		stele__print_i64(out, detail->result);
+		break;
+	default:
+		stele__print(out, ", \"for\": \"0x");
+		stele__print_hex(out, detail->object);
+		stele__print_char(out, '"');
+		json_id(out, ", \"held_by\": ", detail->holder);
+	}
+}
+
 static void json_event(const struct stele__listing *l, const struct stele_event *event)
 {
 	struct stele__printer *out = l->printer;
@@ -414,6 +463,8 @@ static void json_event(const struct stele__listing *l, const struct stele_event 
 	if (event->kind == STELE_EVENT_LOG)
 		json_text(out, ", \"message\": ", event->text);
 	json_values(out, event);
+	if (l->aside && l->aside->told)
+		json_aside(out, l->aside);
 	json_stack(l, ", \"stack\": [{\"pc\": ", event->stack);
 	if (event->transition_stack != event->stack)
 		json_stack(l, ", \"transition_stack\": [{\"pc\": ", event->transition_stack);

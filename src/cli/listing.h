@@ -17,6 +17,7 @@ struct stele__listing {
 	int64_t origin;	     /* time of the trace's first event */
 	const struct stele_reader *reader;
 	struct stele__printer *printer;
+	const struct stele__aside *aside; /* of the event; NULL: not asked for */
 };
 
 void stele__listing_event(const struct stele__listing *listing, const struct stele_event *event);

@@ -4,6 +4,7 @@
 
 usage: test_descriptors.py STELE DESCRIPTORS
 """
+import errno
 import json
 import os
 import subprocess
@@ -28,6 +29,7 @@ class Recorded:
             for trace in p.traces():
                 p.valid(trace)
             answers = [self.report(p.path(trace), cut) for trace in p.traces()]
+            self.listed = [pair for trace in p.traces() for pair in self.listing(p.path(trace))]
         answers.sort(key=lambda answer: -answer["trust"]["events"])
         self.files = [self.table(answer) for answer in answers]
         self.calls = {row["name"]: row["count"] for row in answers[0]["calls"]["top"]}
@@ -40,6 +42,18 @@ class Recorded:
             trace += ".cut"
         return json.loads(subprocess.run([place.STELE, "report", "--json", trace], check=True,
                                          capture_output=True, text=True).stdout)
+
+    def listing(self, trace):
+        """(file, result) of each call, as stele events shows them."""
+        out = subprocess.run([place.STELE, "events", "--json", "--kind=StateTransition", trace],
+                             check=True, capture_output=True, text=True).stdout
+        calls, open_calls = [], {}
+        for event in map(json.loads, out.splitlines()[1:]):
+            if "fd" in event:
+                open_calls[event["thread"]] = event.get("file", "").replace(self.folder + "/", "")
+            elif "result" in event and event["thread"] in open_calls:
+                calls.append((open_calls.pop(event["thread"]), event["result"]))
+        return calls
 
     def table(self, answer):
         """{"read one": (count, bytes, errors)}"""
@@ -70,6 +84,14 @@ def sockets_are_told_by_their_addresses():
                      listener in name)
         equal(got, sums, call)
         equal(files.get(f"{call} unix:socket"), (2, 6, 0), call)
+
+
+@case
+def events_show_the_file_and_the_result_of_each_call():
+    listed = Recorded().listed
+    for pair, times in {("one", 10): 1, ("one", 1): 2, ("one", -errno.EBADF): 1, ("two", 1): 1,
+                        ("three", 1): 1, ("kept", 1): 2, ("eventfd", 8): 2}.items():
+        equal(listed.count(pair), times, f"{pair} in {listed}")
 
 
 @case

@@ -12,6 +12,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "support"))
+from ownrecords import numbers, quoted, record, text  # noqa: E402
 from tap import case, check, equal, run  # noqa: E402
 
 STELE = str(pathlib.Path(sys.argv[1]).resolve())
@@ -20,26 +21,6 @@ FOLDER = tempfile.TemporaryDirectory()
 PLACE = pathlib.Path(FOLDER.name)
 NONE = 2**64 - 1
 PAGE, GO_BASE = 8192, 0xc000000000
-
-
-def varint(value):
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7f | 0x80)
-        value >>= 7
-    return bytes(out + bytes([value]))
-
-
-def numbers(*values):
-    return b"".join(map(varint, values))
-
-
-def text(data):
-    return varint(len(data)) + data
-
-
-def record(tag, data):
-    return varint(tag) + text(data)
 
 
 class Trace:
@@ -93,7 +74,7 @@ class Trace:
             yield from lines
         for payload in payloads:
             yield batch
-            yield '\tdata="' + "".join(f"\\x{byte:02x}" for byte in payload) + '"'
+            yield quoted(payload)
         for head in ("Frequency freq=1000000000", "Stacks", "Strings"):
             yield f"EventBatch gen=1 m={NONE} time={self.now}"
             yield head

@@ -12,6 +12,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "support"))
+from ownrecords import numbers, quoted, record, text  # noqa: E402
 from tap import case, check, equal, run  # noqa: E402
 
 STELE = str(pathlib.Path(sys.argv[1]).resolve())
@@ -20,26 +21,6 @@ PLACE = pathlib.Path(FOLDER.name)
 NONE = 2**64 - 1
 MS = 1_000_000
 L, M, C = 0x1000, 0x2000, 0x3000
-
-
-def varint(value):
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7f | 0x80)
-        value >>= 7
-    return bytes(out + bytes([value]))
-
-
-def numbers(*values):
-    return b"".join(map(varint, values))
-
-
-def text(data):
-    return varint(len(data)) + data
-
-
-def record(tag, data):
-    return varint(tag) + text(data)
 
 
 class Threads:
@@ -133,7 +114,7 @@ class Threads:
 
     def experiment(self, thread, time, payload):
         yield f"ExperimentalBatch exp=1 gen=1 m={thread} time={time}"
-        yield '\tdata="' + "".join(f"\\x{byte:02x}" for byte in payload) + '"'
+        yield quoted(payload)
 
     def tables(self):
         for head in ("Frequency freq=1000000000", "Stacks", "Strings"):

@@ -6,10 +6,27 @@ static bool generation_is_batch(const struct stele_wire_entry *entry)
 	return entry->type == STELE_EV_EVENT_BATCH || entry->type == STELE_EV_EXPERIMENTAL_BATCH;
 }
 
+/* What tells, where the input ends, that the generation is not all there. */
+struct generation_end {
+	bool within_batch; /* the last one is longer than the input */
+	bool has_clock;
+};
+
+static void generation_note(struct generation_end *end, const struct stele_wire_entry *e,
+			    const struct stele_cursor *behind)
+{
+	if (e->type == STELE_EV_EVENT_BATCH)
+		end->within_batch = e->args[3] > stele__cursor_left(behind);
+	else if (e->type == STELE_EV_EXPERIMENTAL_BATCH)
+		end->within_batch = false;
+	end->has_clock |= e->type == STELE_EV_FREQUENCY;
+}
+
 int stele__batches_read(struct stele_cursor at, unsigned version, stele__batches_entry *told,
 			void *arg, struct stele__batches *ret_generation)
 {
 	struct stele__batches *g = ret_generation;
+	struct generation_end end = {0};
 	struct stele_wire_entry e;
 	const uint8_t *begin;
 	int got;
@@ -29,10 +46,13 @@ int stele__batches_read(struct stele_cursor at, unsigned version, stele__batches
 		}
 		if (e.type == STELE_EV_END_OF_GENERATION)
 			g->mark = begin;
+		generation_note(&end, &e, &at);
 		got = told(arg, &e);
 		if (got < 0)
 			break;
 	}
+	if (got == 0 && g->number && (end.within_batch || !end.has_clock))
+		got = STELE_E_TRUNCATED;
 	g->end = at.at;
 	if (!g->mark)
 		g->mark = g->end;

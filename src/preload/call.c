@@ -51,7 +51,9 @@
 #undef PLAIN
 #undef WAIT
 
-#define CALL(type, name, params, args, number, fd)                                                 \
+/* What is around the real function: how the call begins, and what is done before its end is told.
+ */
+#define RECORDED(type, name, params, args, begin, in_the_end)                                      \
 	STELE_EXPORT type name params                                                              \
 	{                                                                                          \
 		stele_interval call;                                                               \
@@ -59,26 +61,24 @@
                                                                                                    \
 		if (!stele__recording())                                                           \
 			return STELE_REAL(name) args;                                              \
-		stele__file_note(fd);                                                              \
-		call = stele_syscall_begin_file(number, fd);                                       \
+		call = begin;                                                                      \
 		result = STELE_REAL(name) args;                                                    \
+		in_the_end;                                                                        \
 		stele_syscall_end(call, result < 0 ? -errno : result);                             \
 		return result;                                                                     \
 	}
 
+/* Of a file, which is looked up if it is not known yet. */
+STELE_INLINE stele_interval call_begin(long number, int fd)
+{
+	stele__file_note(fd);
+	return stele_syscall_begin_file(number, fd);
+}
+
+#define CALL(type, name, params, args, number, fd)                                                 \
+	RECORDED(type, name, params, args, call_begin(number, fd), )
 #define PLAIN(type, name, params, args, number, argument)                                          \
-	STELE_EXPORT type name params                                                              \
-	{                                                                                          \
-		stele_interval call;                                                               \
-		type result;                                                                       \
-                                                                                                   \
-		if (!stele__recording())                                                           \
-			return STELE_REAL(name) args;                                              \
-		call = stele_syscall_begin(number, (uint64_t)(argument));                          \
-		result = STELE_REAL(name) args;                                                    \
-		stele_syscall_end(call, result < 0 ? -errno : result);                             \
-		return result;                                                                     \
-	}
+	RECORDED(type, name, params, args, stele_syscall_begin(number, (uint64_t)(argument)), )
 
 #define WAIT(type, name, params, args, why, object)                                                \
 	STELE_EXPORT type name params                                                              \
@@ -99,45 +99,22 @@
 int __connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t bytes);
 
 /* What comes is something new, whatever its number stood for. */
-#define ACCEPT(name, params, args, number)                                                         \
-	STELE_EXPORT int name params                                                               \
-	{                                                                                          \
-		stele_interval call;                                                               \
-		int result;                                                                        \
-                                                                                                   \
-		if (!stele__recording())                                                           \
-			return STELE_REAL(name) args;                                              \
-		stele__file_note(fd);                                                              \
-		call = stele_syscall_begin_file(number, fd);                                       \
-		result = STELE_REAL(name) args;                                                    \
-		stele__file_forget(result);                                                        \
-		stele_syscall_end(call, result < 0 ? -errno : result);                             \
-		return result;                                                                     \
-	}
-
-ACCEPT(accept, (int fd, __SOCKADDR_ARG address, socklen_t *bytes), (fd, address, bytes), SYS_accept)
-ACCEPT(accept4, (int fd, __SOCKADDR_ARG address, socklen_t *bytes, int flags),
-       (fd, address, bytes, flags), SYS_accept4)
+RECORDED(int, accept, (int fd, __SOCKADDR_ARG address, socklen_t *bytes), (fd, address, bytes),
+	 call_begin(SYS_accept, fd), stele__file_forget(result))
+RECORDED(int, accept4, (int fd, __SOCKADDR_ARG address, socklen_t *bytes, int flags),
+	 (fd, address, bytes, flags), call_begin(SYS_accept4, fd), stele__file_forget(result))
 
 /* Only then it is known what it is connected to: told within the call. */
-#define CONNECT(name)                                                                              \
-	STELE_EXPORT int name(int fd, __CONST_SOCKADDR_ARG address, socklen_t bytes)               \
-	{                                                                                          \
-		stele_interval call;                                                               \
-		int result;                                                                        \
-                                                                                                   \
-		if (!stele__recording())                                                           \
-			return STELE_REAL(name)(fd, address, bytes);                               \
-		call = stele_syscall_begin_file(SYS_connect, fd);                                  \
-		result = STELE_REAL(name)(fd, address, bytes);                                     \
-		stele__file_forget(fd);                                                            \
-		stele__file_note(fd);                                                              \
-		stele_syscall_end(call, result < 0 ? -errno : result);                             \
-		return result;                                                                     \
-	}
+static void call_connected(int fd)
+{
+	stele__file_forget(fd);
+	stele__file_note(fd);
+}
 
-CONNECT(connect)
-CONNECT(__connect)
+RECORDED(int, connect, (int fd, __CONST_SOCKADDR_ARG address, socklen_t bytes),
+	 (fd, address, bytes), stele_syscall_begin_file(SYS_connect, fd), call_connected(fd))
+RECORDED(int, __connect, (int fd, __CONST_SOCKADDR_ARG address, socklen_t bytes),
+	 (fd, address, bytes), stele_syscall_begin_file(SYS_connect, fd), call_connected(fd))
 
 static bool call_fcntl_blocks(int command)
 {
@@ -158,8 +135,7 @@ static bool call_fcntl_blocks(int command)
 		va_end(list);                                                                      \
 		if (!call_fcntl_blocks(command) || !stele__recording())                            \
 			return STELE_REAL(name)(fd, command, argument);                            \
-		stele__file_note(fd);                                                              \
-		call = stele_syscall_begin_file(SYS_fcntl, fd);                                    \
+		call = call_begin(SYS_fcntl, fd);                                                  \
 		result = STELE_REAL(name)(fd, command, argument);                                  \
 		stele_syscall_end(call, result < 0 ? -errno : result);                             \
 		return result;                                                                     \

@@ -24,6 +24,9 @@
 
 uint64_t stele__files_told[STELE_FILES_MAX / 64];
 
+/* One way: a filter of system calls is never taken back, and children inherit it. */
+static bool file_stopped;
+
 /* Text in a buffer; what finds no room is left out. */
 struct file_text {
 	char *at, *end;
@@ -198,6 +201,8 @@ void stele__file_tell(int fd)
 	bool lasts = true;
 	ssize_t bytes;
 
+	if (stele__load_relaxed(&file_stopped))
+		return;
 	text_word(&at, proc);
 	text_number(&at, (unsigned)fd);
 	*at.at = 0;
@@ -222,6 +227,11 @@ void stele__file_forget(int fd)
 	if ((unsigned)fd < STELE_FILES_MAX)
 		__atomic_fetch_and(&stele__files_told[fd / 64], ~(1ull << fd % 64),
 				   __ATOMIC_RELAXED);
+}
+
+void stele__file_stop(void)
+{
+	stele__store_relaxed(&file_stopped, true);
 }
 
 void stele__file_forget_all(void)

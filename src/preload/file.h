@@ -28,5 +28,7 @@ STELE_INLINE void stele__file_note(int fd)
 void stele__file_forget(int fd) STELE_HIDDEN;
 /* All do: a child of a fork has a recording of its own. */
 void stele__file_forget_all(void) STELE_HIDDEN;
+/* Nothing is looked up any more: the program is about to forbid itself system calls. */
+void stele__file_stop(void) STELE_HIDDEN;
 
 #endif

@@ -30,6 +30,13 @@ void stele__held_order(const struct stele_held *outer, const void *lock, const v
 	stele_lock_order(held.lock, held.taken_at, lock, taken_at);
 }
 
+void stele__held_forget_orders(void)
+{
+	for (size_t i = 0; i < STELE_ORDERS_SEEN; i++)
+		stele__store_relaxed(&stele__held.seen[i], 0);
+	stele__store_relaxed(&stele__held.orders, 0);
+}
+
 const void *stele__held_pop_slow(const void *lock, uint32_t count)
 {
 	uint32_t kept = count < STELE_HELD_MAX ? count : STELE_HELD_MAX;

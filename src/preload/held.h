@@ -90,6 +90,9 @@ STELE_INLINE const void *stele__held_pop(const void *lock)
 #define STELE_MUTEX_WAITERS	0x80000000u /* of these: somebody waits */
 #define STELE_MUTEX_CONTENDED	2	    /* of the others */
 
+/* Pairs that were told are told again: a child of a fork has a recording of its own. */
+void stele__held_forget_orders(void) STELE_HIDDEN;
+
 /* Do others wait for it? It may be a moment ago that somebody did. */
 STELE_INLINE bool stele__held_is_wanted_mutex(const pthread_mutex_t *lock)
 {

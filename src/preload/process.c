@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "preload/file.h"
+#include "preload/held.h"
 #include "preload/preload.h"
 #include "preload/resolve.h"
 #include "sys/sys.h"
@@ -28,6 +29,7 @@ int stele__vfork_finish(long result);
 static void process_child(struct stele_fork *state)
 {
 	stele__file_forget_all();
+	stele__held_forget_orders();
 	stele_fork_child(state);
 }
 

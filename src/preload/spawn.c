@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 #include <threads.h>
 
+#include "preload/file.h"
 #include "preload/preload.h"
 #include "preload/resolve.h"
 
@@ -340,6 +341,9 @@ STELE_EXPORT int prctl(int operation, ...)
 	c = va_arg(list, unsigned long);
 	d = va_arg(list, unsigned long);
 	va_end(list);
+	/* The first is asked for before the second, also where that comes by syscall(2). */
+	if (operation == PR_SET_NO_NEW_PRIVS || operation == PR_SET_SECCOMP)
+		stele__file_stop();
 	result = STELE_REAL(prctl)(operation, a, b, c, d);
 	if (result == 0 && operation == PR_SET_NAME && stele__recording()) {
 		/* The kernel takes 16 bytes with or without a terminator. */

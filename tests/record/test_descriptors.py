@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 import place
-from support.tap import case, check, equal, run
+from support.tap import Skip, case, check, equal, run
 
 PROGRAM = os.path.abspath(sys.argv[2])
 
@@ -107,6 +107,56 @@ def a_child_of_a_fork_tells_of_its_own():
     recorded = Recorded("--follow-fork")
     equal(len(recorded.files), 2)
     equal(recorded.files[1], {"write pipe": (1, 2, 0)})
+
+
+SANDBOX = r"""
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define FORBID(number) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1), \
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
+
+int main(int argc, char **argv)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		FORBID(SYS_readlinkat), FORBID(SYS_getsockname), FORBID(SYS_getpeername),
+#ifdef SYS_readlink
+		FORBID(SYS_readlink),
+#endif
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+	struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
+	int before = open(argv[0], O_RDONLY), after = open(argv[0], O_RDONLY);
+	char byte;
+
+	if (argc > 1 || read(before, &byte, 1) != 1)
+		return 1;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, 2, &program))
+		return 77;
+	return read(after, &byte, 1) == 1 && read(before, &byte, 1) == 1 ? 0 : 1;
+}
+"""
+
+
+@case
+def nothing_is_looked_up_where_a_program_forbids_itself_system_calls():
+    with place.Place() as p:
+        p.compile("sandbox", SANDBOX)
+        done = p.record("-o", "t.trace", "--", p.path("sandbox"))
+        if done.returncode == 77:
+            raise Skip("filters of system calls cannot be set here")
+        equal(done.returncode, 0, done.stderr)
+        report = json.loads(subprocess.run([place.STELE, "report", "--json", p.path("t.trace")],
+                                           check=True, capture_output=True, text=True).stdout)
+        equal([(row["name"].endswith("/sandbox"), row["count"]) for row in report["files"]["top"]],
+              [(True, 2)])
+        equal([(row["name"], row["count"]) for row in report["calls"]["top"]], [("read", 3)])
 
 
 @case

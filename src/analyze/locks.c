@@ -78,7 +78,8 @@ struct stele__object *stele__locks_object_at(struct stele_analysis *a, uint64_t 
 	return object;
 }
 
-/* Told again, another one lies at this address now. */
+/* Told again, another one lies at this address, from some moment of the generation on: who waits
+ * now still waits for the one before. */
 int stele__locks_object(struct stele_analysis *a, const struct stele_data_item *item)
 {
 	struct stele__object *object = stele__locks_object_at(a, item->value[0]);
@@ -95,7 +96,7 @@ int stele__locks_object(struct stele_analysis *a, const struct stele_data_item *
 	object->made_by = text[1];
 	object->made_file = text[2];
 	object->made_line = item->value[1];
-	object->class = NULL;
+	object->renamed = true;
 	return 0;
 }
 
@@ -253,7 +254,8 @@ int stele__locks_wait(struct stele_analysis *a, struct stele__flow *go,
 		return -ENOMEM;
 	pending->object = 0;
 	object->is_lock = reason_is(event->name, "sync") || reason_is(event->name, "sync (rwlock)");
-	if (!object->class || object->class->reason != go->reason) {
+	if (!object->class || object->renamed || object->class->reason != go->reason) {
+		object->renamed = false;
 		r = locks_classify(a, object, go->reason);
 		if (r < 0)
 			return r;

@@ -28,6 +28,7 @@ struct stele__lock_class;
 struct stele__object {
 	uint64_t address;
 	struct stele__lock_class *class; /* NULL: nobody waited for it yet */
+	bool renamed;			 /* the class is that of what lay at this address before */
 	const struct stele__name *name, *made_by, *made_file;
 	uint64_t made_line;
 	uint32_t node;	  /* of the graph of orders, while that is made */

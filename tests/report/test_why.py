@@ -36,6 +36,7 @@ class Threads:
         self.calls = dict.fromkeys(self.events, 0)
         self.own = record(1, numbers(42, 1) + text(b"prog"))
         self.now = 0
+        self.generation, self.written = 1, []
         for name, number in self.names.items():
             self.own += record(3, numbers(number, number, number) + text(name.encode()))
             self.events[number] += [(0, f"ProcStatus dt=%d p={number} pstatus=1"),
@@ -112,13 +113,29 @@ class Threads:
         self.own += record(12, numbers(address, line) + text(name.encode()) +
                            text(made.encode()) + text(b"a.c" if made else b""))
 
+    def cut(self):
+        """Another generation begins; what waits does so in it."""
+        self.written += self.batches()
+        waiting = {}
+        for number, events in self.events.items():
+            waiting[number] = events[-1][1].startswith("GoBlock")
+        self.generation += 1
+        self.own = b""
+        for number in self.events:
+            status = 4 if waiting[number] else 2
+            self.events[number] = [(self.now, f"ProcStatus dt=%d p={number} pstatus=1"),
+                                   (self.now, f"GoStatus dt=%d g={number} m={number} "
+                                              f"gstatus={status}")]
+            self.details[number] = []
+            self.seq[number] = self.calls[number] = 0
+
     def experiment(self, thread, time, payload):
-        yield f"ExperimentalBatch exp=1 gen=1 m={thread} time={time}"
+        yield f"ExperimentalBatch exp=1 gen={self.generation} m={thread} time={time}"
         yield quoted(payload)
 
     def tables(self):
         for head in ("Frequency freq=1000000000", "Stacks", "Strings"):
-            yield f"EventBatch gen=1 m={NONE} time=1000"
+            yield f"EventBatch gen={self.generation} m={NONE} time=1000"
             yield head
             for number, frames in enumerate(self.stacks if head == "Stacks" else [], 1):
                 yield f"Stack id={number} nframes={len(frames)}"
@@ -132,8 +149,12 @@ class Threads:
 
     def lines(self):
         yield "Trace Go1.23"
+        yield from self.written
+        yield from self.batches()
+
+    def batches(self):
         for thread, events in self.events.items():
-            yield f"EventBatch gen=1 m={thread} time=1000"
+            yield f"EventBatch gen={self.generation} m={thread} time=1000"
             before = 0
             for time, event in events:
                 yield event % (time - before)
@@ -397,6 +418,24 @@ def who_is_woken_in_go_has_a_waker():
     row = t.why("--region=job")["slowest"][0]["rows"][0]
     equal((row["kind"], row["who"], row["who_goroutine"], ms(row)), ("wait", "b", 2, 4))
     equal((row["released"]["function"], row["released"]["line"]), ("signal", 9))
+
+
+@case
+def a_lock_that_takes_the_place_of_another_while_that_is_waited_for_is_another():
+    """What is told of objects is read when their generation begins: here within a wait."""
+    t = Threads(a=1, b=1)
+    t.object(L, "before")
+    t.at(1).block("b", "sync", L, "a")
+    t.cut()
+    t.object(L, "behind")
+    t.at(3).release("a", L)
+    t.at(4).wake("b")
+    t.at(5).block("b", "sync", L, "a")
+    t.at(6).release("a", L)
+    t.at(7).wake("b")
+    t.at(8).begin("a", "end")
+    equal(sorted((lock["lock"], lock["total_ns"] // MS) for lock in t.locks()),
+          [("before", 3), ("behind", 2)])
 
 
 @case

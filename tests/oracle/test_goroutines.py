@@ -61,7 +61,7 @@ def lead_agrees(row, times, where):
     more = [times["Execution time"] - row["running_ns"], times["Sched wait time"] - row["ready_ns"],
             calls - row["syscall_ns"], sum(waiting(times).values()) - row["waiting_ns"]]
     changes = row["waits"] + row["syscalls"] + 2
-    check(lead >= 0 and min(more) >= -16 - changes, f"{more}, {where}")
+    check(lead >= -16 and min(more) >= -16 - changes, f"{lead}: {more}, {where}")
     near(max(more), lead, changes, f"before it appeared, {where}")
 
 

@@ -177,6 +177,8 @@ static int flow_next(struct stele_analysis *a, const struct stele_reader *reader
 	int64_t time = event->time;
 	int r = go->state == STELE_STATE_RUNNABLE ? flow_latency(go, time - go->since) : 0;
 
+	if (r == 0 && go->object)
+		r = stele__locks_woken(a, reader, go, event);
 	if (r == 0)
 		r = stele__files_called(a, go, event);
 	if (r == 0)

@@ -271,6 +271,27 @@ int stele__locks_wait(struct stele_analysis *a, struct stele__flow *go,
 	return 0;
 }
 
+int stele__locks_woken(struct stele_analysis *a, const struct stele_reader *reader,
+		       const struct stele__flow *go, const struct stele_event *event)
+{
+	const struct stele__flow *by = stele__flow_find(a, event->goroutine);
+	struct stele__release *release;
+
+	if (event->to != STELE_STATE_RUNNABLE || !by || by == go)
+		return 0;
+	release = object_release(go->object);
+	if (!release)
+		return -ENOMEM;
+	*release = (struct stele__release){
+		.time = event->time,
+		.since = INT64_MIN,
+		.thread = by->times.thread,
+		.goroutine = by->id,
+		.name = stele__flow_label(a, by),
+	};
+	return stele__stack_find(a, reader, event->stack, &release->stack);
+}
+
 /* The first release behind this time, by its number; of those that are kept. */
 static uint64_t releases_behind(const struct stele__object *object, int64_t time)
 {
@@ -295,7 +316,7 @@ static int holders_of_signal(const struct stele__object *object, int64_t begin, 
 
 		if (release->time > end)
 			break;
-		if (by && by->thread != release->thread)
+		if (by && (by->thread != release->thread || by->goroutine != release->goroutine))
 			return told(arg, &hold);
 		by = release;
 	}

@@ -13,8 +13,8 @@
 
 struct stele__release {
 	int64_t time;
-	int64_t since; /* when it was taken, INT64_MIN: unknown */
-	uint64_t thread;
+	int64_t since;			/* when it was taken, INT64_MIN: unknown */
+	uint64_t thread;		/* STELE_NO_ID: a goroutine without one of its own */
 	uint64_t goroutine;		/* STELE_NO_ID: unknown */
 	const struct stele__name *name; /* of the thread; empty: unknown */
 	uint32_t taken, stack;

@@ -192,6 +192,10 @@ int stele__locks_detail(struct stele_analysis *a, const struct stele_reader *rea
 /* It begins to wait, by this transition: finds what for. */
 int stele__locks_wait(struct stele_analysis *a, struct stele__flow *go,
 		      const struct stele_event *event);
+/* By this transition, in front of what follows: who makes runnable what waited for a lock gives
+ * that up; so it is with fibers, whose locks are handed over. */
+int stele__locks_woken(struct stele_analysis *a, const struct stele_reader *reader,
+		       const struct stele__flow *go, const struct stele_event *event);
 /* The wait is over; open: the trace is, and the wait is not. */
 int stele__locks_waited(struct stele_analysis *a, struct stele__flow *go, int64_t time, bool open);
 int stele__locks_finish(struct stele_analysis *a);

@@ -439,6 +439,23 @@ def a_lock_that_takes_the_place_of_another_while_that_is_waited_for_is_another()
 
 
 @case
+def who_makes_runnable_what_waited_for_a_lock_has_had_it():
+    """So fibers' locks are handed over: nobody tells of a release."""
+    t = Threads(a=1, b=1)
+    t.object(L, "fiber_lock")
+    t.at(1).begin("a", "job")
+    t.at(1).block("a", "sync", L)
+    t.at(5).wake_by("b", "a", "unlock:9")
+    t.at(6).start("a")
+    t.at(7).end("a", "job")
+    row = t.why("--region=job")["slowest"][0]["rows"][0]
+    equal((row["kind"], row["lock"], row["who"], ms(row)), ("lock", "fiber_lock", "b", 4))
+    equal((row["released"]["line"], row["taken"]), (9, None))
+    lock, = t.locks()
+    equal([(h["thread"], ms(h)) for h in lock["holders"]], [("b", 4)])
+
+
+@case
 def regions_within_regions_are_each_told():
     t = Threads(a=1)
     t.at(1).begin("a", "job")

@@ -60,21 +60,6 @@ void stele__files_free(struct stele__files *files)
 	free(files);
 }
 
-/* The value of this key, made with zeroes if there is none; NULL: no memory. */
-static void *files_value(struct stele__keymap *map, uint64_t key, size_t bytes)
-{
-	void *value = stele__keymap_get(map, key);
-
-	if (value)
-		return value;
-	value = calloc(1, bytes);
-	if (value && stele__keymap_add(map, key, value) < 0) {
-		free(value);
-		return NULL;
-	}
-	return value;
-}
-
 static void files_pend(struct files_pending *pending, const struct stele_detail *detail)
 {
 	pending->thread = detail->thread;
@@ -100,14 +85,15 @@ int stele__files_detail(struct stele_analysis *a, const struct stele_detail *det
 	struct files_entry *entry;
 
 	if (detail->kind == STELE_DETAIL_CALL || detail->kind == STELE_DETAIL_RESULT) {
-		pending = files_value(&a->files->pending, detail->thread, sizeof(*pending));
+		pending = stele__keymap_make(&a->files->pending, detail->thread, sizeof(*pending));
 		if (!pending)
 			return -ENOMEM;
 		files_pend(pending, detail);
 	} else if (detail->kind == STELE_DETAIL_FILE) {
 		const struct stele__name *name = stele__name_intern(a, detail->name);
 
-		entry = name ? files_value(&a->files->entries, detail->object, sizeof(*entry))
+		entry = name ? stele__keymap_make(&a->files->entries, detail->object,
+						  sizeof(*entry))
 			     : NULL;
 		if (!entry)
 			return -ENOMEM;

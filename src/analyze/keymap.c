@@ -56,6 +56,20 @@ static size_t keymap_home(const struct stele__keymap *map, uint64_t key)
 	return (size_t)(((key ^ key >> 32) * map->multiplier) >> (64 - map->bits));
 }
 
+void *stele__keymap_make(struct stele__keymap *map, uint64_t key, size_t bytes)
+{
+	void *value = stele__keymap_get(map, key);
+
+	if (value)
+		return value;
+	value = calloc(1, bytes);
+	if (value && stele__keymap_add(map, key, value) < 0) {
+		free(value);
+		return NULL;
+	}
+	return value;
+}
+
 void *stele__keymap_next(const struct stele__keymap *map, uint64_t key, size_t *at)
 {
 	size_t i;

@@ -34,6 +34,10 @@ void stele__keymap_clear(struct stele__keymap *map);
 /* A value of this key, NULL if there is none. */
 void *stele__keymap_get(const struct stele__keymap *map, uint64_t key);
 
+/* The value of this key; if there is none, one of so many zeroed bytes is added. NULL: no memory.
+ */
+void *stele__keymap_make(struct stele__keymap *map, uint64_t key, size_t bytes);
+
 /* All values of a key: *at is 0 at first. NULL behind the last one. */
 void *stele__keymap_next(const struct stele__keymap *map, uint64_t key, size_t *at);
 

@@ -164,16 +164,11 @@ const struct stele_lock *stele__locks_class(const struct stele__object *object)
 
 static int detail_wait(struct stele_analysis *a, const struct stele_detail *detail)
 {
-	struct locks_pending *pending = stele__keymap_get(&a->locks->pending, detail->thread);
+	struct locks_pending *pending =
+		stele__keymap_make(&a->locks->pending, detail->thread, sizeof(*pending));
 
-	if (!pending) {
-		pending = calloc(1, sizeof(*pending));
-		if (!pending ||
-		    stele__keymap_add(&a->locks->pending, detail->thread, pending) < 0) {
-			free(pending);
-			return -ENOMEM;
-		}
-	}
+	if (!pending)
+		return -ENOMEM;
 	*pending = (struct locks_pending){detail->thread, detail->object, detail->holder,
 					  detail->time};
 	return 0;

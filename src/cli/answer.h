@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A command that reads a trace once and prints what an analysis made of it: report, heap. All have
- * the same options: --json, --top, --from, --to, --strict.
+ * A command that reads a trace once and prints what an analysis made of it: report, heap, why. All
+ * have the same options: --json, --top, --from, --to, --strict.
  */
 #ifndef STELE_CLI_ANSWER_H
 #define STELE_CLI_ANSWER_H

@@ -38,10 +38,17 @@ static void why_who(FILE *out, const struct stele_why_row *row)
 		fprintf(out, row->who.bytes ? " (%s %" PRIu64 ")" : "%s %" PRIu64, what, id);
 }
 
-static void why_what(FILE *out, const struct stele_why_row *row)
+static void why_lock(FILE *out, const struct stele_lock *lock)
 {
 	char text[STELE__LEDGER_NAME];
 
+	fputs("lock ", out);
+	why_name(out, lock ? stele__ledger_name(lock, text) : (struct stele_string){"", 0}, "?",
+		 30);
+}
+
+static void why_what(FILE *out, const struct stele_why_row *row)
+{
 	switch (row->kind) {
 	case STELE_WHY_RUNNING:
 		fputs("running", out);
@@ -50,20 +57,12 @@ static void why_what(FILE *out, const struct stele_why_row *row)
 		fputs("ready, but not running", out);
 		break;
 	case STELE_WHY_LOCK:
-		fputs("lock ", out);
-		stele__column_name(out,
-				   row->lock ? stele__ledger_name(row->lock, text)
-					     : (struct stele_string){"?", 1},
-				   30);
+		why_lock(out, row->lock);
 		fputs(", held by ", out);
 		why_who(out, row);
 		break;
 	case STELE_WHY_HANDOVER:
-		fputs("lock ", out);
-		stele__column_name(out,
-				   row->lock ? stele__ledger_name(row->lock, text)
-					     : (struct stele_string){"?", 1},
-				   30);
+		why_lock(out, row->lock);
 		fputs(" was given up, and not yet got", out);
 		break;
 	case STELE_WHY_WAIT:

@@ -88,7 +88,6 @@ static void text_ipv6(struct file_text *text, const uint8_t *address)
 	text_word(text, "]");
 }
 
-/* port 0: none is shown. */
 static void text_address(struct file_text *text, const struct sockaddr_storage *address,
 			 socklen_t bytes, bool with_port)
 {

@@ -3,9 +3,9 @@
  * What is known of locks beyond their waits: which ones the calling thread holds and where it took
  * them, whether others wait for one, who owns it, and who made it.
  *
- * Nothing of this is recorded unless somebody has to wait. Taking a lock notes two words in the
- * thread; giving it up looks whether others wait, and only then leaves a record, which tells them
- * who held them up, and where that began and ended.
+ * Taking a lock notes two words in the thread; giving it up looks whether others wait, and only
+ * then leaves a record, which tells them who held them up, and where that began and ended. Besides,
+ * each pair of locks that a thread takes one within the other is recorded once.
  */
 #ifndef STELE_PRELOAD_HELD_H
 #define STELE_PRELOAD_HELD_H

@@ -299,6 +299,7 @@ enum stele_data_tag {
 	STELE_DATA_END = 9,	 /**< records, events, generation: the recording ended in order */
 	STELE_DATA_SKIPPED = 10, /**< event of the memory experiment, count: by --reentry=skip */
 	STELE_DATA_OBJECT = 12,	 /**< address, line; its name, and function and file that made it */
+	STELE_DATA_SNAPSHOT = 13, /**< why a flight recorder wrote what it had */
 };
 
 /**
@@ -341,6 +342,7 @@ struct stele_recording {
 	uint64_t total[STELE_DATA_TOTALS_MAX];
 	uint64_t skipped[STELE_SKIPPED_MAX]; /**< of the lost ones, by --reentry=skip */
 	char program[256];
+	char snapshot[256]; /**< why a flight recorder wrote this; "": it is none of one */
 };
 
 /** Adds the data of the generation that the last Sync begins; for each Sync once. */

@@ -15,7 +15,7 @@
 #define INFO_MODULES_MAX 4096
 
 struct info_module {
-	uint64_t start, end;
+	uint64_t epoch, start, end;
 	char build_id[41]; /* hexadecimal */
 	char *path;
 };
@@ -58,18 +58,31 @@ static char *info_copy(struct stele_string text)
 	return copy;
 }
 
+static bool info_knows(const struct info *info, const struct stele_data_item *item)
+{
+	for (size_t i = 0; i < info->module_count; i++) {
+		const struct info_module *m = &info->modules[i];
+
+		if (m->epoch == item->value[1] && m->start == item->value[2] &&
+		    m->end == item->value[3])
+			return true;
+	}
+	return false;
+}
+
 static void info_add_module(struct info *info, const struct stele_data_item *item)
 {
 	struct info_module *grown, *module;
 
-	if (item->value[0] || info->module_count == INFO_MODULES_MAX)
-		return; /* unloaded; or too many to be told */
+	if (item->value[0] || info->module_count == INFO_MODULES_MAX || info_knows(info, item))
+		return; /* unloaded; or too many to be told; or told again */
 	grown = realloc(info->modules, (info->module_count + 1) * sizeof(*grown));
 	if (!grown)
 		return;
 	info->modules = grown;
 	module = &grown[info->module_count];
-	*module = (struct info_module){.start = item->value[2], .end = item->value[3]};
+	*module = (struct info_module){
+		.epoch = item->value[1], .start = item->value[2], .end = item->value[3]};
 	for (size_t i = 0; i < item->text[0].bytes && i < 20; i++)
 		snprintf(module->build_id + 2 * i, 3, "%02x", (uint8_t)item->text[0].data[i]);
 	module->path = info_copy(item->text[1]);
@@ -145,10 +158,14 @@ static void info_print_events(const struct stele_counts *c)
 
 static void info_print_ending(const struct stele_recording *r)
 {
+	if (r->snapshot[0])
+		printf("snapshot      %s\n", r->snapshot);
 	if (r->recovered)
 		puts("ending        unknown: the recorder was killed; what it left was recovered");
 	else if (r->interrupted)
 		puts("ending        recording was stopped before the program ended");
+	else if (!r->complete && r->snapshot[0])
+		puts("ending        not yet: this is a snapshot");
 	else if (!r->complete)
 		puts("ending        unknown: the recorder did not finish");
 	else if (!r->ending_known)
@@ -233,6 +250,10 @@ static void info_json_recording(const struct info *info)
 	printf(", \"pid\": %" PRIu64 ", \"complete\": %s, \"interrupted\": %s, \"recovered\": %s",
 	       r->pid, r->complete ? "true" : "false", r->interrupted ? "true" : "false",
 	       r->recovered ? "true" : "false");
+	if (r->snapshot[0]) {
+		fputs(", \"snapshot\": ", stdout);
+		stele__json_text(stdout, r->snapshot);
+	}
 	if (r->ending_known)
 		printf(", \"%s\": %" PRIu64, r->signal ? "signal" : "exit_status",
 		       r->signal ? r->signal : r->exit_status);

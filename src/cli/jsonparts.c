@@ -93,6 +93,10 @@ static void json_trust(FILE *out, const struct stele_report *r)
 		fprintf(out, ", \"complete\": %s, \"interrupted\": %s, \"recovered\": %s",
 			rec->complete ? "true" : "false", rec->interrupted ? "true" : "false",
 			rec->recovered ? "true" : "false");
+		if (rec->snapshot[0])
+			stele__json_member(
+				out, "snapshot",
+				(struct stele_string){rec->snapshot, strlen(rec->snapshot)});
 		if (rec->ending_known)
 			stele__json_number(out, rec->signal ? "signal" : "exit_status",
 					   rec->signal ? rec->signal : rec->exit_status);

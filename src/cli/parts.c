@@ -147,11 +147,15 @@ static void part_recording(FILE *out, const struct stele_recording *rec)
 	if (rec->total[STELE_TOTAL_CHILDREN])
 		fprintf(out, "  children  %" PRIu64 " not recorded\n",
 			rec->total[STELE_TOTAL_CHILDREN]);
+	if (rec->snapshot[0])
+		fprintf(out, "  snapshot  %s\n", rec->snapshot);
 	fputs("  ended     ", out);
 	if (rec->recovered)
 		fputs("unknown: the recorder was killed; what it left was recovered\n", out);
 	else if (rec->interrupted)
 		fputs("recording was stopped before the program ended\n", out);
+	else if (!rec->complete && rec->snapshot[0])
+		fputs("not yet: this is a snapshot\n", out);
 	else if (!rec->complete)
 		fputs("unknown: the recording has no end\n", out);
 	else if (!rec->ending_known)

@@ -177,7 +177,7 @@ static bool interval_is_within(const struct stele_drain_thread *t)
 }
 
 static void interval_push(struct stele_drain_thread *t, const struct stele_drain_interval *interval,
-			  bool within)
+			  bool within, uint64_t time)
 {
 	struct stele_drain_interval *top;
 
@@ -187,6 +187,8 @@ static void interval_push(struct stele_drain_thread *t, const struct stele_drain
 	*top = *interval;
 	top->g = t->go->id;
 	top->within = within;
+	top->begin = time;
+	top->watched = false;
 	t->settle = !within;
 }
 
@@ -195,19 +197,19 @@ void stele__interval_open(struct stele_drain *d, struct stele_drain_thread *t,
 {
 	interval_drop_left(d, t, interval, time);
 	if (interval_is_within(t)) {
-		interval_push(t, interval, true);
+		interval_push(t, interval, true, time);
 		return;
 	}
 	stele__context_run(d, t, time);
 	if (t->go && t->depth && t->intervals[t->depth - 1].g != t->go->id)
 		interval_purge(d, t);
-	interval_push(t, interval, false);
+	interval_push(t, interval, false, time);
 	stele__context_settle(d, t, time);
 }
 
 /* The interval and what is within it are over. False: its beginning was lost. */
 static bool interval_pop(struct stele_drain *d, struct stele_drain_thread *t, uint64_t token,
-			 struct stele_drain_go **ret_go, bool *ret_within)
+			 uint64_t time, struct stele_drain_go **ret_go, bool *ret_within)
 {
 	uint32_t at = t->depth;
 
@@ -216,6 +218,7 @@ static bool interval_pop(struct stele_drain *d, struct stele_drain_thread *t, ui
 	if (!at || !token)
 		return false;
 	d->stats.bridged += t->depth - at;
+	stele__watch_interval(d, t, &t->intervals[at - 1], time);
 	*ret_go = stele__go_find(d, t->intervals[at - 1].g);
 	*ret_within = t->intervals[at - 1].within;
 	t->depth = at - 1;
@@ -228,7 +231,7 @@ void stele__interval_close(struct stele_drain *d, struct stele_drain_thread *t, 
 	struct stele_drain_go *go;
 	bool within;
 
-	if (!interval_pop(d, t, token, &go, &within) || within)
+	if (!interval_pop(d, t, token, time, &go, &within) || within)
 		return;
 	/* A fiber's: another one may run here now, or it may run elsewhere. */
 	if (go && !t->go && go->state == STELE_GO_WAITING)
@@ -267,7 +270,7 @@ void stele__interval_lose(struct stele_drain *d, struct stele_drain_thread *t, u
 	struct stele_drain_go *go;
 	bool within;
 
-	if (!interval_pop(d, t, token, &go, &within) || !go || go != t->go)
+	if (!interval_pop(d, t, token, time, &go, &within) || !go || go != t->go)
 		return;
 	t->settle = false;
 	stele__context_mention(d, t, time);

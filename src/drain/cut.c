@@ -68,6 +68,13 @@ static void cut_memory_info(struct stele_drain *d)
 	stele__outlet_batch(&d->outlet, &b);
 }
 
+/* A generation with which a trace may begin says at once who is there. */
+static void cut_again(struct stele_drain *d)
+{
+	cut_statuses(d, d->floor);
+	stele__own_again(d);
+}
+
 void stele__generation_end(struct stele_drain *d, uint64_t time, const struct stele_ending *ending)
 {
 	if (time < d->floor)
@@ -76,7 +83,7 @@ void stele__generation_end(struct stele_drain *d, uint64_t time, const struct st
 	cut_statuses(d, time);
 	cut_flush(d);
 	cut_clock(d);
-	if (d->generation == 1)
+	if (d->generation == 1 || d->options.excerpts)
 		cut_memory_info(d);
 	stele__census_losses(d);
 	/* In this order: what has no name is known only then, and the last words are the last
@@ -88,12 +95,18 @@ void stele__generation_end(struct stele_drain *d, uint64_t time, const struct st
 	if (d->options.version >= 26)
 		stele__outlet_write(&d->outlet, &(uint8_t){STELE_EV_END_OF_GENERATION}, 1);
 	stele__outlet_flush(&d->outlet);
-	if (!d->outlet.error)
+	if (!d->outlet.error) {
 		d->outlet.valid = d->outlet.written;
+		if (d->options.sink.whole)
+			d->options.sink.whole(d->options.sink.arg, d->generation,
+					      d->pair.monotonic_ns);
+	}
 	stele__lookup_done(&d->retired, NULL);
 	d->generation++;
 	d->floor = time;
 	d->start = d->cut_pair;
+	if (d->options.excerpts && !ending)
+		cut_again(d);
 	d->events_at_start = d->stats.events;
 	/* The last generation carries nothing: if it is not whole, all of it comes once more. */
 	if (d->options.keep && !ending)

@@ -191,6 +191,7 @@ static void drain_cut_if_due(struct stele_drain *d)
 
 static void drain_begin_cut(struct stele_drain *d)
 {
+	d->cut_wanted = false;
 	d->cut_ticks = d->pair.ticks;
 	d->cut_pair = d->pair;
 }
@@ -199,7 +200,7 @@ static void drain_plan_cut(struct stele_drain *d)
 {
 	if (d->cut_ticks != UINT64_MAX)
 		return;
-	if (d->options.keep && stele__take_is_pressed(d))
+	if (d->cut_wanted || (d->options.keep && stele__take_is_pressed(d)))
 		drain_begin_cut(d);
 	else if (!drain_is_idle(d) &&
 		 d->pair.monotonic_ns - d->start.monotonic_ns >= d->options.generation_ns)
@@ -219,7 +220,20 @@ int64_t stele__drain_tick(struct stele_drain *d)
 	drain_plan_cut(d);
 	taken = stele__take(d, d->cut_ticks);
 	drain_cut_if_due(d);
+	stele__watch_tick(d);
 	return d->error ? d->error : (int64_t)taken;
+}
+
+uint32_t stele__drain_want_cut(struct stele_drain *d)
+{
+	d->cut_wanted = true;
+	/* A cut that is being made already is of an earlier time. */
+	return d->generation + (d->cut_ticks != UINT64_MAX);
+}
+
+uint32_t stele__drain_generation(const struct stele_drain *d)
+{
+	return d->generation;
 }
 
 int stele__drain_cut(struct stele_drain *d)

@@ -16,6 +16,9 @@
 struct stele_sink {
 	int (*write)(void *arg, const void *data, size_t bytes);
 	void *arg;
+	/* With what was written last this generation is whole, which ended at this
+	 * CLOCK_MONOTONIC. NULL: nobody wants to know. */
+	void (*whole)(void *arg, uint32_t generation, uint64_t ns);
 };
 
 struct stele_frame {
@@ -56,12 +59,35 @@ struct stele_drain_clock {
 	void *arg;
 };
 
+enum stele_watch_kind {
+	STELE_WATCH_REGION,  /* of the program's own, when it has ended */
+	STELE_WATCH_SYSCALL, /* that may block, when it has ended; waits for events are none */
+	STELE_WATCH_LOCK,    /* wait for a mutex or read-write lock, under way or ended */
+	STELE_WATCH_BLOCKED, /* any wait, under way or ended; fibers' are not seen */
+	STELE_WATCH_COUNT
+};
+
+struct stele_watch_sight {
+	enum stele_watch_kind kind;
+	const char *name; /* of the region, call or wait; "": unknown. Lives until seen returns */
+	uint32_t tid;
+	uint64_t ns; /* how long it took, or takes until now */
+};
+
+/* What is told while it happens: what takes longer than its limit, once each. */
+struct stele_watch {
+	uint64_t limit_ns[STELE_WATCH_COUNT];				/* 0: is not watched */
+	void (*seen)(void *arg, const struct stele_watch_sight *sight); /* in a tick */
+	void *arg;
+};
+
 struct stele_drain_options {
 	unsigned version; /* header: 23, 25 or 26 */
 	struct stele_sink sink;
 	struct stele_symbolizer symbolizer; /* resolve NULL: module + offset cannot be had */
 	struct stele_liveness liveness;
 	struct stele_drain_clock clock; /* now NULL: this machine's */
+	struct stele_watch watch;	/* seen NULL: nothing is watched */
 	uint64_t late_ns;	/* an unwritten record older than this is declared late; 0: 20 ms */
 	uint64_t generation_ns; /* 0: one second */
 	bool resume;		/* the arena was drained before: what is in it is not new */
@@ -72,6 +98,8 @@ struct stele_drain_options {
 	 */
 	bool shared;
 	uint32_t leave_out; /* of enum stele_events: these are not in the trace */
+	/* Any generation may become a trace's first: each tells what earlier ones told for all. */
+	bool excerpts;
 	/* Goes on behind these bytes of a trace, which the sink has; NULL: begins with the header.
 	 * The arena was drained with `keep`, and nobody else changes it: best a private mapping. */
 	const struct stele_carry *carry;
@@ -134,8 +162,15 @@ int stele__drain_new(struct stele_arena *arena, const struct stele_drain_options
  */
 int64_t stele__drain_tick(struct stele_drain *drain);
 
-/* Ends the present generation now (snapshot, stop, tests). */
+/* Ends the present generation now (tests). */
 int stele__drain_cut(struct stele_drain *drain);
+
+/* A generation shall end with all that happened before this call: one of the next ticks ends it,
+ * when nothing of before is being written any more. Returns that generation's number. */
+uint32_t stele__drain_want_cut(struct stele_drain *drain);
+
+/* The number of the generation that is being written, from 1. */
+uint32_t stele__drain_generation(const struct stele_drain *drain);
 
 /*
  * The process has ended or recording stops: takes everything, gives up on holes, closes open

@@ -13,6 +13,8 @@
 #include "drain/machine.h"
 #include "format/own.h"
 
+#define DETAIL_FILES_MAX 4096 /* remembered: as many as a recorder tells of */
+
 static uint8_t *detail_begin(struct stele_drain *d, struct stele_drain_thread *t,
 			     enum stele_own_detail kind, unsigned fields, uint64_t time)
 {
@@ -72,6 +74,15 @@ void stele__detail_result(struct stele_drain *d, struct stele_drain_thread *t, i
 		stele__lane_end(&t->details, stele__varint_put(p, stele__zigzag(result)));
 }
 
+/* name: dictionary id; 0: the descriptor was closed. */
+static void files_remember(struct stele_drain *d, uint32_t fd, uint32_t name)
+{
+	if (!name)
+		stele__lookup_remove(&d->own.files, fd, 0);
+	else if (d->own.files.count < DETAIL_FILES_MAX || stele__lookup_get(&d->own.files, fd, 0))
+		stele__lookup_put(&d->own.files, fd, 0, (void *)(uintptr_t)name);
+}
+
 void stele__detail_file(struct stele_drain *d, struct stele_drain_thread *t,
 			const struct stele_record *r, uint64_t time)
 {
@@ -81,6 +92,32 @@ void stele__detail_file(struct stele_drain *d, struct stele_drain_thread *t,
 		return;
 	p = stele__varint_put(p, (uint32_t)r->a);
 	stele__lane_end(&t->details, stele__varint_put(p, stele__intern_string(d, (uint32_t)r->b)));
+	if (d->options.excerpts)
+		files_remember(d, (uint32_t)r->a, (uint32_t)r->b);
+}
+
+void stele__detail_files_again(struct stele_drain *d)
+{
+	struct stele_batch b = stele__batch(d->tables.batch, STELE_BATCH_BUFFER_BYTES);
+	const struct stele_lookup *files = &d->own.files;
+
+	if (!files->count)
+		return;
+	stele__batch_begin_experimental(&b, STELE_EXPERIMENT_ALLOCFREE, d->generation,
+					STELE_NONE_ID, d->floor);
+	stele__batch_varint(&b, STELE_PAYLOAD_DETAILS);
+	for (size_t i = 0; i <= files->mask; i++) {
+		const struct stele_lookup_cell *cell = &files->cells[i];
+		uint32_t name = (uint32_t)(uintptr_t)cell->value;
+
+		if (!name)
+			continue;
+		stele__batch_varint(&b, STELE_OWN_DETAIL_FILE << 3 | 2);
+		stele__batch_varint(&b, 0);
+		stele__batch_varint(&b, cell->a);
+		stele__batch_varint(&b, stele__intern_string(d, name));
+	}
+	stele__outlet_batch(&d->outlet, &b);
 }
 
 void stele__detail_order(struct stele_drain *d, struct stele_drain_thread *t,

@@ -41,6 +41,7 @@ struct stele_region {
 	uint64_t task;
 	uint32_t name; /* dictionary id */
 	uint32_t stack;
+	uint64_t begin; /* wire time */
 };
 
 struct stele_drain_go {
@@ -74,9 +75,11 @@ struct stele_drain_interval {
 	uint16_t wait;	 /* enum stele_wait_code; of a call: its number + 1, 0: unknown */
 	uint32_t holder; /* thread id; 0: unknown */
 	uint64_t object; /* what it waits for; 0: unknown */
+	uint64_t begin;	 /* wire time */
 	bool syscall;
-	bool file;   /* of a call: `object` is a descriptor */
-	bool within; /* a runtime's call, in which the goroutine stays: see interval_is_within */
+	bool watched; /* it was told that it takes long */
+	bool file;    /* of a call: `object` is a descriptor */
+	bool within;  /* a runtime's call, in which the goroutine stays: see interval_is_within */
 };
 
 /* Our view of a ring. The constants are copies, checked once: the shared ones may be overwritten.
@@ -160,6 +163,7 @@ struct stele_drain_symbol {
 struct stele_drain_module {
 	uint64_t start, end, bias;
 	uint32_t entry;			  /* dictionary id */
+	uint32_t told;			  /* in which generation */
 	uint32_t epoch_first, epoch_last; /* epochs in which its code may be met */
 	uint32_t path_bytes;
 	char path[];
@@ -248,9 +252,11 @@ struct stele_own {
 	uint8_t *data;
 	struct stele_drain_stats told; /* totals as last written */
 	struct stele_lookup counters;  /* names told to be counters, by dictionary id */
-	struct stele_lookup objects;   /* addresses that were told of */
-	bool image;		       /* a program image has begun */
-	uint32_t program;	       /* its first module, dictionary id: the program itself */
+	struct stele_lookup objects;   /* addresses that were told of -> the pc that made them */
+	/* With options.excerpts: those told of in this generation; what descriptors stand for. */
+	struct stele_lookup objects_again, files;
+	bool image;	  /* a program image has begun */
+	uint32_t program; /* its first module, dictionary id: the program itself */
 	uint64_t pid;
 };
 
@@ -283,6 +289,7 @@ struct stele_drain {
 	uint32_t generation;		  /* the one being written, from 1 */
 	uint64_t cut_ticks;		  /* a cut is being made at this time; UINT64_MAX: none */
 	struct stele_clock_pair cut_pair; /* the clock when it was planned */
+	bool cut_wanted;		  /* whatever the clock says */
 	uint64_t events_at_start;	  /* stats.events when the generation began */
 	uint32_t procs_generation;	  /* in which ProcsChange was written */
 	bool finished;
@@ -429,8 +436,19 @@ void stele__detail_order(struct stele_drain *d, struct stele_drain_thread *t,
 			 const struct stele_record *r, uint64_t time);
 void stele__detail_file(struct stele_drain *d, struct stele_drain_thread *t,
 			const struct stele_record *r, uint64_t time);
+/* With options.excerpts: what descriptors stand for when a generation begins. */
+void stele__detail_files_again(struct stele_drain *d);
 void stele__detail_release(struct stele_drain *d, struct stele_drain_thread *t,
 			   const struct stele_record *r, uint64_t time);
+
+/* what takes long: watch.c -------------------------------------------------------------------- */
+
+void stele__watch_region(struct stele_drain *d, const struct stele_drain_thread *t,
+			 const struct stele_region *region, uint64_t time);
+void stele__watch_interval(struct stele_drain *d, const struct stele_drain_thread *t,
+			   struct stele_drain_interval *interval, uint64_t time);
+/* The waits that are under way. */
+void stele__watch_tick(struct stele_drain *d);
 
 /* threads and their intervals: context.c ------------------------------------------------------ */
 
@@ -572,6 +590,8 @@ void stele__own_thread(struct stele_drain *d, struct stele_drain_thread *t);
 void stele__own_loss(struct stele_drain *d, const struct stele_drain_thread *t, unsigned cause,
 		     unsigned class, uint64_t count);
 void stele__own_write(struct stele_drain *d, const struct stele_ending *ending);
+/* With options.excerpts: what is told again in the generation that just began. */
+void stele__own_again(struct stele_drain *d);
 
 /* going on behind a generation: carry.c, restore.c -------------------------------------------- */
 

@@ -30,6 +30,8 @@ void stele__own_done(struct stele_own *own)
 {
 	stele__lookup_done(&own->counters, NULL);
 	stele__lookup_done(&own->objects, NULL);
+	stele__lookup_done(&own->objects_again, NULL);
+	stele__lookup_done(&own->files, NULL);
 	free(own->data);
 }
 
@@ -168,6 +170,29 @@ static void own_drain_text(struct stele_own_record *r, const struct stele_drain_
 	stele__own_text(r, text ? text->data : "", text ? text->bytes : 0);
 }
 
+/* In place of the pc at which an object was made. */
+#define OWN_MADE_UNKNOWN 1
+
+/* Has it been told of? Then *made_at is what was said; from now on it has been. */
+static bool own_object_told(struct stele_drain *d, uint64_t object, uint64_t *made_at)
+{
+	struct stele_own *own = &d->own;
+	uintptr_t before = *made_at ? 0 : (uintptr_t)stele__lookup_get(&own->objects, object, 0);
+	uintptr_t now = *made_at ? *made_at : OWN_MADE_UNKNOWN;
+
+	if (before) {
+		*made_at = before == OWN_MADE_UNKNOWN ? 0 : before;
+		if (!d->options.excerpts || stele__lookup_get(&own->objects_again, object, 0))
+			return true;
+	} else if (own->objects.count < OWN_OBJECTS_MAX &&
+		   stele__lookup_put(&own->objects, object, 0, (void *)now)) {
+		return true; /* no memory */
+	}
+	if (d->options.excerpts)
+		stele__lookup_put(&own->objects_again, object, 0, d);
+	return false;
+}
+
 void stele__own_object(struct stele_drain *d, uint64_t object, uint64_t made_at)
 {
 	uint32_t epoch = stele__load_relaxed(&d->arena->module_epoch);
@@ -176,10 +201,7 @@ void stele__own_object(struct stele_drain *d, uint64_t object, uint64_t made_at)
 	const char *name = NULL;
 	struct stele_own_record r;
 
-	if (!made_at && stele__lookup_get(&d->own.objects, object, 0))
-		return;
-	if (d->own.objects.count < OWN_OBJECTS_MAX &&
-	    stele__lookup_put(&d->own.objects, object, 0, d))
+	if (own_object_told(d, object, &made_at))
 		return;
 	if (symbolizer->variable)
 		name = symbolizer->variable(symbolizer->arg, epoch, object);
@@ -260,6 +282,28 @@ static void own_totals(struct stele_drain *d)
 	own_total(d, STELE_OWN_FRAMES_UNNAMED, s->frames_unsymbolized, &told->frames_unsymbolized);
 }
 
+void stele__own_again(struct stele_drain *d)
+{
+	d->own.image = true;
+	for (uint32_t i = 0; i < d->thread_count; i++)
+		d->threads[i]->announce |= d->threads[i]->begun;
+	stele__lookup_done(&d->own.counters, NULL);
+	stele__lookup_done(&d->own.objects_again, NULL);
+	d->own.told = (struct stele_drain_stats){0};
+	stele__detail_files_again(d);
+}
+
+/* Those that are there. */
+static void own_modules_again(struct stele_drain *d)
+{
+	for (uint32_t i = 0; i < d->tables.module_count; i++) {
+		struct stele_drain_module *m = d->tables.modules[i];
+
+		if (m->told != d->generation && m->epoch_last == UINT32_MAX)
+			stele__own_module(d, m->entry, false);
+	}
+}
+
 /* By the event that each would have become. */
 static void own_skipped(struct stele_drain *d)
 {
@@ -302,6 +346,8 @@ void stele__own_write(struct stele_drain *d, const struct stele_ending *ending)
 	for (uint32_t i = 0; i < d->thread_count; i++)
 		if (d->threads[i]->announce)
 			stele__own_thread(d, d->threads[i]);
+	if (d->options.excerpts)
+		own_modules_again(d);
 	own_clock(d);
 	own_totals(d);
 	own_skipped(d);

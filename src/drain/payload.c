@@ -97,7 +97,8 @@ static void payload_region_begin(struct stele_drain *d, struct stele_drain_threa
 		d->stats.unexplained++;
 		return;
 	}
-	go->regions[go->region_count++] = *region;
+	go->regions[go->region_count] = *region;
+	go->regions[go->region_count++].begin = time;
 	payload_region(d, t, STELE_EV_USER_REGION_BEGIN, region, time);
 }
 
@@ -120,7 +121,7 @@ static void payload_region_end(struct stele_drain *d, struct stele_drain_thread 
 		payload_region(d, t, STELE_EV_USER_REGION_END, &go->regions[go->region_count - 1],
 			       time);
 	if (at)
-		go->region_count--;
+		stele__watch_region(d, t, &go->regions[--go->region_count], time);
 	payload_region(d, t, STELE_EV_USER_REGION_END, region, time);
 }
 

@@ -171,6 +171,7 @@ static struct stele_drain_module *module_copy(struct stele_drain *d, uint32_t en
 	if (!m)
 		return NULL;
 	m->entry = entry;
+	m->told = 0;
 	m->start = from->start;
 	m->end = from->end;
 	m->bias = from->bias;
@@ -209,10 +210,14 @@ static struct stele_drain_module *module_add(struct stele_drain *d, uint32_t ent
 
 void stele__module_loaded(struct stele_drain *d, uint32_t entry)
 {
-	if (module_add(d, entry))
+	struct stele_drain_module *m = module_add(d, entry);
+
+	if (m) {
 		stele__own_module(d, entry, false);
-	else
+		m->told = d->generation;
+	} else {
 		d->stats.unexplained++;
+	}
 }
 
 bool stele__module_adopt(struct stele_drain *d, uint32_t entry, uint32_t epoch_last)

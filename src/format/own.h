@@ -9,18 +9,19 @@
 #define STELE_OWN_VERSION 1
 
 enum stele_own_tag {
-	STELE_OWN_PROGRAM = 1,	/* pid images name */
-	STELE_OWN_MODULE = 2,	/* unloaded epoch start end bias build_id path */
-	STELE_OWN_THREAD = 3,	/* m p g name */
-	STELE_OWN_LOSS = 4,	/* m cause class count (of this generation) */
-	STELE_OWN_TOTAL = 5,	/* what value (of the recording so far, when changed) */
-	STELE_OWN_CLOCK = 6,	/* time mono_ns wall_s wall_ns */
-	STELE_OWN_COUNTER = 7,	/* name: logs with this key are samples of a counter */
-	STELE_OWN_ENDING = 8,	/* flags value (exit status or signal) */
-	STELE_OWN_END = 9,	/* records events generation: the recording ended in order */
-	STELE_OWN_SKIPPED = 10, /* event count (of the recording so far, when changed) */
-	STELE_OWN_CARRY = 11,	/* for a drain that goes on: drain/carry.h */
-	STELE_OWN_OBJECT = 12,	/* address line name function file: waited for, made there */
+	STELE_OWN_PROGRAM = 1,	 /* pid images name */
+	STELE_OWN_MODULE = 2,	 /* unloaded epoch start end bias build_id path */
+	STELE_OWN_THREAD = 3,	 /* m p g name */
+	STELE_OWN_LOSS = 4,	 /* m cause class count (of this generation) */
+	STELE_OWN_TOTAL = 5,	 /* what value (of the recording so far, when changed) */
+	STELE_OWN_CLOCK = 6,	 /* time mono_ns wall_s wall_ns */
+	STELE_OWN_COUNTER = 7,	 /* name: logs with this key are samples of a counter */
+	STELE_OWN_ENDING = 8,	 /* flags value (exit status or signal) */
+	STELE_OWN_END = 9,	 /* records events generation: the recording ended in order */
+	STELE_OWN_SKIPPED = 10,	 /* event count (of the recording so far, when changed) */
+	STELE_OWN_CARRY = 11,	 /* for a drain that goes on: drain/carry.h */
+	STELE_OWN_OBJECT = 12,	 /* address line name function file: waited for, made there */
+	STELE_OWN_SNAPSHOT = 13, /* reason */
 };
 
 enum stele_own_total {

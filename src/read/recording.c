@@ -18,12 +18,13 @@ static const struct {
 	[STELE_OWN_PROGRAM] = {2, 1}, [STELE_OWN_MODULE] = {5, 2}, [STELE_OWN_THREAD] = {3, 1},
 	[STELE_OWN_LOSS] = {4, 0},    [STELE_OWN_TOTAL] = {2, 0},  [STELE_OWN_CLOCK] = {4, 0},
 	[STELE_OWN_COUNTER] = {0, 1}, [STELE_OWN_ENDING] = {2, 0}, [STELE_OWN_END] = {3, 0},
-	[STELE_OWN_SKIPPED] = {2, 0}, [STELE_OWN_OBJECT] = {2, 3},
+	[STELE_OWN_SKIPPED] = {2, 0}, [STELE_OWN_OBJECT] = {2, 3}, [STELE_OWN_SNAPSHOT] = {0, 1},
 };
 
 _Static_assert((int)STELE_DATA_SKIPPED == (int)STELE_OWN_SKIPPED &&
 		       (int)STELE_DATA_LOSS == (int)STELE_OWN_LOSS &&
 		       (int)STELE_DATA_OBJECT == (int)STELE_OWN_OBJECT &&
+		       (int)STELE_DATA_SNAPSHOT == (int)STELE_OWN_SNAPSHOT &&
 		       (int)STELE_DETAIL_ORDER == (int)STELE_OWN_DETAIL_ORDER,
 	       "the public tags are those of the format");
 
@@ -110,6 +111,10 @@ static void recording_item(struct stele_recording *r, const struct stele_data_it
 		r->pid = v[0];
 		r->images = v[1];
 		snprintf(r->program, sizeof(r->program), "%.*s", (int)item->text[0].bytes,
+			 item->text[0].bytes ? item->text[0].data : "");
+		break;
+	case STELE_OWN_SNAPSHOT:
+		snprintf(r->snapshot, sizeof(r->snapshot), "%.*s", (int)item->text[0].bytes,
 			 item->text[0].bytes ? item->text[0].data : "");
 		break;
 	case STELE_OWN_LOSS:

@@ -82,16 +82,20 @@ static size_t synthetic_resolve(void *arg, uint32_t epoch, uint64_t pc, struct s
 
 static int synthetic_new_drain(struct synthetic *s, const struct stele_carry *carry)
 {
-	struct stele_drain_options options = {.version = s->version,
-					      .sink = {synthetic_write, s},
-					      .symbolizer = {.resolve = synthetic_resolve},
-					      .liveness = {synthetic_threads, synthetic_exists, s},
-					      .clock = {synthetic_now, s},
-					      .keep = s->keep && !s->torn,
-					      .torn = s->torn,
-					      .still = s->torn,
-					      .carry = carry,
-					      .program = "synthetic"};
+	struct stele_drain_options options = {
+		.version = s->version,
+		.sink = s->sink ? *s->sink
+				: (struct stele_sink){.write = synthetic_write, .arg = s},
+		.excerpts = s->excerpts,
+		.watch = s->watch,
+		.symbolizer = {.resolve = synthetic_resolve},
+		.liveness = {synthetic_threads, synthetic_exists, s},
+		.clock = {synthetic_now, s},
+		.keep = s->keep && !s->torn,
+		.torn = s->torn,
+		.still = s->torn,
+		.carry = carry,
+		.program = "synthetic"};
 
 	return stele__drain_new(s->arena, &options, &s->drain);
 }
@@ -109,6 +113,9 @@ void synthetic_open(struct synthetic *s, uint64_t arena_bytes, unsigned version,
 				.rate = rate,
 				.version = version,
 				.keep = s->keep,
+				.excerpts = s->excerpts,
+				.sink = s->sink,
+				.watch = s->watch,
 				.fail_at = s->fail_at};
 	s->fd = stele__sys_memfd("synthetic");
 	if (s->fd < 0 || stele__arena_create(s->fd, &options, &s->arena) < 0 ||

@@ -30,7 +30,11 @@ struct synthetic {
 	uint64_t rate;	  /* ticks per ns of the records' clock */
 	unsigned version;
 	bool torn;
-	bool keep; /* set before it is opened: the drain keeps records until they are written */
+	/* Set before it is opened. */
+	bool keep;		       /* the drain keeps records until they are written */
+	bool excerpts;		       /* any generation may be a trace's first */
+	const struct stele_sink *sink; /* in place of `out`; NULL: none */
+	struct stele_watch watch;
 
 	uint8_t *out; /* what the sink got */
 	size_t out_bytes, out_max;

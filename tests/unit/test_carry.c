@@ -3,7 +3,7 @@
  * Drains that die and others that go on: of a random process, with deaths at random moments, the
  * trace has the same events as without.
  */
-#include "support/synthetic.h"
+#include "support/randomprocess.h"
 #include "support/tap.h"
 
 #include <stdlib.h>
@@ -14,171 +14,9 @@
 #include "format/spec.h"
 #include "stele/read.h"
 
-#define ARENA_BYTES (16u << 20)
-#define THREADS_MAX 6
-#define STEPS	    3000
-#define TIDS_MAX    2000
-#define TYPES_MAX   100
-
-struct process {
-	struct synthetic s;
-	struct synthetic_thread threads[THREADS_MAX];
-	bool alive[THREADS_MAX];
-	uint64_t open[THREADS_MAX]; /* token of the wait or system call, 0: none */
-	bool syscall[THREADS_MAX];  /* it is one */
-	uint64_t objects, tasks, gos, random;
-	uint32_t tids, name, stacks[8];
-};
-
-static uint64_t next_random(struct process *p, uint64_t below)
-{
-	p->random = p->random * 6364136223846793005ull + 1442695040888963407ull;
-	return (p->random >> 33) % below;
-}
-
-static uint64_t stack_of(struct process *p)
-{
-	return p->stacks[next_random(p, STELE_ARRAY_LENGTH(p->stacks))];
-}
-
-static void process_open(struct process *p, unsigned version, uint64_t seed, bool keep)
-{
-	*p = (struct process){.random = seed, .tids = 100, .s.keep = keep};
-	synthetic_open(&p->s, ARENA_BYTES, version, 3);
-	p->name = synthetic_string(&p->s, "name");
-	for (unsigned i = 0; i < STELE_ARRAY_LENGTH(p->stacks); i++) {
-		const uint64_t pcs[] = {0x401001 + i, 0x402001};
-
-		p->stacks[i] = synthetic_stack(&p->s, pcs, 2);
-	}
-}
-
-/* Not so full that the drain cuts for its sake: when it does depends on its life. */
-static bool has_room(const struct synthetic_thread *t)
-{
-	return t->ring->head - t->ring->tail < t->ring->mask / 3;
-}
-
-static void thread_begin(struct process *p, unsigned i)
-{
-	unsigned parent = (unsigned)next_random(p, THREADS_MAX);
-	uint64_t g = ++p->gos;
-	bool created = p->alive[parent] && !p->open[parent] && has_room(&p->threads[parent]);
-
-	if (created)
-		synthetic_emit(&p->s, &p->threads[parent], STELE_KIND_GO_CREATE, g, 0x401000,
-			       stack_of(p));
-	p->threads[i] = synthetic_thread(&p->s, p->tids++, g, created ? STELE_THREAD_CREATED : 0);
-	p->alive[i] = true;
-	p->open[i] = 0;
-}
-
-static void thread_end(struct process *p, unsigned i)
-{
-	if (next_random(p, 2))
-		synthetic_emit(&p->s, &p->threads[i], STELE_KIND_THREAD_END, 0, 0, 0);
-	synthetic_die(&p->s, &p->threads[i]);
-	p->alive[i] = false;
-}
-
-static void thread_wait(struct process *p, unsigned i)
-{
-	struct synthetic_thread *t = &p->threads[i];
-
-	if (p->open[i]) {
-		synthetic_emit(&p->s, t,
-			       p->syscall[i] ? STELE_KIND_SYSCALL_END : STELE_KIND_GO_WAKE,
-			       p->open[i], 0, 0);
-		p->open[i] = 0;
-		return;
-	}
-	p->syscall[i] = next_random(p, 2);
-	p->open[i] = synthetic_emit(&p->s, t,
-				    p->syscall[i] ? STELE_KIND_SYSCALL_BEGIN : STELE_KIND_GO_BLOCK,
-				    stack_of(p) << 32 | 2, 0, 0);
-}
-
-static void thread_memory(struct process *p, struct synthetic_thread *t)
-{
-	uint64_t address = 0x7f0000000000 + t->tid * 0x100000ull + next_random(p, 8) * 8192;
-
-	switch (next_random(p, 3)) {
-	case 0:
-		synthetic_emit(&p->s, t, STELE_KIND_SPAN_ALLOC, address, 8192, 1);
-		break;
-	case 1:
-		synthetic_emit(&p->s, t, STELE_KIND_SPAN_FREE, address, 0, 0);
-		break;
-	default:
-		synthetic_emit(&p->s, t, STELE_KIND_OBJECT_ALLOC, 0x600000 + 16 * ++p->objects,
-			       16 * next_random(p, 8), stack_of(p));
-		break;
-	}
-}
-
-static void thread_annotate(struct process *p, struct synthetic_thread *t)
-{
-	switch (next_random(p, 6)) {
-	case 5:
-		/* The first time only: it is never ended. */
-		synthetic_emit(&p->s, t, STELE_KIND_TASK_BEGIN, 1000000 + t->tid, 0, 0);
-		break;
-	case 0:
-		synthetic_emit(&p->s, t, STELE_KIND_TASK_BEGIN, ++p->tasks, 0,
-			       (uint64_t)p->name | stack_of(p) << 32);
-		break;
-	case 1:
-		if (p->tasks)
-			synthetic_emit(&p->s, t, STELE_KIND_TASK_END, 1 + next_random(p, p->tasks),
-				       0, 0);
-		break;
-	case 2:
-		synthetic_emit(&p->s, t, STELE_KIND_REGION_BEGIN, next_random(p, 3), 0, p->name);
-		break;
-	case 3:
-		/* Of any one, or of none. */
-		synthetic_emit(&p->s, t, STELE_KIND_REGION_END, next_random(p, 3), 0, p->name);
-		break;
-	default:
-		synthetic_emit(&p->s, t, STELE_KIND_COUNTER, p->name, next_random(p, 1000), 0);
-		break;
-	}
-}
-
-static void process_step(struct process *p)
-{
-	unsigned i = (unsigned)next_random(p, THREADS_MAX);
-	struct synthetic_thread *t = &p->threads[i];
-
-	if (!p->alive[i]) {
-		thread_begin(p, i);
-		return;
-	}
-	if (!has_room(t)) {
-		synthetic_replace(&p->s, t, 2, false);
-		return;
-	}
-	switch (next_random(p, 40)) {
-	case 0:
-		thread_end(p, i);
-		break;
-	case 28:
-		t->slot->dropped[STELE_LOSS_RING_FULL][STELE_CLASS_USER]++;
-		break;
-	case 1 ... 12:
-		thread_wait(p, i);
-		break;
-	case 13 ... 24:
-		thread_annotate(p, t);
-		break;
-	case 25 ... 27:
-		synthetic_emit(&p->s, t, STELE_KIND_THREAD_NAME, p->name, 0, 0);
-		break;
-	default:
-		thread_memory(p, t);
-		break;
-	}
-}
+#define STEPS	  3000
+#define TIDS_MAX  2000
+#define TYPES_MAX 100
 
 /* The last word: what is alive ends with the image. */
 static void process_exec(struct process *p)
@@ -190,16 +28,6 @@ static void process_exec(struct process *p)
 		synthetic_emit(&p->s, &t, STELE_KIND_IMAGE_BEGIN, 1, 0, 0);
 		stele__drain_tick(p->s.drain);
 	}
-}
-
-/* A second and more; then the drain cuts, because there is something to cut. */
-static void process_pause(struct process *p)
-{
-	while (!p->alive[0])
-		process_step(p);
-	synthetic_emit(&p->s, &p->threads[0], STELE_KIND_COUNTER, p->name, 1, 0);
-	stele__drain_tick(p->s.drain);
-	p->s.now += 1100000000;
 }
 
 /* The drain dies after it has written, and before it can give anything back. */
@@ -350,9 +178,11 @@ static void drain_that_goes_on_writes_what_the_dead_one_would_have(void)
 		static struct story one, other;
 		unsigned version = versions[seed % 3];
 
-		process_open(&whole, version, seed, true);
+		whole = (struct process){.s.keep = true};
+		process_open(&whole, version, seed);
 		process_run(&whole, 0);
-		process_open(&broken, version, seed, true);
+		broken = (struct process){.s.keep = true};
+		process_open(&broken, version, seed);
 		process_run(&broken, 1 + seed / 2);
 		CHECK(whole.tids < TIDS_MAX);
 		tell_story(&whole.s, &one);
@@ -373,7 +203,8 @@ static void drain_keeps_what_it_has_not_written(void)
 {
 	struct process p;
 
-	process_open(&p, 23, 5, true);
+	p = (struct process){.s.keep = true};
+	process_open(&p, 23, 5);
 	thread_begin(&p, 0);
 	for (unsigned i = 0; i < 20; i++)
 		synthetic_emit(&p.s, &p.threads[0], STELE_KIND_LOG, 0, 0, 0);
@@ -391,7 +222,8 @@ static void drain_gives_nothing_back_with_its_last_generation(void)
 	struct process p;
 	uint64_t tail;
 
-	process_open(&p, 23, 5, true);
+	p = (struct process){.s.keep = true};
+	process_open(&p, 23, 5);
 	thread_begin(&p, 0);
 	stele__drain_cut(p.s.drain);
 	tail = p.threads[0].ring->tail;
@@ -408,7 +240,8 @@ static void late_record_is_found_by_the_drain_that_goes_on(void)
 	struct synthetic_thread *t = &p.threads[0];
 	uint64_t token, time;
 
-	process_open(&p, 23, 5, true);
+	p = (struct process){.s.keep = true};
+	process_open(&p, 23, 5);
 	thread_begin(&p, 0);
 	token = synthetic_reserve(t);
 	time = p.s.now;
@@ -431,7 +264,8 @@ static void drain_cuts_before_a_ring_is_full(void)
 {
 	struct process p;
 
-	process_open(&p, 23, 5, true);
+	p = (struct process){.s.keep = true};
+	process_open(&p, 23, 5);
 	p.s.arena->ring_class_max = 0;
 	thread_begin(&p, 0);
 	for (unsigned i = 0; i < 5000; i++) {
@@ -491,7 +325,8 @@ static void machine_that_goes_down_leaves_no_record_of_an_older_lap(void)
 		static struct process p;
 		uint64_t count = 0;
 
-		process_open(&p, 23, seed, true);
+		p = (struct process){.s.keep = true};
+		process_open(&p, 23, seed);
 		for (unsigned i = 0; i < 3; i++)
 			thread_begin(&p, i);
 		bytes = p.s.arena->data_bump;
@@ -534,7 +369,8 @@ static void damaged_carry_is_refused_or_survived(void)
 	uint8_t *copy;
 	void *arena;
 
-	process_open(&p, 25, 11, true);
+	p = (struct process){.s.keep = true};
+	process_open(&p, 25, 11);
 	process_run(&p, 0);
 	written = p.s.out_bytes;
 	copy = malloc(written);
@@ -573,7 +409,8 @@ static void any_prefix_of_a_trace_can_be_gone_on_from(void)
 	struct stele_carry carry;
 	uint64_t wholes = 0, last = 0;
 
-	process_open(&p, 26, 9, true);
+	p = (struct process){.s.keep = true};
+	process_open(&p, 26, 9);
 	process_run(&p, 0);
 	for (size_t bytes = 0; bytes <= p.s.out_bytes; bytes++) {
 		int error = stele__carry_find(p.s.out, bytes, &carry);

@@ -137,6 +137,14 @@ stele_interval stele_syscall_begin_file(long number, int fd);
  */
 void stele_file(int fd, const char *name);
 
+/**
+ * Would it be recorded now what descriptors stand for; what is told of locks (stele_object_made,
+ * stele_lock_order)? For whoever finds that out at some cost, or tells it but once. It may change
+ * while the program runs.
+ */
+bool stele_files_wanted(void);
+bool stele_locks_wanted(void);
+
 /** It came back. With 0 it does nothing. */
 void stele_syscall_end(stele_interval call, int64_t result);
 

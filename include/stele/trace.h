@@ -54,6 +54,13 @@ stele_name stele_name_intern(const char *text);
 /** Notes the value of a counter. The cheapest event: no stack, no string. With name 0, nothing. */
 void stele_counter(stele_name name, int64_t value);
 
+/**
+ * Wants what was recorded up to now to be kept: where a recorder holds only the newest of it
+ * (stele record --ring), it is written to a file, soon and by the recorder; elsewhere it is kept
+ * anyway. A call to the system. @return is anything being recorded?
+ */
+bool stele_snapshot(void);
+
 #ifdef __cplusplus
 }
 #endif

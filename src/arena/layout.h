@@ -294,7 +294,8 @@ enum stele_events {
 	STELE_EVENTS_USER = 4,	   /* annotations */
 	STELE_EVENTS_MEMORY = 8,   /* spans, objects, stacks */
 	STELE_EVENTS_FILES = 16,   /* what descriptors stand for: paths, addresses */
-	STELE_EVENTS_ALL = 31
+	STELE_EVENTS_WAITS = 32,   /* waits for anything else */
+	STELE_EVENTS_ALL = 63
 };
 
 struct stele_free_list {
@@ -317,7 +318,8 @@ struct stele_arena {
 	uint32_t slot_max, ring_max, table_length, ring_class_max;
 	uint64_t heap_bytes;
 
-	/* C: what to record; an embedding process may change events and heap_sample_bytes. */
+	/* C: what to record. A supervisor may change events at any time, an embedding process
+	 * heap_sample_bytes, too. */
 	uint32_t clock;	  /* enum stele_clock_kind */
 	uint32_t reentry; /* enum stele_reentry */
 	uint32_t on_full; /* enum stele_on_full */
@@ -344,6 +346,7 @@ struct stele_arena {
 	uint64_t dictionary_full; /* insertions refused */
 	uint64_t abandoned;	  /* emissions known to have been left by longjmp */
 	uint64_t children;	  /* forked, not recorded */
+	uint32_t snapshots;	  /* wanted by the program so far; locked add */
 	uint64_t skipped[STELE__KIND_COUNT]; /* by policy skip; locked add */
 
 	/* D. */

@@ -10,7 +10,9 @@
 
 #include "cli/cli.h"
 #include "cli/duration.h"
+#include "cli/flightoptions.h"
 #include "cli/number.h"
+#include "supervise/eventclasses.h"
 #include "supervise/session.h"
 #include "supervise/summary.h"
 
@@ -60,6 +62,13 @@ static const char record_help[] =
 	"                        which newer ones read, too)\n"
 	"      --buffer-size=N   shared memory between PROGRAM and the recorder, 1M to 16G\n"
 	"                        (default: 64M); only what is used of it takes up memory\n"
+	"      --ring=LIMIT      keep only the newest of the trace, in memory: a size (64M), a "
+	"time "
+	"(30s)\n"
+	"                        or both, and write it as a file when something happens or "
+	"somebody\n"
+	"                        asks: see 'flight recorder' below\n"
+	"      --dormant         record nothing but threads until 'stele start PID'\n"
 	"      --arena=ARENA     keep that memory in the file ARENA, so that nothing is lost when\n"
 	"                        stele is killed, too: 'stele recover ARENA' completes the trace.\n"
 	"                        All its space is taken at once; it is removed in the end. FILE\n"
@@ -82,6 +91,32 @@ static const char record_help[] =
 	"  -v, --verbose         print details of the recording, too\n"
 	"  -h, --help            print this\n"
 	"\n"
+	"flight recorder:\n"
+	"  With --ring nothing is written until there is a reason to; then what is kept becomes a\n"
+	"  trace like any other, a snapshot, and recording goes on. FILE must hold %n, the number\n"
+	"  of the snapshot (default: PROGRAM.PID.%n.trace). A LIMIT of time alone keeps 256M at\n"
+	"  most. Snapshots are made by 'stele snapshot PID', by stele_snapshot() in the program,\n"
+	"  and by what is chosen here.\n"
+	"\n"
+	"      --snapshot-on=LIST  what makes one by itself, separated by commas:\n"
+	"                          fail          PROGRAM ends with a status but 0, or is killed:\n"
+	"                                        that is always on, but for 'never'\n"
+	"                          end           it ends, in whatever way\n"
+	"                          usr2          SIGUSR2 is sent to stele, which keeps it then\n"
+	"                          region:TIME   a region of the program's (stele/trace.h) took\n"
+	"                                        longer than TIME\n"
+	"                          syscall:TIME  a system call did, but for those that wait for\n"
+	"                                        whatever comes: poll, accept, sleep\n"
+	"                          lock:TIME     a mutex or read-write lock was waited for for\n"
+	"                                        longer, or still is\n"
+	"                          blocked:TIME  a thread waited longer for anything at all\n"
+	"                          rss:SIZE      PROGRAM has more than SIZE in memory\n"
+	"      --post-roll=TIME  go on for so long before such a snapshot is made (default: 0)\n"
+	"      --snapshot-gap=TIME  after one of these, make none for so long (default: 10s)\n"
+	"      --keep=N          remove the oldest snapshots of FILE's name, of this and earlier\n"
+	"                        recordings, when there are more than N (default: 10; 0: never)\n"
+	"      --max-total=SIZE  the same when all together have more than SIZE (default: 4G)\n"
+	"\n"
 	"PROGRAM keeps its standard input, output and error, its process group and terminal.\n"
 	"Signals sent to stele are passed on to it. Programs that it executes in its place are\n"
 	"recorded in the same trace; child processes are counted, not recorded, unless they are\n"
@@ -99,7 +134,8 @@ static const char record_help[] =
 	"\n"
 	"environment:\n"
 	"  STELE_OPTIONS  options as NAME=VALUE, separated by colons: output, events, go,\n"
-	"                 buffer-size, arena, heap, on-full, reentry, stack-depth, generation.\n"
+	"                 buffer-size, arena, heap, on-full, reentry, stack-depth, generation,\n"
+	"                 ring, snapshot-on, post-roll, snapshot-gap, keep, max-total.\n"
 	"                 The command line has the last word. heap= without a SIZE records\n"
 	"                 everything.\n"
 	"  STELE_DISABLE  if set and neither empty nor 0, PROGRAM runs untraced\n"
@@ -110,6 +146,7 @@ static const char record_help[] =
 	"  stele record -- xz -T2 -k big.tar\n"
 	"  stele record -f -o server.trace --on-full=block ./server --port 8080\n"
 	"  stele record --heap=512K ./server --port 8080\n"
+	"  stele record --ring=30s --snapshot-on=lock:100ms,usr2 ./server --port 8080\n"
 	"  stele record --events=lock,syscall -o '/tmp/build.%p.trace' make -j4\n";
 
 /* The command line ------------------------------------------------------------------------- */
@@ -146,12 +183,6 @@ static const struct record_word record_reentries[] = {{"nest", STELE_REENTRY_NES
 						      {"flush", STELE_REENTRY_FLUSH},
 						      {"skip", STELE_REENTRY_SKIP},
 						      {"abort", STELE_REENTRY_ABORT}};
-
-static const struct record_word record_classes[] = {
-	{"sched", 0},
-	{"lock", STELE_EVENTS_LOCKS},
-	{"syscall", STELE_EVENTS_SYSCALLS | STELE_EVENTS_FILES},
-	{"user", STELE_EVENTS_USER}};
 
 static int record_misuse(const char *name, const char *value, const struct record_word *words,
 			 size_t count)
@@ -195,23 +226,10 @@ static int record_set_word(const char *name, const char *value, const struct rec
 
 static int record_set_events(const char *list, uint32_t *ret_events)
 {
-	uint32_t events = 0;
-
-	for (const char *p = list;; p++) {
-		size_t length = strcspn(p, ",");
-		const struct record_word *word =
-			record_find(record_classes, STELE_ARRAY_LENGTH(record_classes), p, length);
-
-		if (!word)
-			return record_misuse("events", list, record_classes,
-					     STELE_ARRAY_LENGTH(record_classes));
-		events |= word->value;
-		p += length;
-		if (!*p)
-			break;
-	}
-	*ret_events = events;
-	return 0;
+	if (stele__classes_parse(list, ret_events))
+		return 0;
+	stele__usage_error("record", "--events=%s: it is one of %s", list, STELE_CLASSES_TEXT);
+	return -EINVAL;
 }
 
 static int record_set_buffer(const char *value, uint64_t *ret_bytes)
@@ -322,7 +340,7 @@ static int record_set(struct record *record, const char *name, const char *value
 	if (!strcmp(name, "reentry"))
 		return RECORD_SET_WORD(name, value, record_reentries, &o->reentry);
 	if (strcmp(name, "go") != 0)
-		return -ENOENT;
+		return stele__flight_options_set(&o->flight, name, value);
 	error = RECORD_SET_WORD(name, value, record_versions, &word);
 	if (error == 0)
 		o->version = word;
@@ -347,7 +365,8 @@ static int record_read_environment(struct record *record, char *copy)
 		if (error == -ENOENT)
 			stele__complain("STELE_OPTIONS: there is no '%s'; known are output, "
 					"events, go, buffer-size, arena, heap, on-full, reentry, "
-					"stack-depth and generation",
+					"stack-depth, generation, ring, snapshot-on, post-roll, "
+					"snapshot-gap, keep and max-total",
 					item);
 		else if (error < 0)
 			return error;
@@ -355,7 +374,13 @@ static int record_read_environment(struct record *record, char *copy)
 	return 0;
 }
 
-enum record_option { RECORD_VALUE = 256, RECORD_FOLLOW, RECORD_STRICT, RECORD_NO_ARGS };
+enum record_option {
+	RECORD_VALUE = 256,
+	RECORD_FOLLOW,
+	RECORD_STRICT,
+	RECORD_NO_ARGS,
+	RECORD_DORMANT
+};
 
 static const struct option record_options[] = {
 	{"output", required_argument, NULL, RECORD_VALUE},
@@ -368,7 +393,14 @@ static const struct option record_options[] = {
 	{"reentry", required_argument, NULL, RECORD_VALUE},
 	{"stack-depth", required_argument, NULL, RECORD_VALUE},
 	{"generation", required_argument, NULL, RECORD_VALUE},
+	{"ring", required_argument, NULL, RECORD_VALUE},
+	{"snapshot-on", required_argument, NULL, RECORD_VALUE},
+	{"post-roll", required_argument, NULL, RECORD_VALUE},
+	{"snapshot-gap", required_argument, NULL, RECORD_VALUE},
+	{"keep", required_argument, NULL, RECORD_VALUE},
+	{"max-total", required_argument, NULL, RECORD_VALUE},
 	{"follow-fork", no_argument, NULL, RECORD_FOLLOW},
+	{"dormant", no_argument, NULL, RECORD_DORMANT},
 	{"force", no_argument, NULL, 'f'},
 	{"strict", no_argument, NULL, RECORD_STRICT},
 	{"no-args", no_argument, NULL, RECORD_NO_ARGS},
@@ -423,6 +455,9 @@ static int record_read_arguments(struct record *record, int argc, char **argv)
 		case RECORD_STRICT:
 			record->strict = true;
 			break;
+		case RECORD_DORMANT:
+			record->session.dormant = true;
+			break;
 		case RECORD_NO_ARGS:
 			record->no_args = true;
 			break;
@@ -452,7 +487,7 @@ static int record_read_arguments(struct record *record, int argc, char **argv)
 		return -EINVAL;
 	}
 	record->session.argv = argv + optind;
-	return 0;
+	return stele__flight_options_check(&record->session);
 }
 
 /* Running it ------------------------------------------------------------------------------- */
@@ -516,7 +551,10 @@ int stele__cmd_record(int argc, char **argv)
 	/* A privileged process does not obey whoever started it. */
 	const char *environment = getauxval(AT_SECURE) ? NULL : getenv("STELE_OPTIONS");
 	char *copy = environment ? strdup(environment) : NULL;
-	int status = copy ? record_read_environment(&record, copy) : 0;
+	int status;
+
+	stele__flight_options_init(&record.session.flight);
+	status = copy ? record_read_environment(&record, copy) : 0;
 
 	if (status == 0)
 		status = record_read_arguments(&record, argc, argv);

@@ -60,7 +60,8 @@ static pthread_mutex_t embed_lock = PTHREAD_MUTEX_INITIALIZER;
 static int output_open(const struct stele_output *wanted, struct embed_output *ret_output)
 {
 	*ret_output = (struct embed_output){.wanted = *wanted, .fd = -1};
-	if ((wanted->path && wanted->write) || wanted->leave_out & ~STELE_EVENTS_ALL)
+	if ((wanted->path && wanted->write) ||
+	    wanted->leave_out & (STELE_EVENTS_WAITS | ~STELE_EVENTS_ALL))
 		return -EINVAL;
 	if (wanted->write)
 		return 0;

@@ -200,7 +200,7 @@ void stele__file_tell(int fd)
 	bool lasts = true;
 	ssize_t bytes;
 
-	if (stele__load_relaxed(&file_stopped))
+	if (stele__load_relaxed(&file_stopped) || !stele_files_wanted())
 		return;
 	text_word(&at, proc);
 	text_number(&at, (unsigned)fd);

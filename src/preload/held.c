@@ -21,6 +21,8 @@ void stele__held_order(const struct stele_held *outer, const void *lock, const v
 	struct stele_held held = {stele__load_relaxed(&outer->lock),
 				  stele__load_relaxed(&outer->taken_at)};
 
+	if (!stele_locks_wanted())
+		return;
 	stele__store_relaxed(seen, pair);
 	if (held.lock == lock || stele__load_relaxed(&stele__held.orders) >= STELE_ORDERS_MAX)
 		return;
@@ -124,6 +126,6 @@ void stele__held_tell_maker(const void *object)
 	uint64_t tag, *maker = maker_of(object, &tag);
 	uint64_t word = stele__load_relaxed(maker);
 
-	if (word && !((word ^ tag) >> 48) && stele__cas_u64(maker, word, 0))
+	if (word && !((word ^ tag) >> 48) && stele_locks_wanted() && stele__cas_u64(maker, word, 0))
 		stele_object_made(object, (const void *)(uintptr_t)(word & ((1ull << 48) - 1)));
 }

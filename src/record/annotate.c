@@ -71,3 +71,12 @@ STELE_EXPORT void stele_counter(stele_name name, int64_t value)
 	if (name && annotate_wanted())
 		stele__emit(STELE_KIND_COUNTER, name, (uint64_t)value, 0);
 }
+
+STELE_EXPORT bool stele_snapshot(void)
+{
+	if (!stele_enabled())
+		return false;
+	stele__add_acq_rel(&stele__arena->snapshots, 1);
+	stele__bell_strike(stele__arena);
+	return true;
+}

@@ -81,8 +81,8 @@ static bool runtime_wants(enum stele_events what)
 
 static bool runtime_wants_wait(enum stele_wait why)
 {
-	return stele__wait_is_lock((uint32_t)why) ? runtime_wants(STELE_EVENTS_LOCKS)
-						  : stele_enabled();
+	return runtime_wants(stele__wait_is_lock((uint32_t)why) ? STELE_EVENTS_LOCKS
+								: STELE_EVENTS_WAITS);
 }
 
 static stele_interval runtime_block(struct stele_capture at, enum stele_wait why,
@@ -179,9 +179,19 @@ static bool runtime_has_room(const struct stele_arena *a)
 	return stele__load_relaxed(&a->heap_bump) < a->heap_bytes / 2;
 }
 
+STELE_EXPORT bool stele_files_wanted(void)
+{
+	return runtime_wants(STELE_EVENTS_FILES);
+}
+
+STELE_EXPORT bool stele_locks_wanted(void)
+{
+	return runtime_wants(STELE_EVENTS_LOCKS);
+}
+
 STELE_EXPORT void stele_file(int fd, const char *name)
 {
-	if (fd >= 0 && runtime_wants(STELE_EVENTS_FILES) && runtime_has_room(stele__arena))
+	if (fd >= 0 && stele_files_wanted() && runtime_has_room(stele__arena))
 		stele__emit(STELE_KIND_FILE, (uint64_t)fd,
 			    stele__dictionary_string(stele__arena, name), 0);
 }

@@ -62,7 +62,7 @@ int stele__recorder_arena(struct stele_recorder *r, const struct stele_session_o
 		.clock = stele__arena_clock(),
 		.reentry = chosen->reentry,
 		.on_full = chosen->on_full,
-		.events = chosen->events,
+		.events = chosen->dormant ? 0 : chosen->events,
 		.stack_frames_max = chosen->stack_frames_max,
 		.heap_sample_bytes = chosen->heap_sample_bytes,
 		.supervisor = (uint32_t)getpid(),
@@ -116,7 +116,11 @@ static int recorder_create_drain(struct stele_recorder *r)
 {
 	struct stele_drain_options options = {
 		.version = r->options->version,
-		.sink = {stele__tracefile_write, &r->output},
+		.sink = r->flight ? stele__flight_sink(r->flight)
+				  : (struct stele_sink){.write = stele__tracefile_write,
+							.arg = &r->output},
+		.excerpts = r->flight != NULL,
+		.watch = r->watch,
 		.symbolizer = stele__symbols_symbolizer(r->symbols),
 		.liveness = {recorder_threads, recorder_thread_exists, r},
 		.program = *r->image ? r->options->argv[0] : NULL,
@@ -149,6 +153,16 @@ static int recorder_open_output(struct stele_recorder *r)
 		stele__recorder_say(r->options, STELE_SAY_ERROR, "cannot create '%s': %s",
 				    error == -ENAMETOOLONG ? o->output : path,
 				    stele_strerror(error));
+	return error;
+}
+
+static int recorder_open_flight(struct stele_recorder *r)
+{
+	int error = stele__flight_new(&r->options->flight.limits, &r->flight);
+
+	if (error < 0)
+		stele__recorder_say(r->options, STELE_SAY_ERROR,
+				    "cannot keep a trace in memory: %s", stele_strerror(error));
 	return error;
 }
 
@@ -194,7 +208,7 @@ int stele__recorder_open(struct stele_recorder *r, int pid, const char *image)
 
 	r->pid = pid;
 	r->image = image;
-	error = recorder_open_output(r);
+	error = r->options->flight.on ? recorder_open_flight(r) : recorder_open_output(r);
 	if (error < 0)
 		return error;
 	error = recorder_note_output(r);
@@ -208,7 +222,8 @@ int stele__recorder_open(struct stele_recorder *r, int pid, const char *image)
 		error = r->output.error; /* not even the header could be written */
 	if (error < 0) {
 		stele__recorder_say(r->options, STELE_SAY_ERROR, "cannot write '%s': %s",
-				    r->output.path, stele_strerror(error));
+				    r->flight ? "the trace" : r->output.path,
+				    stele_strerror(error));
 		stele__tracefile_discard(&r->output);
 	}
 	return error;
@@ -226,6 +241,60 @@ static void recorder_check_output(struct stele_recorder *r)
 			    r->output.path, stele_strerror(r->output.error));
 }
 
+/* The cut that was begun for somebody is done when its generation is. */
+static void recorder_serve_cut(struct stele_recorder *r)
+{
+	uint32_t wanted = stele__load_acquire(&r->cuts_wanted);
+
+	if (r->cut_pending && stele__drain_generation(r->drain) > r->cut_generation) {
+		r->cut_pending = false;
+		stele__store_release(&r->cuts_done, r->cuts_begun);
+		stele__sys_futex_wake(&r->cuts_done, INT_MAX);
+	}
+	if (r->cut_pending || wanted == r->cuts_begun)
+		return;
+	r->cuts_begun = wanted;
+	r->cut_pending = true;
+	r->cut_generation = stele__drain_want_cut(r->drain);
+}
+
+int stele__recorder_cut(struct stele_recorder *r, uint64_t timeout_ns)
+{
+	uint32_t ticket = stele__add_acq_rel(&r->cuts_wanted, 1) + 1, done;
+	uint64_t end = stele__sys_monotonic_ns() + timeout_ns, now;
+
+	if (!r->pumping)
+		return -ESRCH;
+	stele__bell_strike(r->arena);
+	while (done = stele__load_acquire(&r->cuts_done), (int32_t)(done - ticket) < 0) {
+		now = stele__sys_monotonic_ns();
+		if (now >= end)
+			return -ETIMEDOUT;
+		stele__sys_futex_wait(&r->cuts_done, done, end - now);
+	}
+	return 0;
+}
+
+static void recorder_note_figures(struct stele_recorder *r)
+{
+	struct stele_drain_stats stats;
+
+	stele__drain_stats(r->drain, &stats);
+	stele__store_relaxed(&r->seen.events, stats.events);
+	stele__store_relaxed(&r->seen.lost, stele__drain_lost(&stats));
+}
+
+static void recorder_look_for_wishes(struct stele_recorder *r)
+{
+	uint32_t wanted = stele__load_relaxed(&r->arena->snapshots);
+
+	if (wanted != r->snapshots && r->snapshot_wanted)
+		r->snapshot_wanted(r->arg);
+	r->snapshots = wanted;
+	if (r->flight && stele__flight_is_pressed(r->flight))
+		stele__drain_want_cut(r->drain);
+}
+
 /* In the pump's thread. */
 static void recorder_after_tick(void *arg, int64_t taken)
 {
@@ -234,6 +303,9 @@ static void recorder_after_tick(void *arg, int64_t taken)
 	if (taken < 0 && !r->output.error)
 		r->output.error = (int)taken;
 	recorder_check_output(r);
+	recorder_note_figures(r);
+	recorder_serve_cut(r);
+	recorder_look_for_wishes(r);
 	if (!r->process) {
 		r->process = stele__load_acquire(&r->arena->pid);
 		stele__symbols_set_process(r->symbols, (int)r->process);
@@ -292,6 +364,10 @@ static void recorder_close_output(struct stele_recorder *r, struct stele_session
 	uint64_t valid = r->output.error ? result->drain.valid_bytes : r->output.bytes;
 	int error;
 
+	if (r->flight) {
+		result->recorded = result->ring = true;
+		return;
+	}
 	/* A header alone is no trace. */
 	if (valid <= STELE_HEADER_BYTES) {
 		stele__recorder_say(r->options, STELE_SAY_ERROR,
@@ -353,6 +429,7 @@ void stele__recorder_discard(struct stele_recorder *r)
 void stele__recorder_release(struct stele_recorder *r)
 {
 	stele__drain_free(r->drain);
+	stele__flight_free(r->flight);
 	stele__symbols_free(r->symbols);
 	stele__arena_unmap(r->arena);
 	stele__arenafile_close(&r->file, true);

@@ -25,6 +25,7 @@ struct stele_recorder {
 	struct stele_arenafile file;
 	struct stele_durable durable; /* of an arena in a file, and its trace */
 	struct stele_tracefile output;
+	struct stele_flight *flight; /* in the file's place; NULL: none */
 	struct stele_symbols *symbols;
 	struct stele_drain *drain;
 	struct stele_team team; /* the drain alone */
@@ -32,6 +33,19 @@ struct stele_recorder {
 	bool pumping;
 	bool write_failed; /* and said */
 	uint32_t process;  /* the traced process's pid, once it has attached */
+
+	/* The owner's, set before stele__recorder_open; both are called in the pump's thread. */
+	struct stele_watch watch;
+	void (*snapshot_wanted)(void *arg); /* by the program; NULL: nobody cares */
+	void *arg;
+	uint32_t snapshots; /* wanted so far: the pump's */
+
+	uint32_t cuts_wanted, cuts_done;     /* any thread / the pump; futex */
+	uint32_t cuts_begun, cut_generation; /* the pump's */
+	bool cut_pending;
+	struct {
+		uint64_t events, lost;
+	} seen; /* pump relaxed: for status */
 };
 
 /* One sentence to the options' say. */
@@ -50,6 +64,10 @@ int stele__recorder_open(struct stele_recorder *recorder, int pid, const char *i
 /* The drain's thread. Negative: said why; then the rings alone are kept. */
 int stele__recorder_start(struct stele_recorder *recorder);
 void stele__recorder_stop(struct stele_recorder *recorder);
+
+/* Everything up to now goes into a whole generation. 0; -ETIMEDOUT; -ESRCH: no pump runs. Threads:
+ * any, while the owner neither starts nor stops. */
+int stele__recorder_cut(struct stele_recorder *recorder, uint64_t timeout_ns);
 
 /* Has the process joined the recording? */
 bool stele__recorder_was_joined(const struct stele_recorder *recorder);

@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "stele/version.h"
 #include "supervise/child.h"
+#include "supervise/control.h"
 #include "supervise/definitions.h"
 #include "supervise/follow.h"
 #include "supervise/locate.h"
@@ -37,7 +38,8 @@ struct session {
 	struct stele_signals signals;
 	struct stele_child child;
 	struct stele_recorder recorder;
-	struct stele_follow *follow; /* NULL: nobody is followed */
+	struct stele_follow *follow;   /* NULL: nobody is followed */
+	struct stele_control *control; /* NULL: no memory for one */
 };
 
 /* Before the program runs --------------------------------------------------------------------- */
@@ -134,11 +136,55 @@ static void session_take_signals(struct session *s)
 {
 	struct signalfd_siginfo info;
 
-	while (stele__signals_next(&s->signals, &info))
-		if (!s->child.gone && stele__signal_is_for_child(&info, s->child.pid))
+	while (stele__signals_next(&s->signals, &info)) {
+		if (s->child.gone || !stele__signal_is_for_child(&info, s->child.pid))
+			continue;
+		if (info.ssi_signo == SIGUSR2 && s->options->flight.on_usr2 && s->control)
+			stele__control_trigger(s->control, "SIGUSR2 came");
+		else
 			stele__signal_forward(&info, s->child.pid);
+	}
 	if (stele__child_poll(&s->child) == STELE_CHILD_STOPPED)
 		session_stop(s);
+}
+
+/* Something takes long. In the drain's thread. */
+static void session_see(void *arg, const struct stele_watch_sight *sight)
+{
+	static const char *const formats[STELE_WATCH_COUNT] = {
+		[STELE_WATCH_REGION] = "region '%s' took %.3f s in thread %u",
+		[STELE_WATCH_SYSCALL] = "system call %s took %.3f s in thread %u",
+		[STELE_WATCH_LOCK] = "a lock (%s) was waited for for %.3f s by thread %u",
+		[STELE_WATCH_BLOCKED] = "a wait (%s) took %.3f s in thread %u",
+	};
+	const struct session *s = arg;
+	char text[512];
+
+	snprintf(text, sizeof(text), formats[sight->kind], sight->name, (double)sight->ns / 1e9,
+		 sight->tid);
+	stele__control_trigger(s->control, "%s", text);
+}
+
+/* In the drain's thread, too. */
+static void session_want_snapshot(void *arg)
+{
+	const struct session *s = arg;
+
+	stele__control_trigger(s->control, "the program wants it");
+}
+
+static void session_prepare_control(struct session *s)
+{
+	const struct stele_flight_options *flight = &s->options->flight;
+	struct stele_recorder *r = &s->recorder;
+
+	s->control = stele__control_new(r);
+	if (!s->control || !flight->on)
+		return;
+	memcpy(r->watch.limit_ns, flight->watch_ns, sizeof(r->watch.limit_ns));
+	r->watch.seen = session_see;
+	r->snapshot_wanted = session_want_snapshot;
+	r->watch.arg = r->arg = s;
 }
 
 /* Signals and the child, until it is gone. */
@@ -182,15 +228,47 @@ static void session_wait_for_followed(struct session *s)
 /* Signals, the child and its recording, until it is gone. */
 static void session_watch(struct session *s, struct stele_session_result *result)
 {
+	if (s->control)
+		stele__control_start(s->control, s->child.pid);
 	stele__recorder_start(&s->recorder);
 	session_wait(s);
 	stele__store_release(&s->recorder.gone, 1); /* pairs with recorder_threads */
+	stele__control_stop(s->control);
 	stele__recorder_stop(&s->recorder);
 	if (!s->follow)
 		return;
 	session_wait_for_followed(s);
 	stele__follow_stop(s->follow);
 	stele__follow_totals(s->follow, s->recorder.arena, &result->followed);
+}
+
+/* The flight recorder's last: how the program ended is in it. */
+static void session_keep_end(struct session *s, const struct stele_ending *ending,
+			     struct stele_session_result *result)
+{
+	const struct stele_flight_options *flight = &s->options->flight;
+	struct stele_snapshots *snapshots = stele__control_snapshots(s->control);
+	const char *pending = stele__control_pending(s->control);
+	bool failed = ending->signal || ending->exit_status;
+	char reason[600] = "";
+
+	if (failed && flight->on_failure && ending->signal)
+		snprintf(reason, sizeof(reason), "the program was killed by signal %d (%s)",
+			 ending->signal, strsignal(ending->signal));
+	else if ((failed && flight->on_failure) || flight->on_end)
+		snprintf(reason, sizeof(reason), "the program ended with status %d",
+			 ending->exit_status);
+	else if (pending)
+		snprintf(reason, sizeof(reason), "%s", pending);
+	if (*reason)
+		stele__snapshot_write(snapshots, s->recorder.flight, NULL, reason);
+	result->snapshots = snapshots->written;
+	result->snapshots_failed = snapshots->failed;
+	result->snapshots_removed = snapshots->removed;
+	result->passed_over = stele__control_passed_over(s->control);
+	result->cut_short = snapshots->failed > 0;
+	result->file_bytes = snapshots->bytes;
+	snprintf(result->path, sizeof(result->path), "%s", snapshots->last);
 }
 
 static void session_conclude(struct session *s, struct stele_session_result *result)
@@ -214,6 +292,8 @@ static void session_conclude(struct session *s, struct stele_session_result *res
 	else
 		ending.exit_status = WEXITSTATUS(status);
 	stele__recorder_finish(&s->recorder, &ending, result);
+	if (s->recorder.flight && s->control)
+		session_keep_end(s, &ending, result);
 }
 
 /*
@@ -241,6 +321,7 @@ static void session_run_traced(struct session *s, char *const *environment,
 
 	if (!session_fork(s, environment))
 		return;
+	session_prepare_control(s);
 	if (stele__recorder_open(&s->recorder, s->child.pid, s->target.image) < 0) {
 		stele__child_cancel(&s->child);
 		stele__signals_done(&s->signals);
@@ -350,5 +431,6 @@ void stele__session_run(const struct stele_session_options *options,
 	result->unseen = !result->recorded || !session_sees_objects(&s);
 	stele__follow_stop(s.follow);
 	stele__follow_free(s.follow);
+	stele__control_free(s.control);
 	stele__recorder_release(&s.recorder);
 }

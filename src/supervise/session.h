@@ -12,6 +12,7 @@
 
 #include "arena/layout.h"
 #include "drain/drain.h"
+#include "drain/flight.h"
 
 /* The supervisor's own exit statuses, as env(1) and the shells have them. */
 enum stele_session_status {
@@ -21,7 +22,26 @@ enum stele_session_status {
 	STELE_SESSION_NOT_FOUND = 127,
 };
 
-enum stele_say { STELE_SAY_ERROR, STELE_SAY_WARNING, STELE_SAY_DETAIL };
+/* NOTICE: what the user asked for has happened. */
+enum stele_say { STELE_SAY_ERROR, STELE_SAY_WARNING, STELE_SAY_NOTICE, STELE_SAY_DETAIL };
+
+/* The flight recorder: the newest of the trace is kept in memory, and written when wanted. */
+struct stele_flight_options {
+	bool on;
+	struct stele_flight_limits limits;
+
+	/* What makes a snapshot by itself. */
+	uint64_t watch_ns[STELE_WATCH_COUNT]; /* longer than this; 0: not watched */
+	uint64_t rss_bytes;		      /* the program has more in memory; 0: not watched */
+	bool on_usr2;			      /* SIGUSR2 comes, which is then not passed on */
+	bool on_failure;       /* the program ends with a status but 0, or is killed */
+	bool on_end;	       /* it ends in whatever way */
+	uint64_t post_roll_ns; /* how much of what follows is recorded, too */
+	uint64_t gap_ns;       /* after one, nothing makes another for so long; the end may */
+
+	/* Of snapshots under the recording's own name. */
+	uint64_t keep, keep_bytes; /* 0: any */
+};
 
 struct stele_session_options {
 	char **argv;	    /* the program and its arguments, NULL at the end */
@@ -30,10 +50,12 @@ struct stele_session_options {
 	const char *arena;  /* file for the shared memory, which outlives all of us; NULL: none */
 	bool disabled;	    /* run it untraced */
 	bool follow;	    /* record the processes that it gives birth to, too; output holds %p */
-	unsigned version;   /* header: 23, 25 or 26 */
-	uint32_t on_full;   /* enum stele_on_full */
-	uint32_t reentry;   /* enum stele_reentry */
-	uint32_t events;    /* of enum stele_events; MEMORY loads the module for it */
+	bool dormant;	    /* record nothing of `events` until somebody says start */
+	struct stele_flight_options flight; /* output, if given, holds %n */
+	unsigned version;		    /* header: 23, 25 or 26 */
+	uint32_t on_full;		    /* enum stele_on_full */
+	uint32_t reentry;		    /* enum stele_reentry */
+	uint32_t events; /* of enum stele_events; MEMORY loads the module for it */
 	uint64_t arena_bytes;
 	uint32_t stack_frames_max;  /* 0: no stacks */
 	uint64_t generation_ns;	    /* 0: one second */
@@ -54,7 +76,9 @@ struct stele_followed {
 
 struct stele_session_result {
 	int status;    /* for exit() */
-	bool recorded; /* there is a trace: the rest is set, but for `unseen`, which always is */
+	bool recorded; /* the rest is set, but for `unseen`, which always is */
+	bool ring;     /* in a flight recorder: path and file_bytes are those of the newest
+			* snapshot; path "": there is none */
 	bool unseen;   /* something that was asked for could not be recorded: it was said */
 	char path[PATH_MAX];
 	uint64_t file_bytes;
@@ -64,6 +88,7 @@ struct stele_session_result {
 	struct stele_ending ending;
 	struct stele_drain_stats drain;
 	struct stele_followed followed;
+	uint64_t snapshots, snapshots_failed, snapshots_removed, passed_over;
 	uint64_t offsets_only;	/* addresses for which only module + offset is known */
 	char worst_module[256]; /* with most addresses without a name; "": none */
 	uint64_t symbols_ns;

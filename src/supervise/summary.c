@@ -72,6 +72,33 @@ static double summary_percent(uint64_t part, uint64_t whole)
 	return whole ? 100.0 * (double)part / (double)whole : 0;
 }
 
+/* A flight recorder wrote some of it, if anything. */
+static void summary_ring(const struct summary *s)
+{
+	const struct stele_session_result *r = s->result;
+	char events[SUMMARY_TEXT], time[SUMMARY_TEXT], bytes[SUMMARY_TEXT];
+
+	summary_duration(r->wall_ns, time, sizeof(time));
+	summary_line(s, "ring", "%s events in %s passed through it",
+		     stele__summary_count(r->drain.events, events, sizeof(events)), time);
+	if (!r->snapshots)
+		summary_line(s, "snapshots", "none: nothing asked for one");
+	else
+		summary_line(s, "snapshots", "%llu, %s together", (unsigned long long)r->snapshots,
+			     stele__summary_bytes(r->file_bytes, bytes, sizeof(bytes)));
+	if (r->snapshots_removed)
+		summary_line(s, "", "%llu older ones were removed (--keep, --max-total)",
+			     (unsigned long long)r->snapshots_removed);
+	if (r->passed_over)
+		summary_line(s, "",
+			     "%llu reasons for one came too soon after another "
+			     "(--snapshot-gap)",
+			     (unsigned long long)r->passed_over);
+	if (r->snapshots_failed)
+		summary_line(s, "", "%llu could not be written",
+			     (unsigned long long)r->snapshots_failed);
+}
+
 static void summary_contents(const struct summary *s)
 {
 	const struct stele_session_result *r = s->result;
@@ -156,7 +183,7 @@ static void summary_lost(const struct summary *s)
 	size_t count = summary_losses(d, losses);
 	char text[SUMMARY_TEXT];
 
-	if (s->result->cut_short)
+	if (s->result->cut_short && !s->result->ring)
 		summary_line(s, "lost", "everything after writing failed");
 	else if (count == 0)
 		summary_line(s, "lost", "nothing");
@@ -240,6 +267,8 @@ static void summary_next(const struct summary *s)
 {
 	char path[4 * PATH_MAX + 8];
 
+	if (!s->result->path[0])
+		return;
 	summary_quote(s->result->path, path, sizeof(path));
 	summary_line(s, "next", "go tool trace %s", path);
 	summary_line(s, "", "stele report %s", path);
@@ -274,7 +303,10 @@ void stele__summary_print(FILE *out, const struct stele_session_result *result,
 
 	if (!result->recorded)
 		return;
-	summary_contents(&s);
+	if (result->ring)
+		summary_ring(&s);
+	else
+		summary_contents(&s);
 	summary_heap(&s);
 	summary_lost(&s);
 	summary_stacks(&s);

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+#include "supervise/snapshot.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "stele/version.h"
+#include "supervise/quota.h"
+#include "supervise/recorder.h"
+#include "supervise/summary.h"
+#include "supervise/tracefile.h"
+
+#define SNAPSHOT_TRIES 10000 /* names that are taken, passed over at once */
+
+int stele__snapshot_number(const char *pattern, uint64_t number, char *ret_text, size_t bytes)
+{
+	size_t at = 0;
+
+	for (const char *p = pattern; *p; p++) {
+		char piece[24] = {p[0]};
+
+		if (p[0] == '%' && p[1] == 'n') {
+			snprintf(piece, sizeof(piece), "%llu", (unsigned long long)number);
+			p++;
+		} else if (p[0] == '%' && p[1]) {
+			piece[1] = *++p;
+		}
+		if (at + strlen(piece) >= bytes)
+			return -ENAMETOOLONG;
+		memcpy(ret_text + at, piece, strlen(piece));
+		at += strlen(piece);
+	}
+	ret_text[at] = '\0';
+	return 0;
+}
+
+/* The pattern of this recording's names; text is room for one. */
+static const char *snapshot_pattern(const struct stele_snapshots *s, char *text, size_t bytes)
+{
+	const char *program = s->options->argv[0], *slash = strrchr(program, '/');
+
+	if (s->options->output)
+		return s->options->output;
+	snprintf(text, bytes, "%s.%%p.%%n.trace", slash ? slash + 1 : program);
+	return text;
+}
+
+/* The next name that is free. */
+static int snapshot_open(struct stele_snapshots *s, const char *pattern,
+			 struct stele_tracefile *output)
+{
+	char numbered[PATH_MAX], path[PATH_MAX];
+	int error = -EEXIST;
+
+	for (int i = 0; i < SNAPSHOT_TRIES && error == -EEXIST; i++) {
+		error = stele__snapshot_number(pattern, ++s->tried, numbered, sizeof(numbered));
+		if (error == 0)
+			error = stele__tracefile_name(numbered, "", s->pid, path, sizeof(path));
+		if (error == 0)
+			error = stele__tracefile_open(path, false, output);
+	}
+	return error;
+}
+
+static int snapshot_fill(const struct stele_recall *recall, const char *reason,
+			 struct stele_tracefile *output)
+{
+	const struct stele_sink sink = {.write = stele__tracefile_write, .arg = output};
+	int error = stele__recall_write(recall, reason, &sink);
+
+	if (error == 0)
+		error = stele__tracefile_finish(output, output->bytes);
+	if (error < 0)
+		stele__tracefile_discard(output);
+	return error;
+}
+
+static void snapshot_tell(const struct stele_snapshots *s, const struct stele_recall *recall,
+			  const char *reason, int removed)
+{
+	char size[64], gone[64] = "";
+
+	if (removed > 0)
+		snprintf(gone, sizeof(gone), "; %d older removed", removed);
+	stele__recorder_say(s->options, STELE_SAY_NOTICE, "snapshot %s (%s, the last %.1f s): %s%s",
+			    s->last,
+			    stele__summary_bytes(stele__recall_bytes(recall), size, sizeof(size)),
+			    (double)stele__recall_ns(recall) / 1e9, reason, gone);
+}
+
+/* By the name of the options: the sentence is ours to say. */
+static int snapshot_numbered(struct stele_snapshots *s, const struct stele_recall *recall,
+			     const char *reason)
+{
+	const struct stele_quota quota = {s->options->flight.keep, s->options->flight.keep_bytes};
+	struct stele_tracefile output;
+	char text[PATH_MAX];
+	const char *pattern = snapshot_pattern(s, text, sizeof(text));
+	int error = snapshot_open(s, pattern, &output), removed;
+
+	if (error == 0)
+		error = snapshot_fill(recall, reason, &output);
+	if (error < 0) {
+		stele__recorder_say(s->options, STELE_SAY_ERROR,
+				    "cannot write a snapshot as '%s': %s", pattern,
+				    stele_strerror(error));
+		return error;
+	}
+	snprintf(s->last, sizeof(s->last), "%s", output.path);
+	removed = stele__quota_apply(&quota, pattern, output.path);
+	if (removed > 0)
+		s->removed += (uint64_t)removed;
+	snapshot_tell(s, recall, reason, removed);
+	return 0;
+}
+
+static int snapshot_named(struct stele_snapshots *s, const struct stele_recall *recall,
+			  const char *path, const char *reason)
+{
+	struct stele_tracefile output;
+	int error = stele__tracefile_open(path, s->options->force, &output);
+
+	if (error == 0)
+		error = snapshot_fill(recall, reason, &output);
+	if (error == 0)
+		snprintf(s->last, sizeof(s->last), "%s", output.path);
+	return error;
+}
+
+int stele__snapshot_write(struct stele_snapshots *s, struct stele_flight *flight, const char *path,
+			  const char *reason)
+{
+	struct stele_recall *recall;
+	int error = stele__flight_recall(flight, &recall);
+
+	if (error == 0) {
+		error = path ? snapshot_named(s, recall, path, reason)
+			     : snapshot_numbered(s, recall, reason);
+		if (error == 0)
+			s->bytes += stele__recall_bytes(recall);
+		stele__recall_free(recall);
+	}
+	s->written += error == 0;
+	s->failed += error < 0;
+	return error;
+}

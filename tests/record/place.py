@@ -37,10 +37,11 @@ class Place:
         return subprocess.run([STELE, "record", *args], cwd=self.directory,
                               env={**ENV, **(env or {})}, check=False, **settings)
 
-    def start(self, *args, **more):
+    def start(self, *args, env=None, **more):
         settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         settings.update(more)
-        return subprocess.Popen([STELE, "record", *args], cwd=self.directory, env=ENV, **settings)
+        return subprocess.Popen([STELE, "record", *args], cwd=self.directory,
+                                env={**ENV, **(env or {})}, **settings)
 
     def traces(self):
         return sorted(os.path.basename(p) for p in glob.glob(self.path("*.trace")))

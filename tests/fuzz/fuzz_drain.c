@@ -3,12 +3,15 @@
  * Bytes are a program for a traced process: threads that are born, emit any record, leave holes,
  * replace rings, die. Whatever they do, the drain writes a trace that the reader accepts.
  *
- * The drain, too, may die, and another one goes on with what it kept.
+ * The drain, too, may die, and another one goes on with what it kept. Or a flight recorder keeps
+ * the newest generation alone.
  *
- *   byte 0: header version, keep    then commands: op arg …
+ *   byte 0: header version, keep, flight    then commands: op arg …
  */
 #include <stdlib.h>
+#include <string.h>
 
+#include "drain/flight.h"
 #include "support/synthetic.h"
 
 #define THREADS_MAX 6
@@ -163,25 +166,62 @@ static void fuzz_command(struct fuzz_process *p)
 	}
 }
 
+static int fuzz_write(void *arg, const void *data, size_t bytes)
+{
+	struct synthetic *s = arg;
+	uint8_t *out = realloc(s->out, s->out_bytes + bytes);
+
+	if (!out)
+		abort();
+	memcpy(out + s->out_bytes, data, bytes);
+	s->out = out;
+	s->out_bytes += bytes;
+	return 0;
+}
+
+/* What the flight recorder has in the end is a trace. */
+static bool fuzz_land(struct synthetic *s, struct stele_flight *flight)
+{
+	const struct stele_sink sink = {.write = fuzz_write, .arg = s};
+	struct stele_recall *recall;
+	bool landed = stele__flight_recall(flight, &recall) == 0;
+
+	if (landed) {
+		stele__recall_write(recall, "landed", &sink);
+		stele__recall_free(recall);
+	}
+	stele__flight_free(flight);
+	return landed;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
 	static const unsigned versions[] = {23, 25, 26};
 	const uint64_t pcs[] = {0x401001, 0x402000};
+	const struct stele_flight_limits limits = {.bytes = 1};
 	struct fuzz_process p = {.at = data, .end = data + bytes};
+	struct stele_flight *flight = NULL;
+	struct stele_sink sink;
 	uint8_t first;
 
 	if (bytes > 2000)
 		return 0;
 	first = fuzz_byte(&p);
 	p.s.keep = first / 3 % 2;
+	p.s.excerpts = !p.s.keep && first / 6 % 2;
+	if (p.s.excerpts && stele__flight_new(&limits, &flight) == 0) {
+		sink = stele__flight_sink(flight);
+		p.s.sink = &sink;
+	}
 	synthetic_open(&p.s, STELE_ARENA_BYTES_MIN, versions[first % 3], 1);
 	p.stack = synthetic_stack(&p.s, pcs, 2);
 	p.string = synthetic_string(&p.s, "text");
 	while (p.at < p.end && p.s.arena->ring_bump < 24)
 		fuzz_command(&p);
-	if (synthetic_finish(&p.s) != 0 || !synthetic_is_valid(&p.s))
+	if (synthetic_finish(&p.s) != 0 || (flight && !fuzz_land(&p.s, flight)) ||
+	    !synthetic_is_valid(&p.s))
 		abort();
 	synthetic_close(&p.s);
 	return 0;

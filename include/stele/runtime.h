@@ -133,6 +133,15 @@ stele_interval stele_syscall_begin(long number, uint64_t argument);
 /** The same; its argument is a file descriptor. */
 stele_interval stele_syscall_begin_file(long number, int fd);
 
+/**
+ * How often each thread shall tell what it runs, in times a second of its own running; 0: never.
+ * Who has a timer and a handler for it calls stele_cpu_sample there.
+ */
+unsigned stele_cpu_hz(void);
+
+/** The calling thread was running what this ucontext_t of a signal handler is of. */
+void stele_cpu_sample(const void *context);
+
 /** From now on the descriptor stands for this: a path, an address. "": for nothing that is known.
  */
 void stele_file(int fd, const char *name);

@@ -75,6 +75,7 @@ static void arena_configure(struct stele_arena *a, const struct stele_arena_opti
 	a->on_full = options->on_full;
 	a->events = options->events;
 	a->stack_frames_max = options->stack_frames_max;
+	a->cpu_hz = options->cpu_hz;
 	a->heap_sample_bytes = options->heap_sample_bytes;
 	a->supervisor = options->supervisor;
 	a->board = options->board;

@@ -15,6 +15,7 @@ struct stele_arena_options {
 	uint32_t on_full;
 	uint32_t events; /* enum stele_events */
 	uint32_t stack_frames_max;
+	uint32_t cpu_hz;
 	uint64_t heap_sample_bytes; /* 0: every object is recorded */
 	uint32_t supervisor, board; /* of struct stele_arena; 0: children are not followed */
 };

@@ -295,7 +295,8 @@ enum stele_events {
 	STELE_EVENTS_MEMORY = 8,   /* spans, objects, stacks */
 	STELE_EVENTS_FILES = 16,   /* what descriptors stand for: paths, addresses */
 	STELE_EVENTS_WAITS = 32,   /* waits for anything else */
-	STELE_EVENTS_ALL = 63
+	STELE_EVENTS_CPU = 64,	   /* what runs, cpu_hz times a second */
+	STELE_EVENTS_ALL = 127
 };
 
 struct stele_free_list {
@@ -325,6 +326,7 @@ struct stele_arena {
 	uint32_t on_full; /* enum stele_on_full */
 	uint32_t events;  /* enum stele_events */
 	uint32_t stack_frames_max;
+	uint32_t cpu_hz;	    /* with events & CPU; 0: no thread is made to tell */
 	uint64_t heap_sample_bytes; /* one sample in this many bytes of objects; 0: every object */
 	uint32_t supervisor;	    /* pid of whoever offers arenas to children of this process, */
 	uint32_t board; /* and its descriptor of the board + 1; 0: they are not followed */

@@ -47,6 +47,12 @@ static const char record_help[] =
 	"                        with SIZE (1 to 1G) a sample, one in so many bytes, by which the\n"
 	"                        whole can be estimated without bias. Threads then wait when the\n"
 	"                        buffer is full, unless --on-full=drop is given\n"
+	"      --cpu-hz=N        let each thread tell N times a second of its running what it "
+	"runs, up\n"
+	"                        to 1000 (99 is a good number): where time goes between waits and\n"
+	"                        calls. It is interrupted by a signal, SIGRTMAX-2, of which "
+	"PROGRAM\n"
+	"                        sees nothing\n"
 	"      --no-args         leave out the paths and addresses that system calls are for\n"
 	"      --stack-depth=N   frames of each stack that are kept, at most, 0 to 128 (default:\n"
 	"                        64); with 0 no stacks are taken, which makes waits cheaper\n"
@@ -135,7 +141,7 @@ static const char record_help[] =
 	"environment:\n"
 	"  STELE_OPTIONS  options as NAME=VALUE, separated by colons: output, events, go,\n"
 	"                 buffer-size, arena, heap, on-full, reentry, stack-depth, generation,\n"
-	"                 ring, snapshot-on, post-roll, snapshot-gap, keep, max-total.\n"
+	"                 cpu-hz, ring, snapshot-on, post-roll, snapshot-gap, keep, max-total.\n"
 	"                 The command line has the last word. heap= without a SIZE records\n"
 	"                 everything.\n"
 	"  STELE_DISABLE  if set and neither empty nor 0, PROGRAM runs untraced\n"
@@ -155,6 +161,7 @@ static const char record_help[] =
 
 #define RECORD_DEPTH_MAX     128 /* as the writer has it */
 #define RECORD_DEPTH_DEFAULT 64
+#define RECORD_CPU_HZ_MAX    1000 /* a kernel's tick, at most */
 
 #define RECORD_GENERATION_MIN 10000000 /* ns */
 #define RECORD_GENERATION_MAX 60000000000
@@ -275,6 +282,20 @@ static int record_set_depth(const char *value, uint32_t *ret_depth)
 	return 0;
 }
 
+static int record_set_cpu(const char *value, struct stele_session_options *o)
+{
+	char *end;
+	unsigned long hz = strtoul(value, &end, 10);
+
+	if (*value < '0' || *value > '9' || *end || hz > RECORD_CPU_HZ_MAX) {
+		stele__usage_error("record", "--cpu-hz=%s: it is a number from 0 to %d", value,
+				   RECORD_CPU_HZ_MAX);
+		return -EINVAL;
+	}
+	o->cpu_hz = (uint32_t)hz;
+	return 0;
+}
+
 static int record_set_generation(const char *value, uint64_t *ret_ns)
 {
 	int64_t ns = 0;
@@ -333,6 +354,8 @@ static int record_set(struct record *record, const char *name, const char *value
 		return record_set_heap(value, record);
 	if (!strcmp(name, "stack-depth"))
 		return record_set_depth(value, &o->stack_frames_max);
+	if (!strcmp(name, "cpu-hz"))
+		return record_set_cpu(value, o);
 	if (!strcmp(name, "generation"))
 		return record_set_generation(value, &o->generation_ns);
 	if (!strcmp(name, "on-full"))
@@ -363,11 +386,12 @@ static int record_read_environment(struct record *record, char *copy)
 			*value++ = '\0';
 		error = value ? record_set(record, item, value) : -ENOENT;
 		if (error == -ENOENT)
-			stele__complain("STELE_OPTIONS: there is no '%s'; known are output, "
-					"events, go, buffer-size, arena, heap, on-full, reentry, "
-					"stack-depth, generation, ring, snapshot-on, post-roll, "
-					"snapshot-gap, keep and max-total",
-					item);
+			stele__complain(
+				"STELE_OPTIONS: there is no '%s'; known are output, "
+				"events, go, buffer-size, arena, heap, on-full, reentry, "
+				"stack-depth, generation, cpu-hz, ring, snapshot-on, post-roll, "
+				"snapshot-gap, keep and max-total",
+				item);
 		else if (error < 0)
 			return error;
 	}
@@ -392,6 +416,7 @@ static const struct option record_options[] = {
 	{"on-full", required_argument, NULL, RECORD_VALUE},
 	{"reentry", required_argument, NULL, RECORD_VALUE},
 	{"stack-depth", required_argument, NULL, RECORD_VALUE},
+	{"cpu-hz", required_argument, NULL, RECORD_VALUE},
 	{"generation", required_argument, NULL, RECORD_VALUE},
 	{"ring", required_argument, NULL, RECORD_VALUE},
 	{"snapshot-on", required_argument, NULL, RECORD_VALUE},
@@ -515,6 +540,8 @@ static void record_settle(struct record *record)
 
 	if (record->heap)
 		o->events |= STELE_EVENTS_MEMORY;
+	if (o->cpu_hz)
+		o->events |= STELE_EVENTS_CPU;
 	if (record->no_args)
 		o->events &= ~(uint32_t)STELE_EVENTS_FILES;
 	if (o->on_full == RECORD_ON_FULL_UNSAID)
@@ -541,7 +568,7 @@ int stele__cmd_record(int argc, char **argv)
 	struct record record = {
 		.session = {.version = 23,
 			    .on_full = RECORD_ON_FULL_UNSAID,
-			    .events = STELE_EVENTS_ALL & ~STELE_EVENTS_MEMORY,
+			    .events = STELE_EVENTS_ALL & ~(STELE_EVENTS_MEMORY | STELE_EVENTS_CPU),
 			    .arena_bytes = STELE_ARENA_BYTES_DEFAULT,
 			    .stack_frames_max = RECORD_DEPTH_DEFAULT,
 			    .disabled = record_is_set("STELE_DISABLE"),

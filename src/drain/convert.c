@@ -443,6 +443,8 @@ static bool convert_is_left_out(const struct stele_drain *d, const struct stele_
 		return d->options.leave_out & STELE_EVENTS_LOCKS;
 	if (kind == STELE_KIND_FILE)
 		return d->options.leave_out & STELE_EVENTS_FILES;
+	if (kind == STELE_KIND_CPU_SAMPLE)
+		return d->options.leave_out & STELE_EVENTS_CPU;
 	if (kind == STELE_KIND_BREAK || kind >= STELE__KIND_COUNT)
 		return false;
 	return (d->options.leave_out & STELE_EVENTS_USER &&

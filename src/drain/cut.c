@@ -31,6 +31,7 @@ static void cut_flush(struct stele_drain *d)
 		stele__lane_flush(d, &d->threads[i]->details);
 	}
 	stele__lane_flush(d, &d->nobody);
+	stele__cpu_samples_write(d);
 }
 
 static struct stele_wire_clock cut_snapshot(const struct stele_drain *d)

@@ -350,6 +350,7 @@ void stele__drain_free(struct stele_drain *d)
 	stele__lookup_done(&d->memory_live, NULL);
 	stele__lookup_done(&d->runtime_procs, free);
 	stele__lane_done(&d->nobody);
+	free(d->samples.data);
 	stele__tables_done(&d->tables);
 	stele__own_done(&d->own);
 	free(d->outlet.data);

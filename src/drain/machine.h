@@ -273,6 +273,9 @@ struct stele_own_record {
  */
 enum stele_retired { STELE_RETIRED_GO, STELE_RETIRED_TASK };
 
+/* In the table of tasks: the earliest wire time at which one that began then may end. */
+#define STELE_TASK_BEGUN(time) ((void *)(uintptr_t)((time) + 1))
+
 struct stele_drain {
 	struct stele_arena *arena;
 	struct stele_slot *slots; /* copies of what layout.h computes from shared words */
@@ -301,13 +304,15 @@ struct stele_drain {
 	struct stele_drain_thread **by_slot;
 	struct stele_drain_ring *rings; /* by ring index */
 	struct stele_drain_proc *procs; /* by slot index */
-	struct stele_lookup runtime_procs, gos, tasks;
+	struct stele_lookup runtime_procs, gos;
+	struct stele_lookup tasks; /* that are open -> STELE_TASK_BEGUN */
 	/* (id, enum stele_retired) that ended in this generation; of tasks: at which wire time. */
 	struct stele_lookup retired;
 	struct stele_drain_go *go_list;
 	uint32_t go_count;
 	uint64_t go_private; /* ids of our own */
 	struct stele_lane nobody;
+	struct stele_batch samples;	 /* without a buffer until it is needed */
 	struct stele_lookup memory_live; /* (id, type of the free event) of spans and stacks */
 
 	uint64_t asked_ns; /* when liveness was asked last */
@@ -440,6 +445,13 @@ void stele__detail_file(struct stele_drain *d, struct stele_drain_thread *t,
 void stele__detail_files_again(struct stele_drain *d);
 void stele__detail_release(struct stele_drain *d, struct stele_drain_thread *t,
 			   const struct stele_record *r, uint64_t time);
+
+/* what ran: cpusample.c ------------------------------------------------------------------------ */
+
+/* t was running there; entry: dictionary id. */
+void stele__cpu_sample(struct stele_drain *d, const struct stele_drain_thread *t, uint32_t entry,
+		       uint64_t time);
+void stele__cpu_samples_write(struct stele_drain *d);
 
 /* what takes long: watch.c -------------------------------------------------------------------- */
 

@@ -48,7 +48,7 @@ static void payload_task_begin(struct stele_drain *d, struct stele_drain_thread 
 
 	if (task == 0 || task == UINT64_MAX || stele__lookup_get(&d->tasks, task, 0) ||
 	    payload_task_ended(d, task, time, &later) || d->tasks.count >= STELE_GO_COUNT_MAX ||
-	    (!later && stele__lookup_put(&d->tasks, task, 0, d))) {
+	    (!later && stele__lookup_put(&d->tasks, task, 0, STELE_TASK_BEGUN(time)))) {
 		d->stats.unexplained++;
 		return;
 	}
@@ -62,13 +62,17 @@ static void payload_task_end(struct stele_drain *d, struct stele_drain_thread *t
 			     const struct stele_record *r, uint64_t time)
 {
 	void *ended = stele__lookup_get(&d->retired, r->a, STELE_RETIRED_TASK);
-	bool begun = stele__lookup_remove(&d->tasks, r->a, 0) || ended == TASK_SEEN;
+	uintptr_t began = (uintptr_t)stele__lookup_remove(&d->tasks, r->a, 0);
+	bool begun = began || ended == TASK_SEEN;
 	uint8_t *p;
 
 	if (r->a == 0 || r->a == UINT64_MAX) {
 		d->stats.unexplained++;
 		return;
 	}
+	/* Of two threads' events of one time readers may take the end first. */
+	if (began && time < began)
+		time = began;
 	ended = begun ? TASK_SEEN : (void *)(uintptr_t)time;
 	if (stele__lookup_put(&d->retired, r->a, STELE_RETIRED_TASK, ended))
 		return;
@@ -268,6 +272,9 @@ void stele__payload_convert(struct stele_drain *d, struct stele_drain_thread *t,
 	switch (kind) {
 	case STELE_KIND_TASK_BEGIN ... STELE_KIND_COUNTER:
 		payload_user(d, t, kind, r, time);
+		break;
+	case STELE_KIND_CPU_SAMPLE:
+		stele__cpu_sample(d, t, (uint32_t)r->c, time);
 		break;
 	case STELE_KIND_SPAN ... STELE_KIND_SPAN_FREE:
 		payload_span(d, t, kind, r, time);

@@ -360,7 +360,7 @@ static int restore_record(struct restore *r, const struct carry_record *record)
 	case STELE_CARRY_TYPE:
 		return restore_type(r, v);
 	case STELE_CARRY_TASK:
-		return stele__lookup_put(&r->d->tasks, v[0], 0, r->d);
+		return stele__lookup_put(&r->d->tasks, v[0], 0, STELE_TASK_BEGUN(0));
 	case STELE_CARRY_MEMORY:
 		return stele__lookup_put(&r->d->memory_live, v[0], v[1], r->d);
 	case STELE_CARRY_GO:

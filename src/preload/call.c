@@ -24,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "preload/cpu.h"
 #include "preload/file.h"
 #include "preload/preload.h"
 #include "preload/resolve.h"

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "preload/cpu.h"
 #include "preload/heap.h"
 #include "preload/preload.h"
 #include "preload/resolve.h"
@@ -61,6 +62,7 @@ static void init_run(void)
 	if (!stele_enabled())
 		return;
 	stele__spawn_watch();
+	stele__cpu_start();
 	if (stele__heap_start)
 		stele__heap_start();
 }

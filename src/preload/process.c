@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <unistd.h>
 
+#include "preload/cpu.h"
 #include "preload/file.h"
 #include "preload/held.h"
 #include "preload/preload.h"
@@ -31,6 +32,8 @@ static void process_child(struct stele_fork *state)
 	stele__file_forget_all();
 	stele__held_forget_orders();
 	stele_fork_child(state);
+	if (stele_enabled())
+		stele__cpu_start();
 }
 
 #define FORK(name, params, args)                                                                   \

@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 #include <threads.h>
 
+#include "preload/cpu.h"
 #include "preload/file.h"
 #include "preload/preload.h"
 #include "preload/resolve.h"
@@ -89,6 +90,7 @@ static STELE_TLS size_t spawn_stack_bytes_told;
 
 static void spawn_end(void)
 {
+	stele__cpu_thread_end();
 	if (spawn_stack_low)
 		stele_stack_free(spawn_stack_low, spawn_stack_bytes_told);
 	spawn_stack_low = NULL;
@@ -172,6 +174,7 @@ static struct spawn_block spawn_begin(void *argument, const char *frame)
 	stele_thread_begin(own.goroutine, own.routine.address);
 	spawn_note_stack(&own, frame);
 	stele__spawn_watch();
+	stele__cpu_thread_begin();
 	return own;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "record/capture.h"
 
+#include <ucontext.h>
+
 #include "arena/arena.h"
 #include "record/thread.h"
 #include "sys/sys.h"
@@ -111,6 +113,40 @@ static struct stele_capture capture_at_site(const struct stele_unwind_start *sta
 	if (kept)
 		stele__trail_remember(&pair[second], trail);
 	return capture;
+}
+
+static struct stele_unwind_start capture_stopped(const void *context)
+{
+	const mcontext_t *m = &((const ucontext_t *)context)->uc_mcontext;
+
+#if defined(__x86_64__)
+	return (struct stele_unwind_start){.pc = (uintptr_t)m->gregs[REG_RIP],
+					   .sp = (uintptr_t)m->gregs[REG_RSP],
+					   .fp = (uintptr_t)m->gregs[REG_RBP],
+					   .interrupted = true};
+#elif defined(__aarch64__)
+	return (struct stele_unwind_start){.pc = m->pc,
+					   .sp = m->sp,
+					   .fp = m->regs[29],
+					   .link = m->regs[30],
+					   .interrupted = true};
+#endif
+}
+
+struct stele_capture stele__capture_interrupted(const void *context)
+{
+	const struct stele_unwind_start start = capture_stopped(context);
+	struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);
+	struct stele_stack_bounds bounds = {0};
+	bool kept;
+
+	if (!stele__arena->stack_frames_max)
+		return (struct stele_capture){.stack = STELE_ENTRY_NONE, .frame = start.sp};
+	if (ring) {
+		bounds.low = (uintptr_t)stele__load_relaxed(&stele__thread_slot(ring)->stack_low);
+		bounds.high = (uintptr_t)stele__load_relaxed(&stele__thread_slot(ring)->stack_high);
+	}
+	return capture_with(&start, &bounds, NULL, &kept);
 }
 
 struct stele_capture stele__capture(const struct stele_unwind_start *start)

@@ -23,6 +23,9 @@ void stele__capture_of_runtime(uint32_t slot) STELE_HIDDEN;
 
 struct stele_capture stele__capture(const struct stele_unwind_start *start) STELE_HIDDEN;
 
+/* Of the code that a signal interrupted, from its ucontext_t. */
+struct stele_capture stele__capture_interrupted(const void *context) STELE_HIDDEN;
+
 /* To be used in the public entry point itself: its caller is where the walk begins. */
 #define STELE_CAPTURE()                                                                            \
 	({                                                                                         \

@@ -202,6 +202,17 @@ STELE_EXPORT void stele_syscall_end(stele_interval call, int64_t result)
 		stele__emit(STELE_KIND_SYSCALL_END, call, (uint64_t)result, 0);
 }
 
+STELE_EXPORT unsigned stele_cpu_hz(void)
+{
+	return stele_enabled() ? stele__arena->cpu_hz : 0;
+}
+
+STELE_EXPORT void stele_cpu_sample(const void *context)
+{
+	if (runtime_wants(STELE_EVENTS_CPU))
+		stele__emit(STELE_KIND_CPU_SAMPLE, 0, 0, stele__capture_interrupted(context).stack);
+}
+
 STELE_EXPORT bool stele_busy(void)
 {
 	struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);

@@ -232,13 +232,14 @@ static const char *control_switch(struct stele_control *c, uint32_t events,
 	return NULL;
 }
 
-/* Classes that were not loaded into the program cannot be had: memory is on or off for all time. */
+/* What the program was not prepared for cannot be had: of memory and CPU it is as at first. */
 static uint32_t control_events(const struct stele_control *c, uint32_t events)
 {
-	const uint32_t fixed = STELE_EVENTS_MEMORY | STELE_EVENTS_FILES;
+	const uint32_t prepared = STELE_EVENTS_MEMORY | STELE_EVENTS_CPU;
+	const uint32_t fixed = prepared | STELE_EVENTS_FILES;
 	uint32_t wanted = events ? events : c->options->events;
 
-	return (wanted & ~fixed) | (c->options->events & STELE_EVENTS_MEMORY) |
+	return (wanted & ~fixed) | (c->options->events & prepared) |
 	       (wanted & c->options->events & STELE_EVENTS_FILES);
 }
 

@@ -64,6 +64,7 @@ int stele__recorder_arena(struct stele_recorder *r, const struct stele_session_o
 		.on_full = chosen->on_full,
 		.events = chosen->dormant ? 0 : chosen->events,
 		.stack_frames_max = chosen->stack_frames_max,
+		.cpu_hz = chosen->cpu_hz,
 		.heap_sample_bytes = chosen->heap_sample_bytes,
 		.supervisor = (uint32_t)getpid(),
 		.board = board,

@@ -24,6 +24,9 @@
 #define MADV_GUARD_REMOVE  103
 #endif
 
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
 #define PAGE_BYTES	    4096u
 #define KERNEL_SIGSET_BYTES 8
 
@@ -293,6 +296,29 @@ void stele__sys_die(void)
 	stele__sys_signals_restore(~(1ull << (SIGABRT - 1)));
 	for (;;)
 		call3(SYS_exit_group, 128 + SIGABRT, 0, 0);
+}
+
+int stele__sys_cpu_timer(int signal, uint64_t interval_ns)
+{
+	struct timespec interval = {.tv_sec = (time_t)(interval_ns / 1000000000u),
+				    .tv_nsec = (long)(interval_ns % 1000000000u)};
+	struct itimerspec times = {.it_interval = interval, .it_value = interval};
+	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = signal};
+	int timer = 0, error;
+
+	event.sigev_notify_thread_id = (pid_t)stele__sys_tid();
+	error = (int)call3(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, (long)&event, (long)&timer);
+	if (error < 0)
+		return error;
+	error = (int)call6(SYS_timer_settime, timer, 0, (long)&times, 0, 0, 0);
+	if (error < 0)
+		stele__sys_cpu_timer_delete(timer);
+	return error < 0 ? error : timer;
+}
+
+int stele__sys_cpu_timer_delete(int timer)
+{
+	return (int)call3(SYS_timer_delete, timer, 0, 0);
 }
 
 int stele__sys_alternate_stack(uintptr_t *ret_low, uintptr_t *ret_high)

@@ -70,6 +70,13 @@ int stele__sys_futex_wake(const uint32_t *word, uint32_t count);
 uint64_t stele__sys_signals_block(void);
 void stele__sys_signals_restore(uint64_t mask);
 
+/*
+ * A timer of the calling thread's running time, which sends it this signal at that distance. Its
+ * id, >= 0. It is gone with the process image, not with the thread.
+ */
+int stele__sys_cpu_timer(int signal, uint64_t interval_ns);
+int stele__sys_cpu_timer_delete(int timer);
+
 /* Ends the process by SIGABRT, whatever it does with that signal. */
 _Noreturn void stele__sys_die(void);
 

@@ -414,7 +414,9 @@ struct stele_unwind_result stele__unwind(const struct stele_unwind_start *start,
 			 .sp = start->sp,
 			 .fp = start->fp,
 			 .own = *bounds,
-			 .exact = start->own};
+			 .link = start->link,
+			 .link_valid = start->interrupted && start->link,
+			 .exact = start->own || start->interrupted};
 	struct path p = {.r = {.frame = start->sp},
 			 .pcs = pcs,
 			 .max = max,

@@ -24,6 +24,8 @@ struct stele_unwind_start {
 	uintptr_t fp;
 	bool own;	  /* the first frame is the asking function itself and is not wanted */
 	uintptr_t caller; /* with own: what to record if not even that frame can be left */
+	bool interrupted; /* pc is where a signal stopped the first frame; without a trail */
+	uintptr_t link;	  /* with interrupted, on AArch64: the link register */
 };
 
 struct stele_unwind_result {

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""CPU samples say where threads run, and the program does not notice the signal that makes them.
+
+usage: test_cpu.py STELE SPINNER
+"""
+import os
+import re
+import subprocess
+import sys
+
+import place
+from support.tap import case, check, equal, run
+
+PROGRAM = os.path.abspath(sys.argv[2])
+HZ = 200
+
+
+class Spun:
+    """A recording of the spinner, and what its samples say."""
+
+    def __init__(self, *how, options=()):
+        with place.Place() as p:
+            done = p.record(f"--cpu-hz={HZ}", "-o", "%p.trace", *options, "--", PROGRAM, *how)
+            equal(done.returncode, 0, done.stdout + done.stderr)
+            found = re.findall(r"(\d+) ns, (\d+) calls interrupted", done.stdout)
+            self.expected = [int(ns) * HZ / 1e9 for ns, _ in found]
+            self.interrupted = sum(int(calls) for _, calls in found)
+            for trace in p.traces():
+                p.valid(trace)
+            self.stacks = [self.folded(p, trace) for trace in p.traces()]
+
+    @staticmethod
+    def folded(p, trace):
+        out = subprocess.run([place.STELE, "export", "--to=folded", "--kind=cpu", "-f", "-o", "-",
+                              p.path(trace)], capture_output=True, text=True, check=True).stdout
+        stacks = {}
+        for line in out.splitlines():
+            stack, _, count = line.rpartition(" ")
+            stacks[stack] = stacks.get(stack, 0) + int(count)
+        return stacks
+
+
+def total(stacks, function=""):
+    return sum(n for stack, n in stacks.items() if function in stack.split(";") or not function)
+
+
+def sensible(stacks, expected):
+    """As many as the threads ran, and where they did."""
+    count = total(stacks)
+    check(0.8 * expected < count < 1.2 * expected, f"{count} samples, {expected} expected")
+    hot, warm = total(stacks, "hot"), total(stacks, "warm")
+    check(1.8 < hot / warm < 5, f"hot {hot}, warm {warm}")
+    check(hot + warm > 0.85 * count, f"hot {hot}, warm {warm} of {count}")
+    whole = total(stacks, "spin_thread")
+    check(whole > 0.9 * count, f"{whole} of {count} stacks are whole")
+
+
+@case
+def samples_are_where_time_goes():
+    spun = Spun("plain", "2")
+    sensible(spun.stacks[0], spun.expected[0])
+    print(f"# {spun.interrupted} calls interrupted")
+
+
+@case
+def thread_that_blocks_all_signals_is_sampled_too():
+    spun = Spun("block", "2")
+    sensible(spun.stacks[0], spun.expected[0])
+
+
+@case
+def program_may_do_with_signals_what_it_likes():
+    spun = Spun("own", "1")
+    sensible({s: n for s, n in spun.stacks[0].items() if "take_signal" not in s},
+             0.7 * HZ)
+
+
+@case
+def executed_program_is_sampled_too():
+    spun = Spun("exec", "1")
+    check(total(spun.stacks[0], "spin_thread") > 0.55 * HZ, spun.stacks)
+
+
+@case
+def children_are_sampled_if_they_are_followed():
+    spun = Spun("fork", "1", options=["--follow-fork"])
+    equal(len(spun.stacks), 2)
+    for stacks, expected in zip(spun.stacks, spun.expected):
+        sensible(stacks, expected)
+    spun = Spun("fork", "1")
+    sensible(spun.stacks[0], spun.expected[1])
+
+
+@case
+def rate_is_checked():
+    with place.Place() as p:
+        for value in ("-1", "x", "", "1001"):
+            done = p.record(f"--cpu-hz={value}", "--", "true")
+            equal(done.returncode, 125)
+            place.says(done, "--cpu-hz=")
+        done = p.record("--cpu-hz=0", "-o", "x.trace", "--", PROGRAM)
+        equal(done.returncode, 0)
+        equal(Spun.folded(p, "x.trace"), {})
+
+
+run()

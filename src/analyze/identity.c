@@ -69,6 +69,7 @@ const struct stele__name *stele__name_intern(struct stele_analysis *a, struct st
 int stele__stacks_init(struct stele__stacks *stacks)
 {
 	stele__keymap_init(&stacks->by_hash);
+	stele__keymap_init(&stacks->by_lines);
 	stacks->count = 1;
 	stacks->scratch = calloc(STELE__FRAMES_MAX, sizeof(*stacks->scratch));
 	return stacks->scratch ? stele__list_reserve(&stacks->all, 0, &stacks->max, sizeof(void *))
@@ -83,6 +84,7 @@ void stele__stacks_done(struct stele__stacks *stacks)
 	free(stacks->cache);
 	free(stacks->scratch);
 	stele__keymap_done(&stacks->by_hash);
+	stele__keymap_done(&stacks->by_lines);
 }
 
 void stele__stacks_forget(struct stele__stacks *stacks)
@@ -128,6 +130,7 @@ static int identity_add(struct stele_analysis *a, uint64_t hash, size_t count)
 		return -ENOMEM;
 	s->hash = hash;
 	s->count = count;
+	s->first_alike = 0;
 	memcpy(s->frames, stacks->scratch, count * sizeof(s->frames[0]));
 	/* The index fits a pointer: the map's values are indices. */
 	r = stele__keymap_add(&stacks->by_hash, hash, (void *)(uintptr_t)stacks->count);
@@ -224,4 +227,48 @@ int stele__stack_find(struct stele_analysis *a, const struct stele_reader *reade
 	if (r == 0)
 		*ret_stack = stacks->cache[handle] = (uint32_t)index;
 	return r;
+}
+
+static bool identity_alike(const struct stele__stack *x, const struct stele__stack *y)
+{
+	if (x->count != y->count)
+		return false;
+	for (size_t i = 0; i < x->count; i++)
+		if (x->frames[i].line != y->frames[i].line ||
+		    x->frames[i].function.data != y->frames[i].function.data)
+			return false;
+	return true;
+}
+
+static uint64_t identity_lines(const struct stele_analysis *a, const struct stele__stack *s)
+{
+	uint64_t hash = a->names.multiplier;
+
+	for (size_t i = 0; i < s->count; i++) {
+		hash = stele__keymap_mix(hash, s->frames[i].line);
+		hash = stele__keymap_mix(hash, (uintptr_t)s->frames[i].function.data);
+	}
+	return hash;
+}
+
+int stele__stack_alike(struct stele_analysis *a, uint32_t stack, uint32_t *ret_stack)
+{
+	struct stele__stacks *stacks = &a->stacks;
+	struct stele__stack *s = stack ? stacks->all[stack] : NULL;
+	uint64_t hash;
+	size_t at = 0;
+	uintptr_t index;
+
+	if (s && !s->first_alike) {
+		hash = identity_lines(a, s);
+		while ((index = (uintptr_t)stele__keymap_next(&stacks->by_lines, hash, &at)))
+			if (identity_alike(stacks->all[index], s))
+				break;
+		if (!index &&
+		    stele__keymap_add(&stacks->by_lines, hash, (void *)(uintptr_t)stack) < 0)
+			return -ENOMEM;
+		s->first_alike = index ? (uint32_t)index : stack;
+	}
+	*ret_stack = s ? s->first_alike : 0;
+	return 0;
 }

@@ -22,11 +22,12 @@ struct stele__name {
 struct stele__stack {
 	uint64_t hash;
 	size_t count;
+	uint32_t first_alike; /* stele__stack_alike; 0: was not asked for yet */
 	struct stele_stack_frame frames[];
 };
 
 struct stele__stacks {
-	struct stele__keymap by_hash;
+	struct stele__keymap by_hash, by_lines;
 	struct stele__stack **all; /* all[0] is unused */
 	uint32_t count, max;
 	uint32_t *cache; /* by the reader's handle, of this generation; 0: not looked up yet */
@@ -130,6 +131,10 @@ void stele__stacks_forget(struct stele__stacks *stacks);
 /* 0 for no stack; out of memory: a negative code. */
 int stele__stack_find(struct stele_analysis *a, const struct stele_reader *reader, uint32_t handle,
 		      uint32_t *ret_stack);
+
+/* The first that was seen of those with the same functions and lines, whatever addresses these have
+ * there. 0 or -ENOMEM. */
+int stele__stack_alike(struct stele_analysis *a, uint32_t stack, uint32_t *ret_stack);
 
 /* NULL: no memory. */
 struct stele__site *stele__site_find(struct stele_analysis *a, enum stele_site_kind kind,

@@ -53,7 +53,9 @@ void *stele__keymap_each(const struct stele__keymap *map, size_t *at);
 /* Mixes one more word into a hash. */
 STELE_INLINE uint64_t stele__keymap_mix(uint64_t hash, uint64_t word)
 {
-	hash = (hash ^ word) * UINT64_C(0x9fb21c651e98df25);
+	/* Spread first: addresses differ in so few bits that many pairs of them have the same
+	 * exclusive or. */
+	hash = (hash * UINT64_C(0xd6e8feb86659fd93) ^ word) * UINT64_C(0x9fb21c651e98df25);
 	return hash ^ hash >> 29;
 }
 

@@ -26,6 +26,9 @@
 
 #define EMBED_OUTPUTS_MAX 16
 #define EMBED_FRAMES_MAX  64
+#define EMBED_CHOICES                                                                              \
+	(STELE_NO_LOCKS | STELE_NO_SYSCALLS | STELE_NO_ANNOTATIONS | STELE_NO_MEMORY |             \
+	 STELE_NO_FILES)
 
 _Static_assert(EMBED_OUTPUTS_MAX <= STELE_TEAM_MAX, "each output may be of a choice of its own");
 _Static_assert((int)STELE_NO_LOCKS == STELE_EVENTS_LOCKS &&
@@ -60,8 +63,7 @@ static pthread_mutex_t embed_lock = PTHREAD_MUTEX_INITIALIZER;
 static int output_open(const struct stele_output *wanted, struct embed_output *ret_output)
 {
 	*ret_output = (struct embed_output){.wanted = *wanted, .fd = -1};
-	if ((wanted->path && wanted->write) ||
-	    wanted->leave_out & (STELE_EVENTS_WAITS | ~STELE_EVENTS_ALL))
+	if ((wanted->path && wanted->write) || wanted->leave_out & ~EMBED_CHOICES)
 		return -EINVAL;
 	if (wanted->write)
 		return 0;

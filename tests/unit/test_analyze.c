@@ -4,6 +4,8 @@
 #include "stele/analyze.h"
 #include "support/tap.h"
 
+#include <stdlib.h>
+
 static struct stele_string text(const char *s)
 {
 	return (struct stele_string){s, strlen(s)};
@@ -118,7 +120,30 @@ static void origins_are_the_programs_own(void)
 	CHECK_STR(stele__origin(thread + 2, 2).data, "clone3");
 }
 
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Two functions had one name in a profile: the addresses of their names and files, taken by
+ * exclusive or, were the same. */
+static void pairs_of_addresses_have_keys_of_their_own(void)
+{
+	static uint64_t keys[300 * 300];
+	size_t count = 0;
+
+	for (uint64_t i = 0; i < 300; i++)
+		for (uint64_t k = 0; k < 300; k++)
+			keys[count++] =
+				stele__keymap_mix(0x558f0ef9e000 + 48 * i, 0x558f0ef9e000 + 32 * k);
+	qsort(keys, count, sizeof(keys[0]), by_value);
+	for (size_t i = 1; i < count; i++)
+		CHECK(keys[i - 1] != keys[i]);
+}
+
 TAP_MAIN(TEST(spread_of_small_numbers_is_exact), TEST(spread_is_within_a_sixteenth),
 	 TEST(spread_takes_extremes), TEST(keymap_keeps_what_is_not_dropped),
-	 TEST(keymap_gives_all_of_a_key), TEST(reasons_are_told_apart_as_go_does),
-	 TEST(origins_are_the_programs_own))
+	 TEST(keymap_gives_all_of_a_key), TEST(pairs_of_addresses_have_keys_of_their_own),
+	 TEST(reasons_are_told_apart_as_go_does), TEST(origins_are_the_programs_own))

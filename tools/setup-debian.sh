@@ -18,8 +18,8 @@ packages() {
 		libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 libunwind-dev perl lua5.4 spin ;;
 	real) echo xz-utils zstd sqlite3 redis-server redis-tools nginx git postgresql stress-ng ;;
 	browser) echo chromium chromium-driver ;;
-	bench) echo lttng-tools liblttng-ust-dev babeltrace2 heaptrack libmimalloc2.0 \
-		libboost-context-dev g++ ;;
+	bench) echo lttng-tools liblttng-ust-dev babeltrace2 heaptrack libmimalloc2.0 wrk \
+		redis-server redis-tools nginx libboost-context-dev g++ ;;
 	*) fail "there is no group '$1'; the groups are build, test, real, browser and bench" ;;
 	esac
 }

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names of descriptors, by /proc/self/fd and the socket calls that tell addresses; and the
- * interposers that see what a descriptor stands for change. A descriptor that libc closes by
- * itself, unseen, keeps its name until the next one is put in its place by a call that is seen.
+ * Names of descriptors: by the path that they were opened with, if it is absolute; of others, when
+ * they are used for the first time, by /proc/self/fd and the socket calls that tell addresses. And
+ * the interposers that see what a descriptor stands for change. One that libc closes by itself,
+ * unseen, keeps its name until the next is put in its place by a call that is seen.
  */
 #include "preload/file.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -190,6 +193,11 @@ static void text_link(struct file_text *text, const char *link, size_t bytes)
 	}
 }
 
+static void file_told(int fd)
+{
+	__atomic_fetch_or(&stele__files_told[fd / 64], 1ull << fd % 64, __ATOMIC_RELAXED);
+}
+
 void stele__file_tell(int fd)
 {
 	static const char proc[] = "/proc/self/fd/";
@@ -216,7 +224,7 @@ void stele__file_tell(int fd)
 	}
 	*text.at = 0;
 	if (lasts)
-		__atomic_fetch_or(&stele__files_told[fd / 64], 1ull << fd % 64, __ATOMIC_RELAXED);
+		file_told(fd);
 	stele_file(fd, name);
 	errno = saved_errno;
 }
@@ -239,7 +247,68 @@ void stele__file_forget_all(void)
 		stele__store_relaxed(&stele__files_told[i], 0);
 }
 
+/*
+ * A descriptor that was just opened is told of by the path that the program gave, if that says
+ * where it leads by itself: to ask the kernel costs more than to open.
+ */
+static int file_opened(int fd, const char *path, int flags)
+{
+	int saved_errno = errno;
+
+	if (fd < 0 || fd >= STELE_FILES_MAX || !stele__recording())
+		return fd;
+	if (path[0] == '/' && (flags & O_TMPFILE) != O_TMPFILE && stele_files_wanted() &&
+	    !stele__load_relaxed(&file_stopped)) {
+		file_told(fd);
+		stele_file(fd, path);
+	} else {
+		stele__file_forget(fd);
+	}
+	errno = saved_errno;
+	return fd;
+}
+
 /* ---- what changes ---- */
+
+static bool open_has_mode(int flags)
+{
+	return flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE;
+}
+
+#define OPENS(name, params, last, call)                                                            \
+	STELE_EXPORT int name params                                                               \
+	{                                                                                          \
+		mode_t mode = 0;                                                                   \
+		va_list list;                                                                      \
+                                                                                                   \
+		if (open_has_mode(flags)) {                                                        \
+			va_start(list, last);                                                      \
+			mode = va_arg(list, mode_t);                                               \
+			va_end(list);                                                              \
+		}                                                                                  \
+		return file_opened(call, path, flags);                                             \
+	}
+
+OPENS(open, (const char *path, int flags, ...), flags, STELE_REAL(open)(path, flags, mode))
+OPENS(open64, (const char *path, int flags, ...), flags, STELE_REAL(open64)(path, flags, mode))
+OPENS(openat, (int at, const char *path, int flags, ...), flags,
+      STELE_REAL(openat)(at, path, flags, mode))
+OPENS(openat64, (int at, const char *path, int flags, ...), flags,
+      STELE_REAL(openat64)(at, path, flags, mode))
+
+/* As _FORTIFY_SOURCE calls them. */
+int __open_2(const char *path, int flags);
+int __open64_2(const char *path, int flags);
+
+STELE_EXPORT int __open_2(const char *path, int flags)
+{
+	return file_opened(STELE_REAL(__open_2)(path, flags), path, flags);
+}
+
+STELE_EXPORT int __open64_2(const char *path, int flags)
+{
+	return file_opened(STELE_REAL(__open64_2)(path, flags), path, flags);
+}
 
 /* The descriptor of what is closed, known before. */
 #define CLOSES(type, name, params, args, fd)                                                       \

@@ -10,13 +10,26 @@
 
 #define FRAMES_MAX 128
 
-#define SITE_BITS 12 /* 1 MiB of addresses; what is used of it takes up memory */
+/* Of a runtime's thread: many, of short stacks. 1 MiB of addresses; what is used takes up memory.
+ */
+#define RUNTIME_SITE_BITS  12
+#define RUNTIME_SITE_BYTES (4 * STELE_CACHE_LINE)
+/* Of any other, once its walks were not the last one over again so often: few, of deeper stacks. */
+#define SITE_BITS  5
+#define SITE_BYTES (8 * STELE_CACHE_LINE)
+#define SITE_TURNS 32
+
+/* A table of sites. */
+struct capture_sites {
+	char *at; /* NULL: there is none yet */
+	uint32_t bits, bytes;
+};
 
 /* One for each slot, so that they need no end of their own. They outlive the arena. */
 static struct capture_trails {
 	struct stele_trail trail;
-	struct stele_trail_site
-		*sites; /* 1 << SITE_BITS, once a runtime's thread has had the slot */
+	struct capture_sites sites;
+	uint32_t turns; /* walks since the slot was new that were others than the last */
 } * trails;
 static uint32_t trail_count;
 
@@ -36,20 +49,31 @@ void stele__capture_prepare(uint32_t slots)
 
 void stele__capture_new_owner(uint32_t slot)
 {
-	if (slot < trail_count)
-		stele__trail_leave(&trails[slot].trail);
+	if (slot >= trail_count)
+		return;
+	stele__trail_leave(&trails[slot].trail);
+	trails[slot].turns = 0;
 }
 
+static void sites_make(struct capture_sites *sites, uint32_t bits, uint32_t each)
+{
+	uint64_t bytes = (uint64_t)each << bits;
+	int error = 0;
+	char *at = stele__sys_map_private(bytes, &error);
+
+	if (!at)
+		return;
+	stele__sys_small_pages(at, bytes);
+	sites->bits = bits;
+	sites->bytes = each;
+	stele__store_release(&sites->at, at); /* in this order, for a handler that leaves here */
+}
+
+/* It may have had a smaller table as a thread of another kind, which is lost. */
 void stele__capture_of_runtime(uint32_t slot)
 {
-	uint64_t bytes = sizeof(struct stele_trail_site) << SITE_BITS;
-	int error = 0;
-
-	if (slot >= trail_count || trails[slot].sites)
-		return;
-	trails[slot].sites = stele__sys_map_private(bytes, &error);
-	if (trails[slot].sites)
-		stele__sys_small_pages(trails[slot].sites, bytes);
+	if (slot < trail_count && trails[slot].sites.bits != RUNTIME_SITE_BITS)
+		sites_make(&trails[slot].sites, RUNTIME_SITE_BITS, RUNTIME_SITE_BYTES);
 }
 
 static uint32_t capture_intern(const struct stele_unwind_result *walk, uint32_t epoch,
@@ -91,27 +115,48 @@ static struct stele_capture capture_with(const struct stele_unwind_start *start,
 	return (struct stele_capture){.stack = stack, .frame = walk.frame};
 }
 
-/* A thread of a runtime, on the stack of one of its goroutines: it was here before, most likely. */
+/* The thread was here before, most likely: on the stack of one of its goroutines, at this call. */
 static struct stele_capture capture_at_site(const struct stele_unwind_start *start,
 					    const struct stele_stack_bounds *bounds,
 					    struct stele_trail *trail,
-					    struct stele_trail_site *sites)
+					    const struct capture_sites *sites)
 {
 	uint64_t hash = (start->sp ^ start->pc << 20) * 0x9e3779b97f4a7c15ull;
-	struct stele_trail_site *pair = &sites[hash >> (64 - SITE_BITS) & ~1ull];
+	char *pair = sites->at + (hash >> (64 - sites->bits) & ~1ull) * sites->bytes;
+	struct stele_trail_site *first = (void *)pair, *second = (void *)(pair + sites->bytes);
 	uint32_t epoch = stele__load_relaxed(&stele__arena->module_epoch);
+	struct stele_trail_site *site = first;
 	struct stele_capture capture;
-	bool kept, second;
+	bool kept;
 
-	for (struct stele_trail_site *site = pair; site < pair + 2; site++)
+	for (;; site = second) {
 		if (capture_epoch(site->value) == epoch &&
 		    stele__trail_recalls(site, start, bounds->high))
 			return (struct stele_capture){.stack = (uint32_t)site->value,
 						      .frame = site->sp + site->frame};
+		if (site == second)
+			break;
+	}
 	capture = capture_with(start, bounds, trail, &kept);
-	second = pair[0].value && (!pair[1].value || hash >> 20 & 1);
 	if (kept)
-		stele__trail_remember(&pair[second], trail);
+		stele__trail_remember(first->value && (!second->value || hash >> 20 & 1) ? second
+											 : first,
+				      sites->bytes, trail);
+	return capture;
+}
+
+/* Not a runtime's: one that calls from several places in turn gets sites, too. */
+static struct stele_capture capture_on_trail(const struct stele_unwind_start *start,
+					     const struct stele_stack_bounds *bounds,
+					     struct capture_trails *mine)
+{
+	uint64_t before = mine->trail.value;
+	struct stele_capture capture;
+	bool kept;
+
+	capture = capture_with(start, bounds, &mine->trail, &kept);
+	if (STELE_UNLIKELY(mine->trail.value != before) && ++mine->turns == SITE_TURNS)
+		sites_make(&mine->sites, SITE_BITS, SITE_BYTES);
 	return capture;
 }
 
@@ -168,8 +213,8 @@ struct stele_capture stele__capture(const struct stele_unwind_start *start)
 	mine = &trails[ring->slot];
 	if (ring->slot >= trail_count || !stele__trail_enter(&mine->trail, start->sp))
 		return capture_with(start, &bounds, NULL, &kept);
-	capture = mine->sites ? capture_at_site(start, &bounds, &mine->trail, mine->sites)
-			      : capture_with(start, &bounds, &mine->trail, &kept);
+	capture = mine->sites.at ? capture_at_site(start, &bounds, &mine->trail, &mine->sites)
+				 : capture_on_trail(start, &bounds, mine);
 	stele__trail_leave(&mine->trail);
 	return capture;
 }

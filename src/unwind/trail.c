@@ -66,20 +66,22 @@ STELE_READS_FRAMES bool stele__trail_holds(struct stele_trail *trail, uint32_t i
 }
 
 /* False: too many words, or too far away. */
-STELE_READS_FRAMES static bool site_add(struct stele_trail_site *site,
+STELE_READS_FRAMES static bool site_add(struct stele_trail_site *site, size_t room,
 					const struct stele_trail_frame *f, int32_t at)
 {
 	uintptr_t from = f->sp + (uintptr_t)(intptr_t)at - site->sp;
 
-	if (site->count == STELE_SITE_WORDS || from > UINT32_MAX)
+	if (site->count == room || from > UINT32_MAX)
 		return false;
 	site->words[site->count++] =
 		(struct stele_trail_word){.want = trail_word(f, at), .at = (uint32_t)from};
 	return true;
 }
 
-void stele__trail_remember(struct stele_trail_site *site, const struct stele_trail *trail)
+void stele__trail_remember(struct stele_trail_site *site, size_t bytes,
+			   const struct stele_trail *trail)
 {
+	size_t room = STELE_SITE_WORDS(bytes);
 	const struct stele_trail_frame *f = &trail->frames[trail->begin];
 	const struct stele_trail_frame *last = &trail->frames[STELE_TRAIL_END - 1];
 	bool fits = trail->value && trail->high - f->sp <= UINT32_MAX;
@@ -94,11 +96,11 @@ void stele__trail_remember(struct stele_trail_site *site, const struct stele_tra
 					  .generation = trail->generation,
 					  .needs_fp = f->flags & STELE_TRAIL_NEEDS_FP};
 	for (; fits && f < last; f++) {
-		fits = site_add(site, f, f->pc_at);
+		fits = site_add(site, room, f, f->pc_at);
 		if (f->flags & STELE_TRAIL_READS_FP)
-			fits = fits && site_add(site, f, f->fp_at);
+			fits = fits && site_add(site, room, f, f->fp_at);
 		if (f->flags & STELE_TRAIL_READS_CFA)
-			fits = fits && site_add(site, f, f->cfa_at);
+			fits = fits && site_add(site, room, f, f->cfa_at);
 	}
 	site->value = fits ? trail->value : 0;
 }

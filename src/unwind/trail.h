@@ -62,12 +62,11 @@ struct stele_trail {
 _Static_assert(sizeof(struct stele_trail) <= STELE_TRAIL_BYTES, "a trail's place");
 
 /*
- * A whole walk, remembered by where it began: threads that change stacks at every turn never meet
- * their last trail, but the one they took here when they ran on this stack the last time. Packed,
- * since a thread of many stacks finds none of them in its cache: two lines for five frames. Zeroed
- * memory remembers nothing.
+ * A whole walk, remembered by where it began: threads that change stacks at every turn, or call
+ * from several places in turn, never meet their last trail, but the one they took here the last
+ * time. Packed, since a thread of many stacks finds none of them in its cache: two lines for five
+ * frames. Zeroed memory remembers nothing.
  */
-#define STELE_SITE_WORDS 13
 
 struct stele_trail_word {
 	uintptr_t want;
@@ -82,9 +81,12 @@ struct stele_trail_site {
 	uint32_t generation;
 	uint16_t count;
 	bool needs_fp;
-	struct stele_trail_word words[STELE_SITE_WORDS];
-} __attribute__((aligned(STELE_CACHE_LINE)));
-_Static_assert(sizeof(struct stele_trail_site) == 4 * STELE_CACHE_LINE, "nothing is wasted");
+	struct stele_trail_word words[];
+};
+
+/* How many words a site of so many bytes has room for. */
+#define STELE_SITE_WORDS(bytes)                                                                    \
+	(((bytes) - sizeof(struct stele_trail_site)) / sizeof(struct stele_trail_word))
 
 /*
  * Takes the trail for a walk that begins at sp. False: a walk that this one interrupted has it. One
@@ -108,9 +110,9 @@ bool stele__trail_holds(struct stele_trail *trail, uint32_t index) STELE_HIDDEN;
 
 /*
  * Remembers the trail's chain, which is that of a walk that has just ended, unless that was too
- * long or has no value.
+ * long for a site of `bytes` or has no value.
  */
-void stele__trail_remember(struct stele_trail_site *site,
+void stele__trail_remember(struct stele_trail_site *site, size_t bytes,
 			   const struct stele_trail *trail) STELE_HIDDEN;
 
 /* Would a walk that begins here be the one that is remembered? */

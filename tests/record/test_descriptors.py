@@ -132,7 +132,7 @@ int main(int argc, char **argv)
 #endif
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
 	struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
-	int before = open(argv[0], O_RDONLY), after = open(argv[0], O_RDONLY);
+	int before = open(argv[0], O_RDONLY), after = open("sandbox", O_RDONLY);
 	char byte;
 
 	if (argc > 1 || read(before, &byte, 1) != 1)

@@ -35,7 +35,8 @@ static struct kept {
 } stacks[STACKS_MAX];
 static uint32_t stack_count;
 /* Few, so that they are overwritten all the time. */
-static struct stele_trail_site sites[64];
+#define SITE_BYTES 256
+static char sites[64][SITE_BYTES] __attribute__((aligned(64)));
 
 static void set_bounds(void)
 {
@@ -64,7 +65,7 @@ static _Unwind_Reason_Code reference_frame(struct _Unwind_Context *context, void
 static struct stele_trail_site *compare_site(const struct stele_unwind_start *start,
 					     const uint64_t *want, uint32_t frames)
 {
-	struct stele_trail_site *site = &sites[(start->sp / 16 ^ start->pc) % 64];
+	struct stele_trail_site *site = (void *)sites[(start->sp / 16 ^ start->pc) % 64];
 	const struct kept *found;
 
 	if (!stele__trail_recalls(site, start, bounds.high))
@@ -105,7 +106,7 @@ static void compare_trail(const struct stele_unwind_start *start, const uint64_t
 	if (stack_count >= STACKS_MAX)
 		memset(sites, 0, sizeof(sites));
 	else if (got.same || got.kept)
-		stele__trail_remember(site, &trail);
+		stele__trail_remember(site, SITE_BYTES, &trail);
 	stele__trail_leave(&trail);
 }
 
@@ -404,6 +405,7 @@ static void trail_ignores_the_frame_pointer_where_it_is_none(void)
 
 static void trail_is_void_when_a_module_goes(void)
 {
+	struct stele_trail_site *first = (void *)sites[0];
 	struct stele_unwind_start start = stele__unwind_start();
 	uint64_t pcs[FRAMES_MAX];
 
@@ -412,15 +414,15 @@ static void trail_is_void_when_a_module_goes(void)
 	trail.value = 7;
 	CHECK(stele__unwind(&start, &bounds, pcs, FRAMES_MAX, &trail).same);
 	memset(&sites[0], 0, sizeof(sites[0]));
-	CHECK(!stele__trail_recalls(&sites[0], &start, bounds.high));
-	stele__trail_remember(&sites[0], &trail);
-	CHECK(stele__trail_recalls(&sites[0], &start, bounds.high));
-	CHECK(!stele__trail_recalls(&sites[0], &start, bounds.high + 16));
+	CHECK(!stele__trail_recalls(first, &start, bounds.high));
+	stele__trail_remember(first, SITE_BYTES, &trail);
+	CHECK(stele__trail_recalls(first, &start, bounds.high));
+	CHECK(!stele__trail_recalls(first, &start, bounds.high + 16));
 	start.sp += 16;
-	CHECK(!stele__trail_recalls(&sites[0], &start, bounds.high));
+	CHECK(!stele__trail_recalls(first, &start, bounds.high));
 	start.sp -= 16;
 	stele__module_remove(1, 2);
-	CHECK(!stele__trail_recalls(&sites[0], &start, bounds.high));
+	CHECK(!stele__trail_recalls(first, &start, bounds.high));
 	CHECK(!stele__unwind(&start, &bounds, pcs, FRAMES_MAX, &trail).same);
 }
 

@@ -5,15 +5,16 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/talk.h"
 #include "cli/verdict.h"
 #include "supervise/diagnosis.h"
 
 static const char doctor_help[] =
-	"usage: stele doctor [--json] [CMD [ARG…]]\n"
+	"usage: stele doctor [--json] [CMD [ARG…] | PID]\n"
 	"\n"
-	"Tells what can be recorded on this machine, and of the program CMD, without running it: "
-	"a\n"
-	"line a subject, what reports will lack, and what to do about it.\n"
+	"Tells what can be recorded on this machine, and of the program CMD, without running it, "
+	"or\n"
+	"of the process PID: a line a subject, what reports will lack, and what to do about it.\n"
 	"\n"
 	"options:\n"
 	"  --json      one JSON object: \"findings\", each with health (good, less, bad), "
@@ -30,7 +31,8 @@ static const char doctor_help[] =
 	"\n"
 	"examples:\n"
 	"  stele doctor\n"
-	"  stele doctor redis-server\n";
+	"  stele doctor redis-server\n"
+	"  stele doctor $(pidof redis-server)\n";
 
 static void doctor_text(const struct stele_finding *findings, size_t count)
 {
@@ -78,7 +80,7 @@ int stele__cmd_doctor(int argc, char **argv)
 	struct stele_finding findings[STELE_FINDINGS_MAX];
 	size_t count = 0;
 	bool json = false, bad = false;
-	int i = 1;
+	int i = 1, pid;
 
 	for (; i < argc && argv[i][0] == '-'; i++) {
 		if (!strcmp(argv[i], "--")) {
@@ -92,7 +94,10 @@ int stele__cmd_doctor(int argc, char **argv)
 		json = true;
 	}
 	stele__diagnose_machine(findings, &count);
-	if (i < argc)
+	pid = i < argc ? stele__talk_pid(argv[i]) : 0;
+	if (pid && !stele__diagnose_process(pid, findings, &count))
+		return stele__usage_error("doctor", "there is no process %d", pid);
+	if (!pid && i < argc)
 		stele__diagnose_program(argv[i], getenv("PATH"), findings, &count);
 	if (json)
 		doctor_json(findings, count);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,9 +13,11 @@
 #include <unistd.h>
 
 #include "arena/layout.h"
+#include "stele/version.h"
 #include "supervise/definitions.h"
 #include "supervise/elffile.h"
 #include "supervise/locate.h"
+#include "supervise/rendezvous.h"
 #include "supervise/target.h"
 #include "sys/clock.h"
 #include "sys/sys.h"
@@ -114,12 +117,16 @@ static void diagnose_memory(struct stele_finding *findings, size_t *count)
 		stele__sys_close(fd);
 }
 
-/* The value behind "name:" in /proc/self/status; -1: there is none. */
-static long status_value(const char *name)
+/* The value behind "name:" in the status of a process, 0: this one; -1: there is none. */
+static long status_value(int pid, const char *name)
 {
-	FILE *file = fopen("/proc/self/status", "re");
-	char line[256];
+	char path[64] = "/proc/self/status", line[256];
 	long value = -1;
+	FILE *file;
+
+	if (pid)
+		snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	file = fopen(path, "re");
 
 	while (file && fgets(line, sizeof(line), file))
 		if (!strncmp(line, name, strlen(name)) && line[strlen(name)] == ':')
@@ -131,7 +138,7 @@ static long status_value(const char *name)
 
 static void diagnose_seccomp(struct stele_finding *findings, size_t *count)
 {
-	bool filtered = status_value("Seccomp") > 0;
+	bool filtered = status_value(0, "Seccomp") > 0;
 	struct stele_finding *f = finding_add(
 		findings, count, filtered ? STELE_HEALTH_LESS : STELE_HEALTH_GOOD, "seccomp");
 
@@ -180,6 +187,66 @@ static void diagnose_names(struct stele_finding *findings, size_t *count)
 			  "server and run stele symbolize");
 }
 
+/* Timers of a thread's running time, which sandboxes may forbid. */
+static void diagnose_samples(struct stele_finding *findings, size_t *count)
+{
+	int timer = stele__sys_cpu_timer(SIGCONT, 1000000000000);
+	struct stele_finding *f = finding_add(
+		findings, count, timer >= 0 ? STELE_HEALTH_GOOD : STELE_HEALTH_LESS, "samples");
+
+	if (timer >= 0) {
+		stele__sys_cpu_timer_delete(timer);
+		finding_what(f, "threads can be made to tell what they run (--cpu-hz); no right to "
+				"perf_event_open or ptrace is needed");
+		return;
+	}
+	finding_what(f,
+		     "threads have no timers of their own here (%s): there will be no CPU "
+		     "samples",
+		     stele_strerror(timer));
+	finding_remedy(f, "let the sandbox allow timer_create; waits and calls are recorded all "
+			  "the same");
+}
+
+static void diagnose_stacks(struct stele_finding *findings, size_t *count)
+{
+	const uint64_t page = 4096;
+	int error = 0;
+	void *at = stele__sys_map_private(page, &error);
+	bool guards = at && stele__sys_guard_install(at, page) == 0;
+	struct stele_finding *f = finding_add(
+		findings, count, guards ? STELE_HEALTH_GOOD : STELE_HEALTH_LESS, "stacks");
+
+	if (at)
+		stele__sys_unmap(at, page);
+	finding_what(f, guards ? "fibers' stacks have guard pages that cost no mapping"
+			       : "this kernel has no guard pages within a mapping: each stack of "
+				 "libstelefiber takes two mappings, of 65,530 that there may be");
+	if (!guards)
+		finding_remedy(f, "Linux 6.13 has them; or raise vm.max_map_count. Without fibers "
+				  "it does not matter");
+}
+
+static void diagnose_control(struct stele_finding *findings, size_t *count)
+{
+	struct stele_rendezvous place;
+	int error = stele__rendezvous_list(&place, 1);
+	struct stele_finding *f = finding_add(
+		findings, count, error >= 0 ? STELE_HEALTH_GOOD : STELE_HEALTH_LESS, "control");
+
+	if (error >= 0) {
+		finding_what(f, "recordings can be met while they run: stele status, snapshot, "
+				"start, stop");
+		return;
+	}
+	finding_what(f,
+		     "the directory of the recorders' sockets cannot be used (%s): stele "
+		     "status, snapshot, start and stop will reach nobody",
+		     stele_strerror(error));
+	finding_remedy(f, "let $XDG_RUNTIME_DIR/stele (or /tmp/stele-UID) be yours alone, mode "
+			  "0700");
+}
+
 void stele__diagnose_machine(struct stele_finding *ret_findings, size_t *count)
 {
 	diagnose_modules(ret_findings, count);
@@ -188,6 +255,9 @@ void stele__diagnose_machine(struct stele_finding *ret_findings, size_t *count)
 	diagnose_seccomp(ret_findings, count);
 	diagnose_disk(ret_findings, count);
 	diagnose_names(ret_findings, count);
+	diagnose_samples(ret_findings, count);
+	diagnose_stacks(ret_findings, count);
+	diagnose_control(ret_findings, count);
 }
 
 /* A program ----------------------------------------------------------------------------------- */
@@ -285,4 +355,64 @@ void stele__diagnose_program(const char *command, const char *search,
 	}
 	diagnose_sanitizer(&target, ret_findings, count);
 	diagnose_symbols(&target, ret_findings, count);
+}
+
+/* A process ----------------------------------------------------------------------------------- */
+
+static bool process_is_recorded(int pid, struct stele_finding *findings, size_t *count)
+{
+	struct stele_rendezvous place;
+	int fd = stele__rendezvous_connect(pid, &place);
+	struct stele_finding *f = finding_add(
+		findings, count, fd >= 0 ? STELE_HEALTH_GOOD : STELE_HEALTH_BAD, "recording");
+
+	if (fd >= 0) {
+		close(fd);
+		finding_what(f, "process %d is being recorded by process %d (stele status %d)",
+			     place.program, place.recorder, pid);
+		return true;
+	}
+	finding_what(f, "process %d is not being recorded, and nobody can join it while it runs",
+		     pid);
+	finding_remedy(f, "start it anew under stele record; with --dormant that costs nearly "
+			  "nothing until stele start");
+	return false;
+}
+
+static void diagnose_rights(int pid, struct stele_finding *findings, size_t *count)
+{
+	bool filtered = status_value(pid, "Seccomp") > 0;
+	bool foreign = status_value(pid, "Uid") != (long)getuid();
+	struct stele_finding *f =
+		finding_add(findings, count,
+			    filtered || foreign ? STELE_HEALTH_LESS : STELE_HEALTH_GOOD, "rights");
+
+	finding_what(f, "%ld threads, %s user%s", status_value(pid, "Threads"),
+		     foreign ? "of another" : "of this",
+		     filtered ? ", behind a filter of system calls that it has set up: the paths "
+				"of descriptors are not looked up there"
+			      : "");
+	if (foreign)
+		finding_remedy(f, "record it as the user that it runs as");
+	else if (filtered)
+		finding_remedy(f, "see 'seccomp' if a recording fails; waits and calls are "
+				  "recorded");
+}
+
+bool stele__diagnose_process(int pid, struct stele_finding *ret_findings, size_t *count)
+{
+	char path[64], program[PATH_MAX];
+	ssize_t bytes;
+
+	if (status_value(pid, "Pid") != pid)
+		return false;
+	process_is_recorded(pid, ret_findings, count);
+	diagnose_rights(pid, ret_findings, count);
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	bytes = readlink(path, program, sizeof(program) - 1);
+	if (bytes > 0) {
+		program[bytes] = '\0';
+		stele__diagnose_program(program, "", ret_findings, count);
+	}
+	return true;
 }

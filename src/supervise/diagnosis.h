@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What can be recorded on this machine, and of a program, before it is run. */
+/* What can be recorded on this machine, of a program before it is run, and of a process. */
 #ifndef STELE_SUPERVISE_DIAGNOSIS_H
 #define STELE_SUPERVISE_DIAGNOSIS_H
 
@@ -18,7 +18,10 @@ struct stele_finding {
 	char remedy[240];    /* ""; else what to do about it */
 };
 
-#define STELE_FINDINGS_MAX 16
+/* Of a process that runs, beside what there is to say of its program. False: there is none. */
+bool stele__diagnose_process(int pid, struct stele_finding *ret_findings, size_t *count);
+
+#define STELE_FINDINGS_MAX 24
 
 /* Findings are added at ret_findings[*count]; there is room for all. */
 void stele__diagnose_machine(struct stele_finding *ret_findings, size_t *count);

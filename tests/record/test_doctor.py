@@ -10,7 +10,7 @@ import pathlib
 import shutil
 import subprocess
 
-from place import ENV, STELE, Place
+from place import ENV, STELE, Place, wait_for
 from support.tap import case, check, equal, run
 
 HELLO = '#include <stdio.h>\nint main(void) { puts("hello"); return 3; }\n'
@@ -143,6 +143,30 @@ def wrong_usage_is_said():
                           check=False)
     equal(done.returncode, 2)
     check("--help" in done.stderr, done.stderr)
+
+
+@case
+def a_process_is_told_of():
+    with Place() as p:
+        env = {"XDG_RUNTIME_DIR": p.directory}
+        with subprocess.Popen(["sleep", "60"]) as sleeper:
+            found = doctor(p, str(sleeper.pid), status=1, env=env)
+            equal(found["recording"]["health"], "bad")
+            check("1 threads, of this user" in found["rights"]["what"], found["rights"])
+            check(found["program"]["what"].endswith("/sleep"), found["program"])
+            sleeper.kill()
+        with p.start("--ring=1s", "--", "sleep", "60", env=env) as stele:
+            children = f"/proc/{stele.pid}/task/{stele.pid}/children"
+            wait_for(lambda: pathlib.Path(children).read_text(), "a child")
+            pid = pathlib.Path(children).read_text().strip()
+            wait_for(lambda: os.listdir(p.path("stele")), "a socket")
+            found = doctor(p, pid, env=env)
+            check(f"recorded by process {stele.pid}" in found["recording"]["what"], found)
+            os.kill(int(pid), 9)
+        done = subprocess.run([STELE, "doctor", "999999999"], capture_output=True, text=True,
+                              env=ENV, check=False)
+        equal(done.returncode, 2)
+        check("there is no process" in done.stderr, done.stderr)
 
 
 run()

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "stele/version.h"
@@ -76,17 +77,24 @@ static int snapshot_fill(const struct stele_recall *recall, const char *reason,
 	return error;
 }
 
-static void snapshot_tell(const struct stele_snapshots *s, const struct stele_recall *recall,
-			  const char *reason, int removed)
+static void snapshot_tell(const struct stele_snapshots *s, const char *path,
+			  const struct stele_recall *recall, const char *reason, int removed)
 {
 	char size[64], gone[64] = "";
 
 	if (removed > 0)
 		snprintf(gone, sizeof(gone), "; %d older removed", removed);
 	stele__recorder_say(s->options, STELE_SAY_NOTICE, "snapshot %s (%s, the last %.1f s): %s%s",
-			    s->last,
+			    path,
 			    stele__summary_bytes(stele__recall_bytes(recall), size, sizeof(size)),
 			    (double)stele__recall_ns(recall) / 1e9, reason, gone);
+}
+
+/* Whoever asks may be in another directory. */
+static void snapshot_remember(struct stele_snapshots *s, const char *path)
+{
+	if (!realpath(path, s->last))
+		snprintf(s->last, sizeof(s->last), "%s", path);
 }
 
 /* By the name of the options: the sentence is ours to say. */
@@ -107,11 +115,11 @@ static int snapshot_numbered(struct stele_snapshots *s, const struct stele_recal
 				    stele_strerror(error));
 		return error;
 	}
-	snprintf(s->last, sizeof(s->last), "%s", output.path);
+	snapshot_remember(s, output.path);
 	removed = stele__quota_apply(&quota, pattern, output.path);
 	if (removed > 0)
 		s->removed += (uint64_t)removed;
-	snapshot_tell(s, recall, reason, removed);
+	snapshot_tell(s, output.path, recall, reason, removed);
 	return 0;
 }
 
@@ -124,7 +132,7 @@ static int snapshot_named(struct stele_snapshots *s, const struct stele_recall *
 	if (error == 0)
 		error = snapshot_fill(recall, reason, &output);
 	if (error == 0)
-		snprintf(s->last, sizeof(s->last), "%s", output.path);
+		snapshot_remember(s, output.path);
 	return error;
 }
 

@@ -159,7 +159,8 @@ def a_process_is_told_of():
             children = f"/proc/{stele.pid}/task/{stele.pid}/children"
             wait_for(lambda: pathlib.Path(children).read_text(), "a child")
             pid = pathlib.Path(children).read_text().strip()
-            wait_for(lambda: os.listdir(p.path("stele")), "a socket")
+            wait_for(lambda: os.path.isdir(p.path("stele")) and os.listdir(p.path("stele")),
+                     "a socket")
             found = doctor(p, pid, env=env)
             check(f"recorded by process {stele.pid}" in found["recording"]["what"], found)
             os.kill(int(pid), 9)

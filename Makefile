@@ -24,8 +24,9 @@ proof: ## each claim of docs/design/reentrancy.md at length, a line each; about 
 seed: ## stacks that grow 100,000 times while events are written, under each policy
 	@tools/setup-debian.sh build && $(MAKE) --no-print-directory all && \
 	python3 tests/stress/test_seed.py $(BUILD)/stele $(BUILD)/tests/stress/seed 110
-soak: ## record two allocating threads for T seconds (T=3600 is the claim) with a small buffer
+soak: ## record two allocating threads for T seconds (T=3600 is the claim) with a small buffer, then a ring
 	@tools/setup-debian.sh build test && $(MAKE) --no-print-directory all && python3 tools/soak.py $(BUILD) $(T)
+	@python3 tools/soak_ring.py $(BUILD) $$(( $(T) / 60 ))
 real: ## the whole list of real programs: recorded, with --heap, and their stacks beside libunwind's
 	@tools/setup-debian.sh && $(MAKE) --no-print-directory all && status=0; \
 	for mode in record heap unwind; do \

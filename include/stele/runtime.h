@@ -43,7 +43,8 @@ enum stele_wait {
 	STELE_WAIT_CHANNEL_RECEIVE,
 	STELE_WAIT_FOREVER,
 	STELE_WAIT_PREEMPTED,
-	STELE_WAIT_YIELD
+	STELE_WAIT_YIELD,
+	STELE_WAIT_FUTEX /**< for a word of memory, by whoever made a lock of it */
 };
 
 /**

@@ -93,7 +93,8 @@ STELE_INLINE uint32_t stele__wait_holder(uint64_t word)
 /* Of STELE_EVENTS_LOCKS? */
 STELE_INLINE bool stele__wait_is_lock(uint32_t wait)
 {
-	return wait >= STELE_WAIT_CODE_MUTEX && wait <= STELE_WAIT_CODE_ONCE;
+	return (wait >= STELE_WAIT_CODE_MUTEX && wait <= STELE_WAIT_CODE_ONCE) ||
+	       wait == STELE_WAIT_CODE_FUTEX;
 }
 
 /* Flags of a THREAD_BEGIN record. */

@@ -32,6 +32,9 @@
 #define SESSION_LOOK_MS	    20
 #define SESSION_QUIET_LOOKS 5
 
+/* Whoever ran so long that there should be so many samples has some. */
+#define SESSION_SAMPLES_SURE 20
+
 struct session {
 	const struct stele_session_options *options;
 	struct stele_target target;
@@ -271,6 +274,21 @@ static void session_keep_end(struct session *s, const struct stele_ending *endin
 	snprintf(result->path, sizeof(result->path), "%s", snapshots->last);
 }
 
+/* CPU samples were wanted, the program ran, and there are none? */
+static bool session_lacks_samples(const struct session *s,
+				  const struct stele_session_result *result)
+{
+	struct rusage used;
+	double ran;
+
+	if (!s->options->cpu_hz || s->options->dormant || result->drain.children ||
+	    result->drain.events_by_kind[STELE_KIND_CPU_SAMPLE] ||
+	    getrusage(RUSAGE_CHILDREN, &used) != 0)
+		return false;
+	ran = (double)used.ru_utime.tv_sec + (double)used.ru_utime.tv_usec / 1e6;
+	return ran * s->options->cpu_hz > SESSION_SAMPLES_SURE;
+}
+
 static void session_conclude(struct session *s, struct stele_session_result *result)
 {
 	const int status = s->child.status;
@@ -292,6 +310,14 @@ static void session_conclude(struct session *s, struct stele_session_result *res
 	else
 		ending.exit_status = WEXITSTATUS(status);
 	stele__recorder_finish(&s->recorder, &ending, result);
+	if (session_lacks_samples(s, result)) {
+		result->unsampled = true;
+		stele__recorder_say(
+			s->options, STELE_SAY_WARNING,
+			"there are no CPU samples: the program handles signal %d itself, "
+			"or may not have timers (stele doctor)",
+			SIGRTMAX - 2);
+	}
 	if (s->recorder.flight && s->control)
 		session_keep_end(s, &ending, result);
 }
@@ -428,7 +454,7 @@ void stele__session_run(const struct stele_session_options *options,
 		return;
 	}
 	session_run_target(&s, result);
-	result->unseen = !result->recorded || !session_sees_objects(&s);
+	result->unseen = !result->recorded || result->unsampled || !session_sees_objects(&s);
 	stele__follow_stop(s.follow);
 	stele__follow_free(s.follow);
 	stele__control_free(s.control);

@@ -85,6 +85,7 @@ struct stele_session_result {
 	uint64_t file_bytes;
 	uint64_t wall_ns;
 	bool heap;	/* memory was recorded */
+	bool unsampled; /* CPU samples were wanted, and there are none */
 	bool cut_short; /* writing failed in the middle */
 	struct stele_ending ending;
 	struct stele_drain_stats drain;

@@ -261,6 +261,168 @@ def nginx(job):
     return b"\n".join(results)
 
 
+# Runtimes with threads, stacks and signals of their own.
+
+NODE = """
+const crypto = require('crypto'), fs = require('fs');
+const {Worker, isMainThread, parentPort} = require('worker_threads');
+if (isMainThread) {
+  const out = [];
+  for (let i = 0; i < 3; i++) {
+    const worker = new Worker(__filename);
+    worker.on('message', m => {
+      out.push(m);
+      if (out.length < 3) return;
+      fs.writeFileSync('out', out.sort().join());
+      fs.readFile('out', (error, text) => crypto.pbkdf2('a', text, 20000, 32, 'sha256',
+        (error, key) => console.log(text.length, key.toString('hex'))));
+    });
+    worker.postMessage(i);
+  }
+} else {
+  parentPort.on('message', i => {
+    let hash = 'x' + i;
+    for (let k = 0; k < 20000; k++) hash = crypto.createHash('sha1').update(hash).digest('hex');
+    parentPort.postMessage(hash);
+    process.exit();
+  });
+}
+"""
+
+
+def node(job):
+    (job.directory / "work.js").write_text(NODE)
+    return job.run(["node", "work.js"], cwd=job.directory)
+
+
+JVM = """
+import java.util.*;
+import java.util.concurrent.*;
+public class Work {
+  public static void main(String[] arguments) throws Exception {
+    ExecutorService pool = Executors.newFixedThreadPool(4);
+    List<Future<Long>> results = new ArrayList<>();
+    for (long i = 0; i < 8; i++) {
+      final long seed = i;
+      results.add(pool.submit(() -> {
+        long sum = seed;
+        for (int k = 0; k < 3000000; k++) sum = sum * 31 + k;
+        synchronized (Work.class) { return sum; }
+      }));
+    }
+    long total = 0;
+    for (Future<Long> result : results) total ^= result.get();
+    pool.shutdown();
+    byte[][] garbage = new byte[200][];
+    for (int i = 0; i < 20000; i++) garbage[i % 200] = new byte[10000];
+    try { Object nothing = null; nothing.hashCode(); } catch (NullPointerException e) { total++; }
+    System.out.println(total);
+    System.exit(3);
+  }
+}
+"""
+
+
+def jvm(job):
+    (job.directory / "Work.java").write_text(JVM)
+    return job.run(["java", "Work.java"], cwd=job.directory)
+
+
+def multiprocessing(job):
+    code = """
+import multiprocessing, hashlib
+def work(n): return hashlib.sha256(str(n).encode() * 50000).hexdigest()
+with multiprocessing.Pool(3) as pool:
+    print(hashlib.sha256(repr(pool.map(work, range(200))).encode()).hexdigest())
+"""
+    return job.run(["/usr/bin/python3", "-c", code])
+
+
+CGO = """
+package main
+/*
+#include <unistd.h>
+static int add(int a, int b) { usleep(100); return a + b; }
+*/
+import "C"
+import ("fmt"; "sync")
+func main() {
+	var done sync.WaitGroup
+	var lock sync.Mutex
+	sum := 0
+	for i := 0; i < 8; i++ {
+		done.Add(1)
+		go func(i int) {
+			defer done.Done()
+			for k := 0; k < 200; k++ {
+				got := int(C.add(C.int(i), C.int(k)))
+				lock.Lock()
+				sum += got
+				lock.Unlock()
+			}
+		}(i)
+	}
+	done.Wait()
+	fmt.Println(sum)
+}
+"""
+
+
+def built(job, name, source, command):
+    """A program compiled from this; not installed if the compiler cannot."""
+    path, program = job.shared / source[0], job.shared / name
+    if not program.exists():
+        path.write_text(source[1])
+        done = subprocess.run([*command, "-o", str(program), str(path)], capture_output=True,
+                              cwd=job.shared, check=False,
+                              env={**os.environ, "CGO_ENABLED": "1", "GOFLAGS": ""})
+        if done.returncode:
+            raise FileNotFoundError(f"what {command} needs: {done.stderr[-300:]!r}")
+    return str(program)
+
+
+def cgo(job):
+    return job.run([built(job, "cgo", ("work.go", CGO),
+                          [shutil.which("go") or "/usr/local/go/bin/go", "build"])])
+
+
+ASAN = """
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static long total;
+static void *work(void *unused) {
+	for (int i = 1; i < 20000; i++) {
+		char *p = malloc((size_t)i % 500 + 1);
+		memset(p, i, (size_t)i % 500 + 1);
+		pthread_mutex_lock(&lock);
+		total += p[i % 500 / 2];
+		pthread_mutex_unlock(&lock);
+		free(p);
+	}
+	return unused;
+}
+int main(void) {
+	pthread_t threads[4];
+	for (int i = 0; i < 4; i++) pthread_create(&threads[i], NULL, work, NULL);
+	for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+	printf("%ld\\n", total);
+	fflush(stdout);
+	char *volatile p = malloc(10);
+	free(p);
+	return p[5];
+}
+"""
+
+
+def asan(job):
+    """Found out by the sanitizer, and ended by it."""
+    return job.run([built(job, "asan", ("asan.c", ASAN),
+                          ["gcc", "-g", "-fsanitize=address", "-static-libasan", "-pthread"])])
+
+
 # What the report must know of it: a table, a member of its rows, and what one of them has in it.
 ANSWERS = {redis: [("locks", "lock", "io_threads_mutex"), ("files", "name", "write 127.0.0.1:")],
            nginx: [("files", "name", "/www/file"), ("files", "name", "eventfd")]}
@@ -269,6 +431,7 @@ SMALL = [xz, python3, sort, cxx]
 SMALL_HEAP = [python3, cxx, throws, gcc, perl, lua]
 SMALL_UNWIND = [xz, python3, sort, throws, gcc, perl, lua]
 ALL = [xz, zstd, python3, sqlite3, sort, redis, nginx, git, cxx, throws, gcc, perl, lua, initdb]
+FOREIGN = [node, jvm, multiprocessing, cgo, asan]
 
 if __name__ == "__main__":
     sys.exit("this is a table for real.py")

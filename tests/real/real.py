@@ -144,6 +144,7 @@ HEADS = {
     "heap": ("threads", "events", "objects", "lost", "broken", "bytes/event", "alone",
              "wall ratio"),
     "unwind": ("frames", "equal", "walks", "%"),
+    "foreign": ("threads", "events", "lost", "bytes/event", "alone", "wall ratio"),
 }
 
 
@@ -161,10 +162,13 @@ def bare_and(program, job, top, small):
     return bare_s, job_s
 
 
-def recorded(program, top, small, heap):
+OPTIONS = {"record": [], "heap": ["--heap"], "foreign": ["--cpu-hz=199"]}
+
+
+def recorded(program, top, small, mode):
     name = program.__name__
-    trace = top / name / "trace"
-    job = Job(name, top, small, trace, ["--heap"] if heap else [])
+    trace, heap = top / name / "trace", mode == "heap"
+    job = Job(name, top, small, trace, OPTIONS[mode])
     bare_s, job_s = bare_and(program, job, top, small)
     check(trace.exists(), f"no trace; it said: {job.messages.read_text()[-2000:]}")
     counts, threads = accepted(trace), job.threads()
@@ -210,10 +214,11 @@ def define(program, mode, top, small):
         if mode == "unwind":
             unwound(program, top, small)
         else:
-            recorded(program, top, small, mode == "heap")
+            recorded(program, top, small, mode)
 
     said = {"record": "gives_the_same_under_stele_and_a_valid_trace",
             "heap": "gives_the_same_with_every_object_recorded",
+            "foreign": "gives_the_same_while_its_threads_are_sampled",
             "unwind": "has_the_stacks_that_libunwind_finds"}[mode]
     test.__name__ = f"{program.__name__}_{said}"
     case(test)
@@ -233,9 +238,10 @@ def main(args):
         sys.exit(__doc__.strip())
     mode, small = args[0], args[1] == "small"
     least = {"record": programs.SMALL, "heap": programs.SMALL_HEAP,
-             "unwind": programs.SMALL_UNWIND}[mode]
-    chosen = {"small": least, "all": programs.ALL}.get(args[1]) or [
-        p for p in programs.ALL if p.__name__ in args[1:]]
+             "unwind": programs.SMALL_UNWIND, "foreign": programs.FOREIGN}[mode]
+    every = programs.FOREIGN if mode == "foreign" else programs.ALL
+    chosen = {"small": least, "all": every}.get(args[1]) or [
+        p for p in every if p.__name__ in args[1:]]
     # Beside the build, not in /tmp, which may be small or in memory.
     scratch = BUILD / "tests" / "real"
     with tempfile.TemporaryDirectory(prefix="scratch-", dir=scratch) as top:

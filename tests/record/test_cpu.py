@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 import place
-from support.tap import case, check, equal, run
+from support.tap import Skip, case, check, equal, run
 
 PROGRAM = os.path.abspath(sys.argv[2])
 HZ = 200
@@ -90,6 +90,51 @@ def children_are_sampled_if_they_are_followed():
         sensible(stacks, expected)
     spun = Spun("fork", "1")
     sensible(spun.stacks[0], spun.expected[1])
+
+
+FORBID = r"""
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_timer_create, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+	struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
+
+	if (argc < 2 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, 2, &program))
+		return 77;
+	execv(argv[1], argv + 1);
+	return 77;
+}
+"""
+
+
+@case
+def samples_that_cannot_be_had_are_missed():
+    with place.Place() as p:
+        forbid = p.path(p.compile("forbid", FORBID))
+        command = [forbid, place.STELE, "record", "--strict", f"--cpu-hz={HZ}", "-o", "x.trace",
+                   "--", PROGRAM, "plain", "1"]
+        done = subprocess.run(command, cwd=p.directory, env=place.ENV, capture_output=True,
+                              text=True, check=False)
+        if done.returncode == 77:
+            raise Skip("filters of system calls cannot be set here")
+        equal(done.returncode, 125, done.stderr)
+        place.says(done, "there are no CPU samples")
+        p.valid("x.trace")
+        done = subprocess.run([forbid, place.STELE, "doctor"], env=place.ENV, capture_output=True,
+                              text=True, check=False)
+        check("no timers of their own here" in done.stdout, done.stdout)
 
 
 @case

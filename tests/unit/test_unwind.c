@@ -616,7 +616,7 @@ static void walk_survives_any_registers(void)
 	uint64_t seed = 88172645463325252ull;
 
 	for (int i = 0; i < 200000; i++) {
-		struct stele_unwind_start start;
+		struct stele_unwind_start start = {0};
 
 		seed ^= seed << 13;
 		seed ^= seed >> 7;
@@ -625,6 +625,8 @@ static void walk_survives_any_registers(void)
 		start.sp = bounds.high - (seed >> 20) % 20000;
 		start.fp = seed & 1 ? bounds.high - (seed >> 30) % 20000 : (uintptr_t)seed;
 		start.own = seed & 2;
+		start.interrupted = seed & 4;
+		start.link = seed & 8 ? (uintptr_t)(seed >> 3) : 0;
 		stele__unwind(&start, &bounds, pcs, 32, NULL);
 	}
 	CHECK(true);

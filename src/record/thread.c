@@ -16,6 +16,9 @@ STELE_TLS struct stele_thread stele__thread;
 bool stele__clock_is_counter;
 struct stele_arena *stele__arena;
 
+/* 256 KiB: of a million events a second the drain, which comes each 5 ms, finds it half full. */
+#define EMIT_CLASS_AMPLE 3
+
 static const uint64_t switch_off;
 STELE_EXPORT const uint64_t *stele__switch = &switch_off;
 
@@ -134,6 +137,21 @@ static bool emit_is_urgent(struct stele_ring *ring, enum stele_kind kind)
 }
 
 /*
+ * A small ring that is half full before the drain comes by itself is exchanged for a larger one, as
+ * long as there is plenty: to wake the drain, on another core, costs as much as a hundred events.
+ */
+static bool emit_outgrows(struct stele_ring *ring, uint64_t ahead)
+{
+	const struct stele_arena *a = stele__arena;
+	uint64_t half = (ring->mask + 1) / 2, data = a->bytes - a->data;
+
+	return ahead > half && stele__load_relaxed(&ring->limit[1]) == half &&
+	       ring->size_class < EMIT_CLASS_AMPLE && ring->size_class < a->ring_class_max &&
+	       stele__load_relaxed(&a->data_bump) - a->data < data / 2 &&
+	       stele__ring_replace(ring, ring->size_class + 1, ring->size_class + 1);
+}
+
+/*
  * Is there room? Half a ring ahead of the drain is where it is woken, and until it has caught up
  * only the ring's real end brings an emission here again.
  */
@@ -182,6 +200,8 @@ uint64_t stele__emit_unwatched(enum stele_kind kind, uint64_t a, uint64_t b, uin
 			}
 			continue;
 		}
+		if (emit_outgrows(ring, h - tail))
+			continue;
 		if (emit_fits(ring, h - tail, kind)) {
 			token = emit_once(ring, h, kind, a, b, c);
 			if (token)

@@ -195,6 +195,31 @@ static void full_ring_grows_and_keeps_everything(void)
 		CHECK_EQ(taken.records[i].b, first + i);
 }
 
+/* A server's CPU time went into waking the drain, each 64 records. */
+static void *emit_a_little(void *unused)
+{
+	stele_name name;
+	uint32_t struck;
+
+	stele_thread_begin(0, NULL);
+	name = stele_name_intern("count");
+	struck = arena->bell;
+	CHECK_EQ(stele__thread.ring->size_class, 0);
+	for (int i = 0; i < 100; i++)
+		stele_counter(name, i);
+	CHECK_EQ(stele__thread.ring->size_class, 1);
+	CHECK_EQ(arena->bell, struck);
+	return unused;
+}
+
+static void small_ring_grows_before_it_wakes_the_drain(void)
+{
+	pthread_t thread;
+
+	CHECK_EQ(pthread_create(&thread, NULL, emit_a_little, NULL), 0);
+	pthread_join(thread, NULL);
+}
+
 static void *fill_to_the_cap(void *arg)
 {
 	struct stele_slot *slot;
@@ -375,6 +400,7 @@ int main(int argc, char **argv)
 		TEST(stack_names_the_callers),
 		TEST(annotations_carry_their_strings),
 		TEST(full_ring_grows_and_keeps_everything),
+		TEST(small_ring_grows_before_it_wakes_the_drain),
 		TEST(state_events_have_a_reserve),
 		TEST(room_made_meanwhile_is_not_waited_for),
 		TEST(thread_that_finds_no_slot_is_not_announced),

@@ -63,7 +63,7 @@ enum stele_watch_kind {
 	STELE_WATCH_REGION,  /* of the program's own, when it has ended */
 	STELE_WATCH_SYSCALL, /* that may block, when it has ended; waits for events are none */
 	STELE_WATCH_LOCK,    /* wait for a mutex or read-write lock, under way or ended */
-	STELE_WATCH_BLOCKED, /* any wait, under way or ended; fibers' are not seen */
+	STELE_WATCH_BLOCKED, /* any wait but sleep and joins, under way or ended; not fibers' */
 	STELE_WATCH_COUNT
 };
 

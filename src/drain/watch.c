@@ -47,23 +47,35 @@ void stele__watch_region(struct stele_drain *d, const struct stele_drain_thread 
 	watch_tell(d, STELE_WATCH_REGION, t, name, ns);
 }
 
-/* The calls whose purpose is to wait: for whatever comes, for a time. */
+/* The calls whose purpose is to wait for whatever comes. */
 static const uint16_t watch_waiting_calls[] = {
 #ifdef SYS_poll
-	SYS_poll,   SYS_select,		 SYS_epoll_wait,      SYS_pause,
+	SYS_poll,   SYS_select,	  SYS_epoll_wait,      SYS_pause,
 #endif
-	SYS_ppoll,  SYS_pselect6,	 SYS_epoll_pwait,     SYS_epoll_pwait2,
-	SYS_accept, SYS_accept4,	 SYS_nanosleep,	      SYS_wait4,
-	SYS_waitid, SYS_clock_nanosleep, SYS_rt_sigtimedwait,
+	SYS_ppoll,  SYS_pselect6, SYS_epoll_pwait,     SYS_epoll_pwait2,
+	SYS_accept, SYS_accept4,  SYS_rt_sigtimedwait,
 };
 
+/* Of these nobody is in the way: for a time that was chosen, for the end of somebody. */
+static const uint16_t watch_idle_calls[] = {SYS_nanosleep, SYS_clock_nanosleep, SYS_wait4,
+					    SYS_waitid};
+
 /* call: its number + 1. */
-static bool watch_is_waiting(uint16_t call)
+static bool watch_is_among(uint16_t call, const uint16_t *calls, size_t count)
 {
-	for (size_t i = 0; i < STELE_ARRAY_LENGTH(watch_waiting_calls); i++)
-		if (watch_waiting_calls[i] + 1 == call)
+	for (size_t i = 0; i < count; i++)
+		if (calls[i] + 1 == call)
 			return true;
 	return false;
+}
+
+#define WATCH_IS_AMONG(call, calls) watch_is_among(call, calls, STELE_ARRAY_LENGTH(calls))
+
+static bool watch_is_idle(const struct stele_drain_interval *interval)
+{
+	if (interval->syscall)
+		return WATCH_IS_AMONG(interval->wait, watch_idle_calls);
+	return interval->wait == STELE_WAIT_CODE_SLEEP || interval->wait == STELE_WAIT_CODE_JOIN;
 }
 
 static bool watch_is_lock(const struct stele_drain_interval *wait)
@@ -73,7 +85,7 @@ static bool watch_is_lock(const struct stele_drain_interval *wait)
 
 static bool watch_is_call(const struct stele_drain_interval *interval)
 {
-	return interval->syscall && !watch_is_waiting(interval->wait);
+	return interval->syscall && !WATCH_IS_AMONG(interval->wait, watch_waiting_calls);
 }
 
 static enum stele_watch_kind watch_kind(const struct stele_drain_interval *interval)
@@ -97,7 +109,7 @@ void stele__watch_interval(struct stele_drain *d, const struct stele_drain_threa
 	enum stele_watch_kind kind = watch_kind(interval);
 	uint64_t ns;
 
-	if (interval->watched)
+	if (interval->watched || watch_is_idle(interval))
 		return;
 	/* A lock's wait is a wait, too. */
 	if (!watch_is_long(d, kind, interval->begin, time, &ns)) {

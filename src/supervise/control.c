@@ -78,7 +78,12 @@ void stele__control_trigger(struct stele_control *c, const char *format, ...)
 
 static int control_snapshot(struct stele_control *c, const char *path, const char *reason)
 {
-	/* What is kept is better than nothing if the drain is too busy to end a generation. */
+	/*
+	 * What is kept is better than nothing if the drain is too busy to end a generation. The
+	 * second one begins with where everybody stands at this moment: where all of them wait,
+	 * nothing else would tell until when.
+	 */
+	stele__recorder_cut(c->recorder, CONTROL_CUT_NS);
 	stele__recorder_cut(c->recorder, CONTROL_CUT_NS);
 	return stele__snapshot_write(&c->snapshots, c->recorder->flight, path, reason);
 }

@@ -197,6 +197,7 @@ def sigusr2_makes_a_snapshot_if_asked():
         equal(r.stele.returncode, 0)
     with running("--ring=10s") as (p, r):
         r.stele.send_signal(signal.SIGUSR2)
+        r.stele.wait(timeout=60)
         r.end()
         equal(r.stele.returncode, 128 + signal.SIGUSR2, "otherwise it is the program's")
 
@@ -209,7 +210,8 @@ def hang_is_seen_while_it_lasts():
         p.valid(p.traces()[0])
         report = json.loads(subprocess.run([place.STELE, "report", "--json", p.path(p.traces()[0])],
                                            check=True, capture_output=True, text=True).stdout)
-        check(any(lock["lock"] == "lock" and lock["open_count"]
+        # Until the snapshot, though nothing happened in the meantime.
+        check(any(lock["lock"] == "lock" and lock["open_count"] and lock["open_ns"] > 100e6
                   for lock in report["locks"]["top"]), report["locks"])
 
 

@@ -414,6 +414,12 @@ static void long_regions_and_calls_are_seen_when_they_end(void)
 	pass(&p, 0);
 	CHECK_EQ(sights.count[STELE_WATCH_SYSCALL], 1);
 	CHECK_EQ(sights.count[STELE_WATCH_BLOCKED], 1);
+	/* In its own time. */
+	call = synthetic_emit(&p.s, t, STELE_KIND_GO_BLOCK, STELE_WAIT_CODE_SLEEP, 0, 0);
+	pass(&p, 30000000);
+	synthetic_emit(&p.s, t, STELE_KIND_GO_WAKE, call, 0, 0);
+	pass(&p, 0);
+	CHECK_EQ(sights.count[STELE_WATCH_BLOCKED], 1);
 	CHECK_EQ(synthetic_finish(&p.s), 0);
 	synthetic_close(&p.s);
 }

@@ -102,7 +102,7 @@ def lock_of_a_futex_is_waited_for_and_given_up():
                                            text=True).stdout)
         row = answer["all"]["rows"][0]
         equal((row["reason"], row["lock"], row["who"]), ("sync (futex)", "word", "main"), row)
-        check(90e6 < row["ns"] < 300e6, row)
+        check(90e6 < row["ns"] < 2e9, row)
         equal(row["stack"][0]["function"], "lock")
         check(row["released"]["function"] in ("unlock", "main"), row)
 

@@ -522,7 +522,8 @@ static void record_say(void *arg, enum stele_say level, const char *sentence)
 {
 	const struct record *record = arg;
 
-	if (level == STELE_SAY_DETAIL && !record->verbose)
+	if ((level == STELE_SAY_DETAIL && !record->verbose) ||
+	    (level == STELE_SAY_NOTICE && record->quiet))
 		return;
 	stele__complain("%s", sentence);
 }

@@ -264,7 +264,7 @@ int stele__recorder_cut(struct stele_recorder *r, uint64_t timeout_ns)
 	uint32_t ticket = stele__add_acq_rel(&r->cuts_wanted, 1) + 1, done;
 	uint64_t end = stele__sys_monotonic_ns() + timeout_ns, now;
 
-	if (!r->pumping)
+	if (!stele__load_acquire(&r->pumping))
 		return -ESRCH;
 	stele__bell_strike(r->arena);
 	while (done = stele__load_acquire(&r->cuts_done), (int32_t)(done - ticket) < 0) {
@@ -325,7 +325,7 @@ int stele__recorder_start(struct stele_recorder *r)
 		stele__recorder_say(r->options, STELE_SAY_ERROR,
 				    "no thread for the drain: %s; the rings alone are kept",
 				    stele_strerror(error));
-	r->pumping = error == 0;
+	stele__store_release(&r->pumping, error == 0); /* pairs with stele__recorder_cut */
 	if (r->options->arena && error == 0 &&
 	    stele__durable_start(&r->durable, r->output.fd, r->file.fd) < 0)
 		stele__recorder_say(r->options, STELE_SAY_WARNING,
@@ -338,7 +338,7 @@ void stele__recorder_stop(struct stele_recorder *r)
 {
 	if (r->pumping)
 		stele__pump_stop(&r->pump);
-	r->pumping = false;
+	stele__store_release(&r->pumping, false);
 	stele__durable_stop(&r->durable);
 }
 

@@ -61,8 +61,15 @@ void stele__cpu_start(void)
 			return;
 		stele__store_relaxed(&cpu_signal, number);
 	}
-	cpu_timer_next = 0; /* a fork's child has none of its parent's */
 	stele__cpu_thread_begin();
+}
+
+/* It has none of its parent's timers: one with the same number is the program's. */
+void stele__cpu_forked(void)
+{
+	cpu_timer_next = 0;
+	if (stele_enabled())
+		stele__cpu_start();
 }
 
 void stele__cpu_thread_begin(void)

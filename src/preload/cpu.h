@@ -11,8 +11,11 @@
 
 #include "preload/preload.h"
 
-/* Once in a process image, and in a recorded child of a fork: the handler; the calling thread. */
+/* Once in a process image: the handler; the calling thread. */
 void stele__cpu_start(void) STELE_HIDDEN;
+
+/* In the child of a fork, recorded or not. */
+void stele__cpu_forked(void) STELE_HIDDEN;
 
 /* The calling thread begins, ends. */
 void stele__cpu_thread_begin(void) STELE_HIDDEN;

@@ -32,8 +32,7 @@ static void process_child(struct stele_fork *state)
 	stele__file_forget_all();
 	stele__held_forget_orders();
 	stele_fork_child(state);
-	if (stele_enabled())
-		stele__cpu_start();
+	stele__cpu_forked();
 }
 
 #define FORK(name, params, args)                                                                   \

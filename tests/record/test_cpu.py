@@ -137,6 +137,55 @@ def samples_that_cannot_be_had_are_missed():
         check("no timers of their own here" in done.stdout, done.stdout)
 
 
+TIMER = r"""
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static timer_t timer;
+static pthread_t first;
+
+static void *outlive(void *unused)
+{
+	struct itimerspec left;
+
+	pthread_join(first, NULL);
+	exit(timer_gettime(timer, &left) == 0 && left.it_value.tv_sec > 50 ? 5 : 6);
+	return unused;
+}
+
+int main(void)
+{
+	const struct itimerspec minute = {.it_value = {60, 0}};
+	struct sigevent event = {.sigev_notify = SIGEV_NONE};
+	pthread_t thread;
+	int status;
+
+	if (fork()) {
+		wait(&status);
+		return WEXITSTATUS(status);
+	}
+	first = pthread_self();
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer) ||
+	    timer_settime(timer, 0, &minute, NULL) ||
+	    pthread_create(&thread, NULL, outlive, NULL))
+		return 7;
+	pthread_exit(NULL);
+}
+"""
+
+
+@case
+def timer_of_a_child_is_not_taken_for_the_parents():
+    with place.Place() as p:
+        program = p.compile("timer", TIMER, "-pthread")
+        done = p.record(f"--cpu-hz={HZ}", "-o", "x.trace", "--", program)
+        equal(done.returncode, 5, done.stderr)
+
+
 @case
 def rate_is_checked():
     with place.Place() as p:

@@ -226,8 +226,6 @@ static const char *control_switch(struct stele_control *c, uint32_t events,
 
 	if (c->options->follow)
 		return "with --follow-fork a recording cannot be switched on or off";
-	if (before & ~events)
-		stele__recorder_cut(c->recorder, CONTROL_CUT_NS);
 	stele__store_relaxed(&c->recorder->arena->events, events);
 	/* What was recorded up to now is in the file, if there is one. */
 	if (before & ~events)

@@ -239,7 +239,8 @@ static void recorder_check_output(struct stele_recorder *r)
 	r->write_failed = true;
 	stele__recorder_say(r->options, STELE_SAY_ERROR,
 			    "cannot write '%s': %s; the program goes on, its trace ends here",
-			    r->output.path, stele_strerror(r->output.error));
+			    r->flight ? "the trace" : r->output.path,
+			    stele_strerror(r->output.error));
 }
 
 /* The cut that was begun for somebody is done when its generation is. */

@@ -253,12 +253,13 @@ static void session_keep_end(struct session *s, const struct stele_ending *endin
 	struct stele_snapshots *snapshots = stele__control_snapshots(s->control);
 	const char *pending = stele__control_pending(s->control);
 	bool failed = ending->signal || ending->exit_status;
+	bool wanted = flight->on_end || (failed && flight->on_failure);
 	char reason[600] = "";
 
-	if (failed && flight->on_failure && ending->signal)
+	if (wanted && ending->signal)
 		snprintf(reason, sizeof(reason), "the program was killed by signal %d (%s)",
 			 ending->signal, strsignal(ending->signal));
-	else if ((failed && flight->on_failure) || flight->on_end)
+	else if (wanted)
 		snprintf(reason, sizeof(reason), "the program ended with status %d",
 			 ending->exit_status);
 	else if (pending)

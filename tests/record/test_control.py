@@ -169,6 +169,7 @@ def triggers_make_snapshots():
     triggered("end", None, "the program ended with status 0", "exit 0")
     triggered("fail", None, "the program ended with status 7", "exit 7")
     triggered("fail", None, r"the program was killed by signal 6 \(Aborted\)", "abort")
+    triggered("never,end", None, r"the program was killed by signal 6 \(Aborted\)", "abort")
 
 
 @case

@@ -231,8 +231,6 @@ static void session_wait_for_followed(struct session *s)
 /* Signals, the child and its recording, until it is gone. */
 static void session_watch(struct session *s, struct stele_session_result *result)
 {
-	if (s->control)
-		stele__control_start(s->control, s->child.pid);
 	stele__recorder_start(&s->recorder);
 	session_wait(s);
 	stele__store_release(&s->recorder.gone, 1); /* pairs with recorder_threads */
@@ -363,6 +361,9 @@ static void session_run_traced(struct session *s, char *const *environment,
 	if (s->follow && stele__follow_start(s->follow) < 0)
 		stele__recorder_say(s->options, STELE_SAY_WARNING,
 				    "its children are not recorded: there is no thread for them");
+	/* Whoever sees the program run can reach us. */
+	if (s->control)
+		stele__control_start(s->control, s->child.pid);
 	begin = stele__sys_monotonic_ns();
 	result->status = session_go(s);
 	if (result->status == 0) {
@@ -370,6 +371,7 @@ static void session_run_traced(struct session *s, char *const *environment,
 		result->wall_ns = stele__sys_monotonic_ns() - begin;
 		session_conclude(s, result);
 	} else {
+		stele__control_stop(s->control);
 		stele__recorder_discard(&s->recorder);
 	}
 	stele__signals_done(&s->signals);

@@ -23,9 +23,11 @@ class Spun:
         with place.Place() as p:
             done = p.record(f"--cpu-hz={HZ}", "-o", "%p.trace", *options, "--", PROGRAM, *how)
             equal(done.returncode, 0, done.stdout + done.stderr)
-            found = re.findall(r"(\d+) ns, (\d+) calls interrupted", done.stdout)
-            self.expected = [int(ns) * HZ / 1e9 for ns, _ in found]
-            self.interrupted = sum(int(calls) for _, calls in found)
+            found = [tuple(map(int, line)) for line in re.findall(
+                r"(\d+) ns, hot (\d+), warm (\d+), (\d+) calls interrupted", done.stdout)]
+            self.expected = [ns * HZ / 1e9 for ns, *_ in found]
+            self.hot_share = [hot / (hot + warm) for _, hot, warm, _ in found]
+            self.interrupted = sum(calls for *_, calls in found)
             for trace in p.traces():
                 p.valid(trace)
             self.stacks = [self.folded(p, trace) for trace in p.traces()]
@@ -45,12 +47,14 @@ def total(stacks, function=""):
     return sum(n for stack, n in stacks.items() if function in stack.split(";") or not function)
 
 
-def sensible(stacks, expected):
+def sensible(stacks, expected, share):
     """As many as the threads ran, and where they did."""
     count = total(stacks)
     check(0.8 * expected < count < 1.2 * expected, f"{count} samples, {expected} expected")
     hot, warm = total(stacks, "hot"), total(stacks, "warm")
-    check(1.8 < hot / warm < 5, f"hot {hot}, warm {warm}")
+    deviation = (share * (1 - share) * (hot + warm)) ** 0.5
+    check(abs(hot - share * (hot + warm)) < 5 * deviation + 1,
+          f"hot {hot}, warm {warm}, of the first {share}")
     check(hot + warm > 0.85 * count, f"hot {hot}, warm {warm} of {count}")
     whole = total(stacks, "spin_thread")
     check(whole > 0.9 * count, f"{whole} of {count} stacks are whole")
@@ -59,21 +63,21 @@ def sensible(stacks, expected):
 @case
 def samples_are_where_time_goes():
     spun = Spun("plain", "2")
-    sensible(spun.stacks[0], spun.expected[0])
+    sensible(spun.stacks[0], spun.expected[0], spun.hot_share[0])
     print(f"# {spun.interrupted} calls interrupted")
 
 
 @case
 def thread_that_blocks_all_signals_is_sampled_too():
     spun = Spun("block", "2")
-    sensible(spun.stacks[0], spun.expected[0])
+    sensible(spun.stacks[0], spun.expected[0], spun.hot_share[0])
 
 
 @case
 def program_may_do_with_signals_what_it_likes():
     spun = Spun("own", "1")
     sensible({s: n for s, n in spun.stacks[0].items() if "take_signal" not in s},
-             0.7 * HZ)
+             0.7 * HZ, spun.hot_share[0])
 
 
 @case
@@ -86,10 +90,10 @@ def executed_program_is_sampled_too():
 def children_are_sampled_if_they_are_followed():
     spun = Spun("fork", "1", options=["--follow-fork"])
     equal(len(spun.stacks), 2)
-    for stacks, expected in zip(spun.stacks, spun.expected):
-        sensible(stacks, expected)
+    for stacks, expected, share in zip(spun.stacks, spun.expected, spun.hot_share):
+        sensible(stacks, expected, share)
     spun = Spun("fork", "1")
-    sensible(spun.stacks[0], spun.expected[1])
+    sensible(spun.stacks[0], spun.expected[1], spun.hot_share[1])
 
 
 FORBID = r"""

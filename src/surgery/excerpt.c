@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The reader's total order is kept: its times are strictly increasing, and become the ticks of the
- * result. Sequence numbers are counted anew from the window's beginning on.
+ * result.
  */
 #include "surgery/excerpt.h"
 
@@ -10,11 +10,10 @@
 #include <string.h>
 
 #include "format/cursor.h"
-#include "surgery/retrace.h"
-#include "surgery/standing.h"
+#include "surgery/ownwriter.h"
+#include "surgery/transcript.h"
 
 #define NS_PER_S      1000000000
-#define OWN_VERSION   1
 #define OWN_BYTES_MAX (1u << 15)
 
 /* What an earlier generation told for all that follow. */
@@ -36,15 +35,15 @@ struct stele__excerpt {
 	struct stele__excerpt_window window;
 	struct stele__excerpt_result result;
 	const struct stele_reader *reader;
-	struct stele__standing standing;
 	struct stele__retrace retrace;
+	struct stele__transcript transcript;
+	struct stele__ownwriter own;
 	struct excerpt_told *told, **told_end;
 	struct stele__keymap files; /* what descriptors stand for at the window's beginning */
 	int64_t first;		    /* time of the trace's first event */
 	bool begun;		    /* there was one */
 	bool open;		    /* the window was reached */
 	uint64_t generation;	    /* where that was */
-	uint64_t gc_seq;	    /* of the result */
 };
 
 int stele__excerpt_new(const struct stele__excerpt_window *window,
@@ -58,8 +57,9 @@ int stele__excerpt_new(const struct stele__excerpt_window *window,
 	x->reader = reader;
 	x->told_end = &x->told;
 	stele__keymap_init(&x->files);
-	stele__standing_init(&x->standing);
-	if (stele__retrace_init(&x->retrace, reader, window->write, window->arg) < 0) {
+	stele__transcript_init(&x->transcript, &x->retrace, reader);
+	if (stele__retrace_init(&x->retrace, window->write, window->arg) < 0 ||
+	    stele__ownwriter_init(&x->own, &x->retrace) < 0) {
 		stele__excerpt_free(x);
 		return -ENOMEM;
 	}
@@ -78,7 +78,8 @@ void stele__excerpt_free(struct stele__excerpt *x)
 		free(told);
 	}
 	stele__keymap_free(&x->files);
-	stele__standing_done(&x->standing);
+	stele__ownwriter_done(&x->own);
+	stele__transcript_done(&x->transcript);
 	stele__retrace_done(&x->retrace);
 	free(x);
 }
@@ -105,21 +106,38 @@ static bool told_lasts(uint64_t tag)
 	       tag == STELE_DATA_COUNTER || tag == STELE_DATA_OBJECT;
 }
 
-static int told_records(struct stele__excerpt *x, const struct stele_experiment_batch *batch)
+/* The next record behind the version, tag and all; false: there is none. */
+static bool record_next(struct stele_cursor *c, uint64_t *ret_tag, const uint8_t **ret_data,
+			size_t *ret_bytes)
+{
+	if (c->error || !stele__cursor_left(c))
+		return false;
+	*ret_data = c->at;
+	*ret_tag = stele__cursor_varint(c);
+	stele__cursor_bytes(c, stele__cursor_varint(c));
+	*ret_bytes = (size_t)(c->at - *ret_data);
+	return !c->error;
+}
+
+static struct stele_cursor record_first(const struct stele_experiment_batch *batch)
 {
 	struct stele_cursor c = stele__cursor(batch->data + 1, batch->bytes - 1);
-	int r = 0;
 
 	stele__cursor_varint(&c); /* the version */
-	while (r == 0 && !c.error && stele__cursor_left(&c)) {
-		const uint8_t *begin = c.at;
-		uint64_t tag = stele__cursor_varint(&c);
-		uint64_t bytes = stele__cursor_varint(&c);
+	return c;
+}
 
-		if (stele__cursor_bytes(&c, bytes) && told_lasts(tag) &&
-		    (size_t)(c.at - begin) <= OWN_BYTES_MAX)
-			r = told_add(x, false, begin, (size_t)(c.at - begin));
-	}
+static int told_records(struct stele__excerpt *x, const struct stele_experiment_batch *batch)
+{
+	struct stele_cursor c = record_first(batch);
+	const uint8_t *data;
+	size_t bytes;
+	uint64_t tag;
+	int r = 0;
+
+	while (r == 0 && record_next(&c, &tag, &data, &bytes))
+		if (told_lasts(tag) && bytes <= OWN_BYTES_MAX)
+			r = told_add(x, false, data, bytes);
 	return r;
 }
 
@@ -151,33 +169,17 @@ static void told_put(struct stele__excerpt *x, const void *data, size_t bytes)
 }
 
 /* Tells again what generations before this one told. */
-static int told_again(struct stele__excerpt *x)
+static void told_again(struct stele__excerpt *x)
 {
-	static const uint8_t head[] = {STELE_PAYLOAD_STELE, OWN_VERSION};
-	uint8_t *own = malloc(STELE_BATCH_BYTES_MAX);
-	size_t used = sizeof(head);
-
-	if (!own)
-		return -ENOMEM;
-	memcpy(own, head, sizeof(head));
 	for (const struct excerpt_told *told = x->told; told; told = told->next) {
 		if (told->generation == stele_reader_generation(x->reader))
 			break;
-		if (told->info) {
+		if (told->info)
 			told_put(x, told->data, told->bytes);
-			continue;
-		}
-		if (used + told->bytes > STELE_BATCH_BYTES_MAX) {
-			told_put(x, own, used);
-			used = sizeof(head);
-		}
-		memcpy(own + used, told->data, told->bytes);
-		used += told->bytes;
+		else
+			stele__ownwriter_record(&x->own, told->data, told->bytes);
 	}
-	if (used > sizeof(head))
-		told_put(x, own, used);
-	free(own);
-	return 0;
+	stele__ownwriter_flush(&x->own);
 }
 
 /* Types and their sites as they are used, details as their time comes. */
@@ -215,7 +217,32 @@ static void files_again(struct stele__excerpt *x)
 	size_t at = 0;
 
 	while ((file = stele__keymap_each(&x->files, &at)))
-		stele__retrace_detail(&x->retrace, &file->detail);
+		stele__retrace_detail(&x->retrace, &x->transcript.source, &file->detail);
+}
+
+static uint64_t excerpt_ns(const struct stele__excerpt *x, uint64_t ticks)
+{
+	double ns = (double)ticks * NS_PER_S / (double)stele_reader_frequency(x->reader);
+
+	return ns >= 0 && ns < (double)INT64_MAX ? (uint64_t)ns : 0;
+}
+
+/* Stele's own records, with the clock in ticks of the result. */
+static void excerpt_own(struct stele__excerpt *x, const struct stele_experiment_batch *batch)
+{
+	struct stele_data_item item;
+	size_t at = 0, from = 0;
+
+	while (stele_data_next(batch, &at, &item) > 0) {
+		if (item.tag == STELE_DATA_CLOCK) {
+			item.value[0] = excerpt_ns(x, item.value[0]);
+			stele__ownwriter_item(&x->own, &item);
+		} else {
+			stele__ownwriter_record(&x->own, batch->data + from, at - from);
+		}
+		from = at;
+	}
+	stele__ownwriter_flush(&x->own);
 }
 
 /* The generation's batches of experiments, but for what is told in its own time. */
@@ -223,79 +250,15 @@ static void excerpt_batches(struct stele__excerpt *x)
 {
 	struct stele_experiment_batch batch;
 
-	for (size_t i = 0; stele_reader_batch(x->reader, i, &batch) == 0; i++)
-		if (!batch_is_retold(&batch))
+	for (size_t i = 0; stele_reader_batch(x->reader, i, &batch) == 0; i++) {
+		if (batch_is_retold(&batch))
+			continue;
+		if (batch.experiment == STELE_EXPERIMENT_ALLOCFREE && batch.bytes &&
+		    batch.data[0] == STELE_PAYLOAD_STELE)
+			excerpt_own(x, &batch);
+		else
 			stele__retrace_batch(&x->retrace, &batch);
-}
-
-/* What stands at the beginning ------------------------------------------------------------------
- */
-
-static void standing_put(struct stele__excerpt *x, uint64_t thread, uint8_t type, int64_t *time,
-			 const uint64_t *args)
-{
-	stele__retrace_event(&x->retrace, thread, type, (uint64_t)(*time)++, args);
-	x->result.standing++;
-}
-
-static int standing_tell_procs(struct stele__excerpt *x, int64_t *time)
-{
-	struct stele__standing_proc **procs = stele__standing_procs(&x->standing);
-
-	if (!procs)
-		return -ENOMEM;
-	for (size_t i = 0; i < x->standing.procs.used; i++) {
-		const struct stele__standing_proc *proc = procs[i];
-		const uint64_t args[] = {proc->id, proc->status};
-		bool held =
-			proc->status == STELE_PROC_RUNNING || proc->status == STELE_PROC_SYSCALL;
-
-		standing_put(x, held ? proc->thread : STELE_NONE_ID, STELE_EV_PROC_STATUS, time,
-			     args);
-		if (proc->sweeping)
-			standing_put(x, STELE_NONE_ID, STELE_EV_GC_SWEEP_ACTIVE, time, args);
 	}
-	free(procs);
-	return 0;
-}
-
-static int standing_tell_gos(struct stele__excerpt *x, int64_t *time)
-{
-	struct stele__standing_go **gos = stele__standing_gos(&x->standing);
-
-	if (!gos)
-		return -ENOMEM;
-	for (size_t i = 0; i < x->standing.gos.used; i++) {
-		const struct stele__standing_go *go = gos[i];
-		const uint64_t args[] = {go->id, go->thread, go->status};
-
-		standing_put(x, go->thread, STELE_EV_GO_STATUS, time, args);
-		if (go->assisting)
-			standing_put(x, STELE_NONE_ID, STELE_EV_GC_MARK_ASSIST_ACTIVE, time, args);
-	}
-	free(gos);
-	return 0;
-}
-
-/* Procs first: what runs on a thread needs the proc that it holds. */
-static int standing_tell(struct stele__excerpt *x, int64_t time)
-{
-	int r;
-
-	x->gc_seq = 1;
-	if (x->standing.collecting)
-		standing_put(x, STELE_NONE_ID, STELE_EV_GC_ACTIVE, &time, &x->gc_seq);
-	r = standing_tell_procs(x, &time);
-	if (r == 0)
-		r = standing_tell_gos(x, &time);
-	stele__standing_restart(&x->standing);
-	return r;
-}
-
-/* At most so many events tell it. */
-static int64_t standing_events(const struct stele__standing *standing)
-{
-	return 1 + 2 * (int64_t)(standing->gos.used + standing->procs.used);
 }
 
 /* The window ------------------------------------------------------------------------------------
@@ -324,23 +287,22 @@ static struct stele_wire_clock excerpt_clock(const struct stele__excerpt *x, int
 /* In front of the window's first event. */
 static int excerpt_open(struct stele__excerpt *x, const struct stele_event *event)
 {
-	int64_t time = event->time - standing_events(&x->standing);
+	int64_t time = event->time - stele__transcript_standing(&x->transcript);
 	struct stele_wire_clock clock;
 	int r;
 
 	if (time < 0)
 		time = 0;
 	clock = excerpt_clock(x, time);
+	x->retrace.version = stele_reader_version(x->reader);
 	stele__retrace_begin(&x->retrace, stele_reader_generation(x->reader), &clock);
 	x->open = true;
 	x->generation = stele_reader_generation(x->reader);
 	x->result.begin = event->time - x->first;
-	r = told_again(x);
-	if (r < 0)
-		return r;
+	told_again(x);
 	excerpt_batches(x);
 	files_again(x);
-	r = standing_tell(x, time);
+	r = stele__transcript_stand(&x->transcript, &time, &x->result.standing);
 	return r < 0 ? r : x->retrace.error;
 }
 
@@ -357,103 +319,10 @@ static int excerpt_sync(struct stele__excerpt *x, const struct stele_event *even
 		return r;
 	stele__retrace_end(&x->retrace);
 	clock = excerpt_clock(x, event->time);
+	stele__retrace_source_turn(&x->transcript.source);
 	stele__retrace_begin(&x->retrace, stele_reader_generation(x->reader), &clock);
 	excerpt_batches(x);
 	return x->retrace.error;
-}
-
-/* The kind of a stop: "stop-the-world (kind)" without what is around it. */
-static struct stele_string excerpt_stop_kind(struct stele_string name)
-{
-	static const char before[] = "stop-the-world (";
-	size_t around = sizeof(before) - 1 + 1;
-
-	if (name.bytes < around)
-		return name;
-	return (struct stele_string){name.data + sizeof(before) - 1, name.bytes - around};
-}
-
-/* The numbers of a goroutine and of a proc that the event just took. */
-static uint64_t excerpt_number(const struct stele__excerpt *x, const struct stele_event *event,
-			       unsigned kind)
-{
-	bool call = event->type == STELE_EV_GO_SYSCALL_BEGIN;
-	const struct stele__standing_proc *proc;
-	const struct stele__standing_go *go;
-
-	if (kind == STELE_ARG_GOSEQ) {
-		go = stele__standing_go(&x->standing, event->value[0]);
-		return go ? go->seq : 0;
-	}
-	proc = stele__standing_proc(&x->standing, call ? event->proc : event->value[0]);
-	return proc ? proc->seq : 0;
-}
-
-static uint64_t excerpt_string(struct stele__excerpt *x, const struct stele_event *event,
-			       unsigned index)
-{
-	if (index)
-		return stele__retrace_string(&x->retrace, event->text);
-	return stele__retrace_string(&x->retrace, event->type == STELE_EV_STW_BEGIN
-							  ? excerpt_stop_kind(event->name)
-							  : event->name);
-}
-
-static uint64_t excerpt_stack(struct stele__excerpt *x, const struct stele_event *event,
-			      unsigned index)
-{
-	bool creates =
-		event->type == STELE_EV_GO_CREATE || event->type == STELE_EV_GO_CREATE_BLOCKED;
-
-	return stele__retrace_stack(&x->retrace,
-				    creates && !index ? event->transition_stack : event->stack);
-}
-
-/*
- * Whose stream the event goes into: that of the thread it is seen on; but not where it tells of
- * another thread that a goroutine is in a system call of. Asked in front of it.
- */
-static uint64_t excerpt_thread(const struct stele__excerpt *x, const struct stele_event *event)
-{
-	const struct stele__standing_go *go;
-
-	if (event->type != STELE_EV_GO_STATUS && event->type != STELE_EV_GO_STATUS_STACK)
-		return event->thread;
-	go = stele__standing_go(&x->standing, event->value[0]);
-	return go && (uint8_t)event->value[2] == STELE_GO_SYSCALL && go->thread != event->thread
-		       ? STELE_NONE_ID
-		       : event->thread;
-}
-
-/* The event with numbers and ids of the result. */
-static void excerpt_copy(struct stele__excerpt *x, const struct stele_event *event, uint64_t thread)
-{
-	const struct stele_spec *spec = stele__spec(event->type);
-	uint64_t args[STELE_ARGS_MAX] = {0};
-	unsigned strings = 0, stacks = 0;
-
-	for (unsigned i = 0; i < spec->arg_count; i++) {
-		switch (spec->arg_kind[i]) {
-		case STELE_ARG_GOSEQ:
-		case STELE_ARG_PROCSEQ:
-			args[i] = excerpt_number(x, event, spec->arg_kind[i]);
-			break;
-		case STELE_ARG_GCSEQ:
-			args[i] = ++x->gc_seq;
-			break;
-		case STELE_ARG_STRING:
-			args[i] = excerpt_string(x, event, strings++);
-			break;
-		case STELE_ARG_STACK:
-			args[i] = excerpt_stack(x, event, stacks++);
-			break;
-		default:
-			args[i] = event->value[i];
-		}
-	}
-	if (event->type == STELE_EV_HEAP_OBJECT || event->type == STELE_EV_HEAP_OBJECT_ALLOC)
-		stele__retrace_type(&x->retrace, args[1]);
-	stele__retrace_event(&x->retrace, thread, event->type, (uint64_t)event->time, args);
 }
 
 /*
@@ -463,10 +332,10 @@ static void excerpt_copy(struct stele__excerpt *x, const struct stele_event *eve
 static bool excerpt_leaves_out(const struct stele__excerpt *x, const struct stele_event *event)
 {
 	if (event->type == STELE_EV_STW_END)
-		return !stele__standing_range(&x->standing, event);
+		return !stele__standing_range(&x->transcript.standing, event);
 	return event->kind == STELE_EVENT_RANGE_ACTIVE &&
 	       stele_reader_generation(x->reader) == x->generation &&
-	       stele__standing_range(&x->standing, event);
+	       stele__standing_range(&x->transcript.standing, event);
 }
 
 /* Up to the event. In front of the window only what descriptors stand for is kept. */
@@ -477,7 +346,7 @@ static int excerpt_details(struct stele__excerpt *x, const struct stele_event *e
 
 	while ((r = stele_reader_detail(x->reader, event->time, &detail)) > 0) {
 		if (x->open)
-			stele__retrace_detail(&x->retrace, &detail);
+			stele__retrace_detail(&x->retrace, &x->transcript.source, &detail);
 		else if (detail.kind == STELE_DETAIL_FILE)
 			r = files_remember(x, &detail);
 		if (r < 0)
@@ -488,8 +357,7 @@ static int excerpt_details(struct stele__excerpt *x, const struct stele_event *e
 
 int stele__excerpt_add(struct stele__excerpt *x, const struct stele_event *event)
 {
-	bool tells = stele__standing_tells(event), leave_out;
-	uint64_t thread;
+	bool tells = stele__standing_tells(event), write;
 	int64_t since;
 	int r = 0;
 
@@ -508,19 +376,12 @@ int stele__excerpt_add(struct stele__excerpt *x, const struct stele_event *event
 		r = excerpt_details(x, event);
 	if (r < 0)
 		return r;
-	leave_out = excerpt_leaves_out(x, event);
-	thread = excerpt_thread(x, event);
-	if (tells)
-		r = stele__standing_apply(&x->standing, event);
-	if (!x->open || leave_out || r < 0)
-		return r;
-	x->result.end = since;
-	x->result.events++;
-	if (event->kind == STELE_EVENT_STACK_SAMPLE)
-		stele__retrace_sample(&x->retrace, event);
-	else if (tells)
-		excerpt_copy(x, event, thread);
-	return x->retrace.error;
+	write = x->open && !excerpt_leaves_out(x, event);
+	if (write) {
+		x->result.end = since;
+		x->result.events++;
+	}
+	return stele__transcript_event(&x->transcript, event, event->time, write);
 }
 
 int stele__excerpt_finish(struct stele__excerpt *x, struct stele__excerpt_result *ret_result)

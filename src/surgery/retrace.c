@@ -11,6 +11,7 @@
 #define FREQUENCY	1000000000
 #define LANE_BYTES	8192 /* of a batch; there may be many threads */
 #define TYPE_NUMBERS	5
+#define TYPE_MOVED	(UINT64_C(1) << 40) /* ids of types whose own another one has */
 #define TEXT_HASH_BEGIN UINT64_C(0x9e3779b97f4a7c15)
 
 struct retrace_text {
@@ -25,8 +26,6 @@ struct retrace_lane {
 	struct stele_batch batch;
 	uint8_t data[LANE_BYTES];
 };
-
-static char retrace_present; /* what a set's members point to */
 
 static void retrace_fail(struct stele__retrace *t, int error)
 {
@@ -75,14 +74,33 @@ static void lanes_flush(struct stele__retrace *t, struct stele__retrace_lanes *l
 	lanes_init(lanes);
 }
 
-int stele__retrace_init(struct stele__retrace *t, const struct stele_reader *reader,
+void stele__retrace_source_init(struct stele__retrace_source *source,
+				const struct stele_reader *reader)
+{
+	source->reader = reader;
+	stele__keymap_init(&source->stacks);
+	stele__keymap_init(&source->types);
+}
+
+void stele__retrace_source_done(struct stele__retrace_source *source)
+{
+	stele__keymap_done(&source->stacks);
+	stele__keymap_done(&source->types);
+}
+
+void stele__retrace_source_turn(struct stele__retrace_source *source)
+{
+	stele__keymap_clear(&source->stacks);
+	stele__keymap_clear(&source->types);
+}
+
+int stele__retrace_init(struct stele__retrace *t,
 			int (*write)(void *arg, const void *data, size_t bytes), void *arg)
 {
-	*t = (struct stele__retrace){.reader = reader, .write = write, .arg = arg};
+	*t = (struct stele__retrace){.write = write, .arg = arg};
 	lanes_init(&t->events);
 	lanes_init(&t->details);
 	stele__keymap_init(&t->texts);
-	stele__keymap_init(&t->stacks);
 	stele__keymap_init(&t->types);
 	t->strings = retrace_buffer(t);
 	t->frames = retrace_buffer(t);
@@ -97,7 +115,6 @@ void stele__retrace_done(struct stele__retrace *t)
 	stele__keymap_free(&t->events.by_thread);
 	stele__keymap_free(&t->details.by_thread);
 	stele__keymap_free(&t->texts);
-	stele__keymap_done(&t->stacks);
 	stele__keymap_done(&t->types);
 	free(t->strings.data);
 	free(t->frames.data);
@@ -129,19 +146,18 @@ static void retrace_room(struct stele__retrace *t, struct stele_batch *b, unsign
 void stele__retrace_begin(struct stele__retrace *t, uint64_t generation,
 			  const struct stele_wire_clock *clock)
 {
-	unsigned version = stele_reader_version(t->reader);
 	uint8_t header[STELE_HEADER_BYTES];
 
 	if (t->error)
 		return;
 	if (!t->time && !t->generation) {
-		stele__header_put(header, version);
+		stele__header_put(header, t->version);
 		retrace_put(t, header, sizeof(header));
 	}
 	t->generation = generation;
 	t->time = clock->time;
 	retrace_open(t, &t->samples);
-	stele__batch_clock(&t->samples, FREQUENCY, version >= 25 ? clock : NULL);
+	stele__batch_clock(&t->samples, FREQUENCY, t->version >= 25 ? clock : NULL);
 	retrace_flush(t, &t->samples);
 	retrace_open(t, &t->samples);
 	retrace_open(t, &t->strings);
@@ -161,12 +177,11 @@ void stele__retrace_end(struct stele__retrace *t)
 	retrace_flush(t, &t->descriptions);
 	retrace_flush(t, &t->sites);
 	retrace_flush(t, &t->strings);
-	if (stele_reader_version(t->reader) >= 26)
+	if (t->version >= 26)
 		retrace_put(t, &end, 1);
 	stele__keymap_free(&t->texts);
-	stele__keymap_clear(&t->stacks);
 	stele__keymap_clear(&t->types);
-	t->text_count = 0;
+	t->text_count = t->stack_count = 0;
 	t->generation = 0;
 }
 
@@ -212,8 +227,8 @@ void stele__retrace_event(struct stele__retrace *t, uint64_t thread, uint8_t typ
 #define DETAIL_BYTES_MAX (1 + 5 * STELE_VARINT_BYTES_MAX)
 
 /* The fields of a detail with ids of the result; returns how many there are. */
-static unsigned detail_fields(struct stele__retrace *t, const struct stele_detail *detail,
-			      uint64_t *field)
+static unsigned detail_fields(struct stele__retrace *t, struct stele__retrace_source *source,
+			      const struct stele_detail *detail, uint64_t *field)
 {
 	field[0] = detail->object;
 	switch (detail->kind) {
@@ -221,13 +236,13 @@ static unsigned detail_fields(struct stele__retrace *t, const struct stele_detai
 		field[1] = detail->holder == STELE_NO_ID ? 0 : detail->holder;
 		return 2;
 	case STELE_DETAIL_RELEASE:
-		field[1] = stele__retrace_stack(t, detail->stack);
-		field[2] = stele__retrace_stack(t, detail->taken_stack);
+		field[1] = stele__retrace_stack(t, source, detail->stack);
+		field[2] = stele__retrace_stack(t, source, detail->taken_stack);
 		return 3;
 	case STELE_DETAIL_ORDER:
 		field[1] = detail->inner;
-		field[2] = stele__retrace_stack(t, detail->taken_stack);
-		field[3] = stele__retrace_stack(t, detail->stack);
+		field[2] = stele__retrace_stack(t, source, detail->taken_stack);
+		field[3] = stele__retrace_stack(t, source, detail->stack);
 		return 4;
 	case STELE_DETAIL_RESULT:
 		field[0] = stele__zigzag(detail->result);
@@ -256,7 +271,8 @@ static struct stele_batch *detail_room(struct stele__retrace *t, struct retrace_
 	return b;
 }
 
-void stele__retrace_detail(struct stele__retrace *t, const struct stele_detail *detail)
+void stele__retrace_detail(struct stele__retrace *t, struct stele__retrace_source *source,
+			   const struct stele_detail *detail)
 {
 	struct retrace_lane *lane = t->error ? NULL : retrace_lane(t, &t->details, detail->thread);
 	uint64_t time = detail->time < 0 || (uint64_t)detail->time < t->time
@@ -268,7 +284,7 @@ void stele__retrace_detail(struct stele__retrace *t, const struct stele_detail *
 
 	if (!lane)
 		return;
-	count = detail_fields(t, detail, field);
+	count = detail_fields(t, source, detail, field);
 	if (time < lane->time)
 		time = lane->time;
 	b = detail_room(t, lane, detail->thread, time);
@@ -279,9 +295,10 @@ void stele__retrace_detail(struct stele__retrace *t, const struct stele_detail *
 	lane->time = time;
 }
 
-void stele__retrace_sample(struct stele__retrace *t, const struct stele_event *event)
+void stele__retrace_sample(struct stele__retrace *t, struct stele__retrace_source *source,
+			   const struct stele_event *event)
 {
-	uint64_t stack = stele__retrace_stack(t, event->stack);
+	uint64_t stack = stele__retrace_stack(t, source, event->stack);
 	uint64_t time = (uint64_t)event->time;
 
 	if (t->error || stele__batch_cpu_sample(&t->samples, time, event->thread, event->proc,
@@ -343,16 +360,34 @@ uint64_t stele__retrace_string(struct stele__retrace *t, struct stele_string tex
 	return known->id;
 }
 
-uint64_t stele__retrace_stack(struct stele__retrace *t, uint32_t stack)
+/* Ids are at most as large as pointers, which maps hold. */
+static uint64_t retrace_known(const struct stele__keymap *map, uint64_t key)
+{
+	return (uintptr_t)stele__keymap_get(map, key);
+}
+
+static void retrace_learn(struct stele__retrace *t, struct stele__keymap *map, uint64_t key,
+			  uint64_t id)
+{
+	retrace_fail(t, stele__keymap_add(map, key, (void *)(uintptr_t)id));
+}
+
+uint64_t stele__retrace_stack(struct stele__retrace *t, struct stele__retrace_source *source,
+			      uint32_t stack)
 {
 	struct stele_stack_frame frames[STELE_STACK_FRAMES_MAX];
 	struct stele_wire_frame wire[STELE_STACK_FRAMES_MAX];
+	uint64_t id;
 	size_t count;
 
-	if (!stack || t->error || stele__keymap_get(&t->stacks, stack))
-		return stack;
-	retrace_fail(t, stele__keymap_add(&t->stacks, stack, &retrace_present));
-	count = stele_reader_stack(t->reader, stack, frames, STELE_STACK_FRAMES_MAX);
+	if (!stack || t->error)
+		return 0;
+	id = retrace_known(&source->stacks, stack);
+	if (id)
+		return id;
+	id = ++t->stack_count;
+	retrace_learn(t, &source->stacks, stack, id);
+	count = stele_reader_stack(source->reader, stack, frames, STELE_STACK_FRAMES_MAX);
 	for (size_t i = 0; i < count && i < STELE_STACK_FRAMES_MAX; i++)
 		wire[i] = (struct stele_wire_frame){
 			.pc = frames[i].pc,
@@ -360,23 +395,32 @@ uint64_t stele__retrace_stack(struct stele__retrace *t, uint32_t stack)
 			.file = stele__retrace_string(t, frames[i].file),
 			.line = frames[i].line,
 		};
-	if (stele__batch_stack(&t->frames, stack, wire, count) < 0) {
+	if (stele__batch_stack(&t->frames, id, wire, count) < 0) {
 		retrace_flush(t, &t->frames);
 		retrace_open(t, &t->frames);
-		retrace_fail(t, stele__batch_stack(&t->frames, stack, wire, count));
+		retrace_fail(t, stele__batch_stack(&t->frames, id, wire, count));
 	}
-	return stack;
+	return id;
 }
 
-void stele__retrace_type(struct stele__retrace *t, uint64_t id)
+uint64_t stele__retrace_type(struct stele__retrace *t, struct stele__retrace_source *source,
+			     uint64_t type_id)
 {
 	struct stele_batch *b = &t->descriptions;
 	struct stele_heap_type type;
+	uint64_t id;
 
-	if (t->error || stele__keymap_get(&t->types, id) ||
-	    stele_reader_type(t->reader, id, &type) < 0)
-		return;
-	retrace_fail(t, stele__keymap_add(&t->types, id, &retrace_present));
+	if (!type_id || t->error)
+		return 0;
+	id = retrace_known(&source->types, type_id);
+	if (id)
+		return id;
+	for (id = type_id; stele__keymap_get(&t->types, id); id++)
+		id |= TYPE_MOVED;
+	retrace_learn(t, &source->types, type_id, id);
+	retrace_learn(t, &t->types, id, id);
+	if (stele_reader_type(source->reader, type_id, &type) < 0)
+		return id;
 	retrace_room(t, b, STELE_PAYLOAD_TYPES,
 		     type.name.bytes + TYPE_NUMBERS * STELE_VARINT_BYTES_MAX);
 	stele__batch_varint(b, id);
@@ -386,10 +430,11 @@ void stele__retrace_type(struct stele__retrace *t, uint64_t id)
 	stele__batch_varint(b, type.name.bytes);
 	retrace_fail(t, stele__batch_bytes(b, type.name.data, type.name.bytes));
 	if (type.stack) {
-		uint64_t stack = stele__retrace_stack(t, type.stack);
+		uint64_t stack = stele__retrace_stack(t, source, type.stack);
 
 		retrace_room(t, &t->sites, STELE_PAYLOAD_SITES, 2 * STELE_VARINT_BYTES_MAX);
 		stele__batch_varint(&t->sites, id);
 		stele__batch_varint(&t->sites, stack);
 	}
+	return id;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Runs, much of its time in one function and less in another, in as many threads as it is told, and
- * prints how long they ran by the kernel's account, and how long in the two. What it does about signals beside:
+ * prints how long they ran by the kernel's account, and how long in the two. What it does about
+ * signals beside:
  *
  *   plain N   nothing
  *   block N   all signals are blocked in each thread

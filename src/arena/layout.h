@@ -332,6 +332,8 @@ struct stele_arena {
 	uint32_t supervisor;	    /* pid of whoever offers arenas to children of this process, */
 	uint32_t board; /* and its descriptor of the board + 1; 0: they are not followed */
 	uint32_t pid;	/* W: of the traced process, 0 until it has attached (CAS); 1 reader: D */
+	/* W: when a process took it, before pid; ticks 0: it was made for this process. */
+	struct stele_arena_clock clock_taken;
 
 	/* W. */
 	uint64_t enabled __attribute__((aligned(STELE_CACHE_LINE))); /* D and W: 1 = recording */

@@ -9,6 +9,7 @@
 
 #define LATE_NS_DEFAULT	      20000000u
 #define GENERATION_NS_DEFAULT 1000000000u
+#define TAKEN_NS_MAX	      UINT64_C(10000000000)
 #define WARM_UP_NS	      1000000u
 #define WARM_UP_TRIES	      4000
 
@@ -25,11 +26,24 @@ static void drain_read_clock(struct stele_drain *d)
 	stele__timeline_measure(&d->timeline, &d->pair);
 }
 
+/* A process that has taken the arena may be older than its drain, but not much. */
+static struct stele_clock_pair drain_first_clock(const struct stele_drain *d)
+{
+	struct stele_clock_pair now = d->options.clock.now(d->options.clock.arg);
+	const struct stele_arena_clock taken = d->arena->clock_taken;
+
+	if (d->options.resume || !taken.ticks || taken.ticks >= now.ticks ||
+	    taken.monotonic_ns >= now.monotonic_ns ||
+	    now.monotonic_ns - taken.monotonic_ns > TAKEN_NS_MAX)
+		return now;
+	return (struct stele_clock_pair){taken.ticks, taken.monotonic_ns, taken.realtime_ns, 0};
+}
+
 /* The rate must be known before the first record is converted: about a millisecond of looking. */
 static void drain_warm_up(struct stele_drain *d)
 {
-	struct stele_clock_pair first = d->options.clock.now(d->options.clock.arg);
-	struct stele_clock_pair now = first;
+	struct stele_clock_pair first = drain_first_clock(d);
+	struct stele_clock_pair now = d->options.clock.now(d->options.clock.arg);
 
 	stele__timeline_init(&d->timeline, d->arena->clock == STELE_CLOCK_MONOTONIC, &first);
 	for (int i = 0; i < WARM_UP_TRIES && now.monotonic_ns - first.monotonic_ns < WARM_UP_NS;

@@ -7,6 +7,7 @@
 
 #include "arena/board.h"
 #include "base/digits.h"
+#include "sys/clock.h"
 #include "sys/sys.h"
 
 #define OFFER_NS_MAX  5000000000ull
@@ -103,6 +104,18 @@ static struct stele_board_place *join_wait(struct stele_board *board, uint32_t p
 	return NULL;
 }
 
+/* What happens from now on, its drain will read later. */
+static void join_note_time(struct stele_arena *arena)
+{
+	struct stele_clock_pair now;
+
+	if (arena->clock_taken.ticks)
+		return;
+	now = stele__clock_pair(arena->clock != STELE_CLOCK_MONOTONIC);
+	arena->clock_taken =
+		(struct stele_arena_clock){now.ticks, now.monotonic_ns, now.realtime_ns};
+}
+
 /* Whoever died after it had taken a place leaves it to the supervisor, which knows by the pid. */
 static int join_take(uint32_t supervisor, uint32_t fd, uint32_t pid, struct stele_arena **ret_arena)
 {
@@ -115,6 +128,7 @@ static int join_take(uint32_t supervisor, uint32_t fd, uint32_t pid, struct stel
 	stele__sys_close(file);
 	if (error < 0)
 		return error;
+	join_note_time(*ret_arena);
 	if (stele__cas_u32(&(*ret_arena)->pid, 0, pid) ||
 	    stele__load_acquire(&(*ret_arena)->pid) == pid)
 		return 0;

@@ -246,6 +246,7 @@ static void follow_renew(struct stele_follow *f, uint32_t i)
 	if (pid ? kill((pid_t)pid, 0) == 0 || errno != ESRCH : now - p->taken_ns < FORSAKEN_NS)
 		return;
 	p->taken_ns = 0;
+	p->recorder.arena->clock_taken.ticks = 0;
 	stele__store_relaxed(&place->pid, 0);
 	stele__store_release(&place->state, STELE_PLACE_OFFERED);
 }

@@ -94,6 +94,38 @@ def recorder_leaves_a_daemon_when_told():
             os.system(f"kill {name.split('.')[-2]} 2>/dev/null")
 
 
+AT_ONCE = r"""
+#include <sys/wait.h>
+#include <unistd.h>
+
+int main(void)
+{
+	if (!fork()) {
+		for (int i = 0; i < 20; i++)
+			usleep(1000);
+		_exit(0);
+	}
+	wait(NULL);
+	return 0;
+}
+"""
+
+
+@case
+def what_a_child_does_before_anybody_looks_has_its_times():
+    with Place() as p:
+        result = p.record("--follow-fork", p.path(p.compile("at_once", AT_ONCE)))
+        equal(result.returncode, 0, result.stderr)
+        child = max(p.traces(), key=lambda name: int(name.split(".")[-2]))
+        lines = subprocess.run([STELE, "events", p.path(child)], capture_output=True, text=True,
+                               check=True).stdout.splitlines()
+        times = [float(line.split()[0]) for line in lines
+                 if '"sleep"' in line or "Waiting->Runnable" in line]
+        equal(len(times), 40)
+        shortest = min(end - begin for begin, end in zip(times[::2], times[1::2]))
+        check(shortest > 0.0009, f"a sleep of 1 ms took {shortest} s")
+
+
 @case
 def memory_of_children_is_recorded():
     with Place() as p:

@@ -254,12 +254,22 @@ enum stele_detail_kind {
 	STELE_DETAIL_ORDER = 6,	  /**< takes inner (at stack) while it has object (taken_stack) */
 };
 
+/**
+ * Objects from here on are no addresses: signals to the thread whose id the lower 32 bits are, or
+ * to the process.
+ */
+#define STELE_OBJECT_SIGNALS	     STELE_OBJECT_THREAD_SIGNALS
+#define STELE_OBJECT_THREAD_SIGNALS  UINT64_C(0xfffe000000000000)
+#define STELE_OBJECT_PROCESS_SIGNALS UINT64_C(0xffff000000000000)
+
 /** What Stele knows beyond Go's format of something that a thread did. */
 struct stele_detail {
 	uint8_t kind;	 /**< enum stele_detail_kind */
 	int64_t time;	 /**< ns; of a wait: the transition's, which may be told some ns later */
 	uint64_t thread; /**< that did it */
-	uint64_t object; /**< address of the lock, condition, …; or a descriptor */
+	uint64_t object; /**< address of the lock, condition, …; signals; or a descriptor, in the
+			      lower 32 bits: those above tell the processes of a merged trace apart
+			  */
 	uint64_t inner;
 	int64_t result;
 	struct stele_string name; /**< a path or address; lives as long as the last event */
@@ -300,6 +310,8 @@ enum stele_data_tag {
 	STELE_DATA_SKIPPED = 10, /**< event of the memory experiment, count: by --reentry=skip */
 	STELE_DATA_OBJECT = 12,	 /**< address, line; its name, and function and file that made it */
 	STELE_DATA_SNAPSHOT = 13, /**< why a flight recorder wrote what it had */
+	STELE_DATA_SHARED = 14,	 /**< address, offset; the memory that processes share it lies in */
+	STELE_DATA_PROCESS = 15, /**< thread, pid: in a trace of several processes */
 };
 
 /**
@@ -335,6 +347,7 @@ struct stele_recording {
 	bool complete; /**< the recorder wrote its last words */
 	bool ending_known, interrupted;
 	bool recovered; /**< from what a recorder left that was killed */
+	bool merged;	/**< of several processes: stele merge */
 	uint64_t exit_status, signal;
 	uint64_t pid, images, records, events;
 	uint64_t lost[STELE_LOSS_CAUSE_MAX][STELE_LOSS_CLASS_MAX];

@@ -116,6 +116,10 @@ void stele_object_made(const void *object, const void *made_at);
  */
 void stele_release(enum stele_wait why, const void *object, const void *taken_at);
 
+/** Objects that are no addresses: signals to the process, or to the thread, whose id is added. */
+#define STELE_SIGNALS_TO_PROCESS UINT64_C(0xffff000000000000)
+#define STELE_SIGNALS_TO_THREAD	 UINT64_C(0xfffe000000000000)
+
 /**
  * The calling thread takes `lock` while it has `held`: once for each pair is enough. Where some do
  * it the one way and some the other, they can wait for each other for ever.

@@ -40,6 +40,11 @@ struct stele_symbolizer {
 	/* What a program's variable is called in which this address lies; NULL: none, or unknown.
 	 * Lives until the next call. */
 	const char *(*variable)(void *arg, uint32_t epoch, uint64_t address);
+	/* A text that stands for the memory that processes share in which this address of the
+	 * process' images-th program lies, and where in it; NULL: none, or unknown. Lives until the
+	 * next call. */
+	const char *(*shared)(void *arg, uint32_t pid, uint32_t images, uint64_t address,
+			      uint64_t *ret_offset);
 	void *arg;
 };
 

@@ -44,8 +44,10 @@ void stele__detail_wait(struct stele_drain *d, struct stele_drain_thread *t, uin
 void stele__detail_release(struct stele_drain *d, struct stele_drain_thread *t,
 			   const struct stele_record *r, uint64_t time)
 {
-	uint8_t *p = detail_begin(d, t, STELE_OWN_DETAIL_RELEASE, 3, time);
+	uint8_t *p;
 
+	stele__own_object(d, r->b, 0);
+	p = detail_begin(d, t, STELE_OWN_DETAIL_RELEASE, 3, time);
 	if (!p)
 		return;
 	p = stele__varint_put(p, r->b);

@@ -193,6 +193,32 @@ static bool own_object_told(struct stele_drain *d, uint64_t object, uint64_t *ma
 	return false;
 }
 
+static uint32_t own_pid(const struct stele_drain *d)
+{
+	return (uint32_t)(d->own.pid ? d->own.pid : d->arena->pid);
+}
+
+/* Other processes may see it, too. */
+static void own_shared(struct stele_drain *d, uint64_t object)
+{
+	const struct stele_symbolizer *symbolizer = &d->options.symbolizer;
+	const char *memory = NULL;
+	struct stele_own_record r;
+	uint64_t offset;
+
+	if (symbolizer->shared && object < STELE_OWN_SIGNALS)
+		memory =
+			symbolizer->shared(symbolizer->arg, own_pid(d),
+					   stele__load_relaxed(&d->arena->images), object, &offset);
+	if (!memory)
+		return;
+	stele__own_begin(&r);
+	stele__own_value(&r, object);
+	stele__own_value(&r, offset);
+	stele__own_text(&r, memory, strlen(memory));
+	stele__own_end(d, STELE_OWN_SHARED, &r);
+}
+
 void stele__own_object(struct stele_drain *d, uint64_t object, uint64_t made_at)
 {
 	uint32_t epoch = stele__load_relaxed(&d->arena->module_epoch);
@@ -203,6 +229,7 @@ void stele__own_object(struct stele_drain *d, uint64_t object, uint64_t made_at)
 
 	if (own_object_told(d, object, &made_at))
 		return;
+	own_shared(d, object);
 	if (symbolizer->variable)
 		name = symbolizer->variable(symbolizer->arg, epoch, object);
 	if (made_at)
@@ -224,7 +251,7 @@ static void own_program(struct stele_drain *d)
 	struct stele_own_record r;
 
 	stele__own_begin(&r);
-	stele__own_value(&r, d->own.pid ? d->own.pid : d->arena->pid);
+	stele__own_value(&r, own_pid(d));
 	stele__own_value(&r, images);
 	own_program_name(d, &r, images);
 	stele__own_end(d, STELE_OWN_PROGRAM, &r);

@@ -22,6 +22,8 @@ enum stele_own_tag {
 	STELE_OWN_CARRY = 11,	 /* for a drain that goes on: drain/carry.h */
 	STELE_OWN_OBJECT = 12,	 /* address line name function file: waited for, made there */
 	STELE_OWN_SNAPSHOT = 13, /* reason */
+	STELE_OWN_SHARED = 14,	 /* address offset memory: it lies there, for other processes too */
+	STELE_OWN_PROCESS = 15,	 /* m pid: in a trace of several processes */
 };
 
 enum stele_own_total {
@@ -58,5 +60,9 @@ enum stele_own_ending {
 	STELE_OWN_ENDING_INTERRUPTED = 4,
 	STELE_OWN_ENDING_RECOVERED = 8,
 };
+
+/* Objects of details from here on are no addresses, but signals: to the thread whose id the lower
+ * 32 bits are, or to the process. */
+#define STELE_OWN_SIGNALS UINT64_C(0xfffe000000000000)
 
 #endif

@@ -15,16 +15,17 @@
 static const struct {
 	uint8_t values, texts;
 } recording_shape[] = {
-	[STELE_OWN_PROGRAM] = {2, 1}, [STELE_OWN_MODULE] = {5, 2}, [STELE_OWN_THREAD] = {3, 1},
-	[STELE_OWN_LOSS] = {4, 0},    [STELE_OWN_TOTAL] = {2, 0},  [STELE_OWN_CLOCK] = {4, 0},
-	[STELE_OWN_COUNTER] = {0, 1}, [STELE_OWN_ENDING] = {2, 0}, [STELE_OWN_END] = {3, 0},
-	[STELE_OWN_SKIPPED] = {2, 0}, [STELE_OWN_OBJECT] = {2, 3}, [STELE_OWN_SNAPSHOT] = {0, 1},
+	[STELE_OWN_PROGRAM] = {2, 1}, [STELE_OWN_MODULE] = {5, 2},  [STELE_OWN_THREAD] = {3, 1},
+	[STELE_OWN_LOSS] = {4, 0},    [STELE_OWN_TOTAL] = {2, 0},   [STELE_OWN_CLOCK] = {4, 0},
+	[STELE_OWN_COUNTER] = {0, 1}, [STELE_OWN_ENDING] = {2, 0},  [STELE_OWN_END] = {3, 0},
+	[STELE_OWN_SKIPPED] = {2, 0}, [STELE_OWN_OBJECT] = {2, 3},  [STELE_OWN_SNAPSHOT] = {0, 1},
+	[STELE_OWN_SHARED] = {2, 1},  [STELE_OWN_PROCESS] = {2, 0},
 };
 
 _Static_assert((int)STELE_DATA_SKIPPED == (int)STELE_OWN_SKIPPED &&
 		       (int)STELE_DATA_LOSS == (int)STELE_OWN_LOSS &&
 		       (int)STELE_DATA_OBJECT == (int)STELE_OWN_OBJECT &&
-		       (int)STELE_DATA_SNAPSHOT == (int)STELE_OWN_SNAPSHOT &&
+		       (int)STELE_DATA_PROCESS == (int)STELE_OWN_PROCESS &&
 		       (int)STELE_DETAIL_ORDER == (int)STELE_OWN_DETAIL_ORDER,
 	       "the public tags are those of the format");
 
@@ -112,6 +113,9 @@ static void recording_item(struct stele_recording *r, const struct stele_data_it
 		r->images = v[1];
 		snprintf(r->program, sizeof(r->program), "%.*s", (int)item->text[0].bytes,
 			 item->text[0].bytes ? item->text[0].data : "");
+		break;
+	case STELE_OWN_PROCESS:
+		r->merged = true;
 		break;
 	case STELE_OWN_SNAPSHOT:
 		snprintf(r->snapshot, sizeof(r->snapshot), "%.*s", (int)item->text[0].bytes,

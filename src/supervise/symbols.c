@@ -11,6 +11,7 @@
 
 #include "supervise/binary.h"
 #include "supervise/elffile.h"
+#include "supervise/sharedmemory.h"
 #include "sys/sys.h"
 
 #define SYMBOLS_FRAMES_MAX 16
@@ -50,6 +51,7 @@ struct stele_symbols {
 	size_t entry_count;
 	symbols_demangle_fn *demangle;
 	char *variable; /* the last one's name */
+	struct stele_sharedmemory shared;
 	struct stele_symbols_stats stats;
 };
 
@@ -334,10 +336,18 @@ static const char *symbols_variable(void *arg, uint32_t epoch, uint64_t address)
 	return symbols->variable;
 }
 
+static const char *symbols_shared(void *arg, uint32_t pid, uint32_t images, uint64_t address,
+				  uint64_t *ret_offset)
+{
+	struct stele_symbols *symbols = arg;
+
+	return stele__sharedmemory_find(&symbols->shared, pid, images, address, ret_offset);
+}
+
 struct stele_symbolizer stele__symbols_symbolizer(struct stele_symbols *symbols)
 {
 	return (struct stele_symbolizer){symbols_resolve, symbols_module, symbols_variable,
-					 symbols};
+					 symbols_shared, symbols};
 }
 
 void stele__symbols_stats(const struct stele_symbols *symbols,
@@ -367,6 +377,7 @@ void stele__symbols_free(struct stele_symbols *symbols)
 	for (size_t i = 0; i < symbols->binary_count; i++)
 		stele__binary_free(symbols->binaries[i]);
 	free(symbols->binaries);
+	stele__sharedmemory_done(&symbols->shared);
 	free(symbols->variable);
 	free(symbols->maps);
 	free(symbols);

@@ -279,6 +279,7 @@ static const struct own_shape {
 } own_records[] = {
 	{STELE_OWN_PROGRAM, 2, "m"}, {STELE_OWN_MODULE, 5, " m"}, {STELE_OWN_THREAD, 3, "n"},
 	{STELE_OWN_CLOCK, 4, ""},    {STELE_OWN_COUNTER, 0, "n"}, {STELE_OWN_OBJECT, 2, "nfs"},
+	{STELE_OWN_SHARED, 2, "m"},
 };
 
 /* `out`: room for an item of its texts, which are short. */
@@ -313,7 +314,7 @@ static struct stele_string own_record(struct anonymous *n, uint64_t tag, struct 
 				      struct stele_batch *scratch)
 {
 	if (tag == STELE_OWN_LOSS || tag == STELE_OWN_TOTAL || tag == STELE_OWN_ENDING ||
-	    tag == STELE_OWN_END || tag == STELE_OWN_SKIPPED)
+	    tag == STELE_OWN_END || tag == STELE_OWN_SKIPPED || tag == STELE_OWN_PROCESS)
 		return (struct stele_string){(const char *)c.at, stele__cursor_left(&c)};
 	stele__batch_begin_experimental(scratch, 1, 1, 0, 0);
 	for (size_t i = 0; i < STELE_ARRAY_LENGTH(own_records); i++)

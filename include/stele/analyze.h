@@ -336,6 +336,9 @@ enum stele_why_of {
 	STELE_WHY_TASK,	     /**< regions of the task with this id, those within others left out */
 	STELE_WHY_GOROUTINE, /**< the goroutine with this id, as long as it lived */
 	STELE_WHY_THREAD,    /**< the same, by its thread */
+	/** from when a goroutine reads of a connection until it has written to it; the connections
+	 * whose name holds `region` */
+	STELE_WHY_REQUEST,
 };
 
 struct stele_why_query {

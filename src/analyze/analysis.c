@@ -26,9 +26,10 @@ int stele_analysis_new(struct stele_analysis **ret_analysis)
 	a->memory = stele__memory_new();
 	a->locks = stele__locks_new();
 	a->files = stele__files_new();
+	a->signalled = stele__signalled_new();
 	a->orders = stele__orders_new();
 	if (stele__stacks_init(&a->stacks) < 0 || !a->empty || !a->memory || !a->locks ||
-	    !a->files || !a->orders) {
+	    !a->files || !a->signalled || !a->orders) {
 		stele_analysis_free(a);
 		return -ENOMEM;
 	}
@@ -50,6 +51,7 @@ void stele_analysis_free(struct stele_analysis *a)
 	stele__locks_free(a->locks);
 	stele__why_free(a->why);
 	stele__files_free(a->files);
+	stele__signalled_free(a->signalled);
 	stele__orders_free(a->orders);
 	stele__keymap_done(&a->threads);
 	stele__stacks_done(&a->stacks);
@@ -82,6 +84,8 @@ static int analysis_own_data(struct stele_analysis *a, const struct stele_reader
 				r = stele__flow_tag(a, &item);
 			else if (item.tag == STELE_DATA_OBJECT)
 				r = stele__locks_object(a, &item);
+			else if (item.tag == STELE_DATA_PROCESS)
+				r = stele__signalled_thread(a, &item);
 	}
 	return r;
 }

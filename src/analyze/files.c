@@ -15,6 +15,8 @@
 struct files_entry {
 	uint64_t fd;
 	const struct stele__name *name;
+	int64_t since;
+	bool client; /* it was connected from here */
 };
 
 /* What is told of a thread's calls just before they begin, and before they end. */
@@ -97,7 +99,7 @@ int stele__files_detail(struct stele_analysis *a, const struct stele_detail *det
 			     : NULL;
 		if (!entry)
 			return -ENOMEM;
-		*entry = (struct files_entry){detail->object, name};
+		*entry = (struct files_entry){detail->object, name, detail->time, false};
 	}
 	return 0;
 }
@@ -176,17 +178,23 @@ static void pair_result(const struct files_pair *pair, int64_t result)
 		pair->site->s.bytes += (uint64_t)result;
 }
 
+static bool text_is(struct stele_string text, const char *word)
+{
+	return text.bytes == strlen(word) && !memcmp(text.data, word, text.bytes);
+}
+
 int stele__files_called(struct stele_analysis *a, struct stele__flow *go,
 			const struct stele_event *event)
 {
 	struct files_pending *pending =
 		event ? stele__keymap_get(&a->files->pending, event->thread) : NULL;
-	const struct files_entry *entry;
 	const struct files_pair *pair;
+	struct files_entry *entry;
 
 	if (go->fd == STELE_NO_ID)
 		return 0;
 	entry = stele__keymap_get(&a->files->entries, go->fd);
+	go->called.fd = go->fd;
 	go->fd = STELE_NO_ID;
 	if (!entry || !entry->name->text.bytes || !go->call)
 		return 0;
@@ -194,8 +202,16 @@ int stele__files_called(struct stele_analysis *a, struct stele__flow *go,
 	if (!pair)
 		return -ENOMEM;
 	go->file = pair->site;
-	if (pending && pending->ended && files_is_of(event, pending->end))
+	go->called.call = pair->call;
+	go->called.file = pair->file;
+	entry->client |= text_is(pair->call->text, "connect");
+	go->called.since = entry->since;
+	go->called.client = entry->client;
+	go->called.result = 0;
+	if (pending && pending->ended && files_is_of(event, pending->end)) {
+		go->called.result = pending->result;
 		pair_result(pair, pending->result);
+	}
 	if (pending)
 		pending->ended = false;
 	return 0;

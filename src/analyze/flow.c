@@ -179,10 +179,13 @@ static int flow_next(struct stele_analysis *a, const struct stele_reader *reader
 
 	if (r == 0 && go->object)
 		r = stele__locks_woken(a, reader, go, event);
+	go->called.call = NULL;
 	if (r == 0)
 		r = stele__files_called(a, go, event);
 	if (r == 0)
 		r = stele__why_leave(a, reader, go, time, event);
+	if (r == 0 && go->called.call)
+		r = stele__why_called(a, go, time);
 	if (r == 0 && go->object)
 		r = stele__locks_waited(a, go, time, false);
 	flow_leave(go, time, false);

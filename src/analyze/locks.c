@@ -61,9 +61,14 @@ void stele__locks_free(struct stele__locks *locks)
 	free(locks);
 }
 
+struct stele__object *stele__locks_object_find(const struct stele_analysis *a, uint64_t address)
+{
+	return stele__keymap_get(&a->locks->objects, address);
+}
+
 struct stele__object *stele__locks_object_at(struct stele_analysis *a, uint64_t address)
 {
-	struct stele__object *object = stele__keymap_get(&a->locks->objects, address);
+	struct stele__object *object = stele__locks_object_find(a, address);
 
 	if (object)
 		return object;

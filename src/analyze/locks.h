@@ -24,7 +24,7 @@ struct stele__lock_class;
 
 #define STELE__RELEASES_MAX 64u
 
-/* One lock, condition, semaphore. */
+/* One lock, condition, semaphore; or the signals to a thread or process. */
 struct stele__object {
 	uint64_t address;
 	struct stele__lock_class *class; /* NULL: nobody waited for it yet */
@@ -58,6 +58,9 @@ typedef int stele__hold_fn(void *arg, const struct stele__hold *hold);
  */
 int stele__locks_holders(const struct stele__object *object, int64_t begin, int64_t end,
 			 uint64_t holder, bool open, stele__hold_fn *told, void *arg);
+
+/* NULL: nothing was told of it. */
+struct stele__object *stele__locks_object_find(const struct stele_analysis *a, uint64_t address);
 
 /* NULL: no memory. */
 struct stele__object *stele__locks_object_at(struct stele_analysis *a, uint64_t address);

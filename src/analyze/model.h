@@ -50,16 +50,27 @@ struct stele__region {
 /* What threads wait for: locks.c. */
 struct stele__object;
 
+/* A system call on a descriptor that has ended. */
+struct stele__called {
+	const struct stele__name *call; /* NULL: none has */
+	const struct stele__name *file;
+	uint64_t fd;
+	int64_t since;	/* when the descriptor began to stand for the file */
+	int64_t result; /* 0: unknown, too */
+	bool client;	/* of a connection that was made from here */
+};
+
 /* A goroutine that is alive. */
 struct stele__flow {
 	uint64_t id;
 	uint8_t state;
 	bool ran; /* at any time */
 	int64_t since;
-	struct stele__site *site; /* where the time in this state goes, too; NULL: nowhere */
-	struct stele__site *call; /* likewise, of a system call: by its name */
-	struct stele__site *file; /* likewise, with what it was for: known in the end only */
-	uint64_t fd;		  /* its descriptor; STELE_NO_ID: unknown */
+	struct stele__site *site;    /* where the time in this state goes, too; NULL: nowhere */
+	struct stele__site *call;    /* likewise, of a system call: by its name */
+	struct stele__site *file;    /* likewise, with what it was for: known in the end only */
+	uint64_t fd;		     /* its descriptor; STELE_NO_ID: unknown */
+	struct stele__called called; /* by the transition that is being looked at */
 	const struct stele__name *reason;
 	const struct stele__name *name, *entry; /* NULL: unknown */
 	int64_t latencies[STELE__LATENCIES];	/* the first times that it was ready */
@@ -103,6 +114,7 @@ struct stele_analysis {
 	struct stele__orders *orders;
 	struct stele__why *why; /* NULL: nobody asked */
 	struct stele__files *files;
+	struct stele__signalled *signalled;
 	struct stele__memory *memory;
 	struct stele_times *finished;
 	uint32_t finished_count, finished_max;
@@ -188,6 +200,15 @@ int stele__orders_detail(struct stele_analysis *a, const struct stele_reader *re
 int stele__orders_finish(struct stele_analysis *a);
 
 /* NULL: no memory. */
+struct stele__signalled *stele__signalled_new(void);
+void stele__signalled_free(struct stele__signalled *signalled);
+/* Which process a thread is of, in a trace of several. 0 or -ENOMEM. */
+int stele__signalled_thread(struct stele_analysis *a, const struct stele_data_item *item);
+/* The signals of which one has ended the goroutine's wait or call at this time; NULL: none that is
+ * known. */
+const struct stele__object *stele__signalled_ended(const struct stele_analysis *a,
+						   const struct stele__flow *go, int64_t time);
+
 struct stele__locks *stele__locks_new(void);
 void stele__locks_free(struct stele__locks *locks);
 /* What is told of an object. */

@@ -18,6 +18,7 @@ struct stele__receipt {
 	bool collective; /* of several: whoever has one name is one */
 	int64_t since;	 /* what was before is in the rows */
 	uint32_t region; /* index among the goroutine's open ones */
+	uint64_t fd;	 /* of a request */
 	struct stele__receipt_row *rows;
 	uint32_t count, max;
 	struct stele_why_row *ordered;

@@ -145,6 +145,14 @@ static int walk_meanwhile(const struct why_walk *walk, uint32_t parent, uint64_t
 	return r < 0 ? r : walk_forgotten(&below, from - begin);
 }
 
+/* Why it waits, or what it calls. */
+static struct stele_string span_name(const struct why_walk *walk, const struct stele__span *span)
+{
+	if (span->state != STELE_STATE_SYSCALL)
+		return span->reason->text;
+	return span->call ? span->call->text : walk->a->empty->text;
+}
+
 static int walk_hold(void *arg, const struct stele__hold *hold)
 {
 	const struct why_walk *walk = arg;
@@ -154,8 +162,8 @@ static int walk_hold(void *arg, const struct stele__hold *hold)
 					       ? NULL
 					       : stele__flow_of_thread(walk->a, hold->thread);
 	struct stele_why_row row = {
-		.kind = STELE_WHY_WAIT,
-		.name = span->reason->text,
+		.kind = span->state == STELE_STATE_SYSCALL ? STELE_WHY_CALL : STELE_WHY_WAIT,
+		.name = span_name(walk, span),
 		.stack = span->stack,
 		.lock = stele__locks_class(span->object),
 		.who_thread = hold->thread,
@@ -202,6 +210,16 @@ static int walk_wait(const struct why_walk *walk, const struct stele__span *span
 	return walk_meanwhile(walk, at, span->waker_goroutine, span->begin, span->end);
 }
 
+/* A wait for it; or a call that was ended by a signal. */
+static int walk_object(const struct why_walk *walk, const struct stele__span *span)
+{
+	struct why_walk holders = *walk;
+
+	holders.span = span;
+	return stele__locks_holders(span->object, span->begin, span->end, span->holder, span->open,
+				    walk_hold, &holders);
+}
+
 static int walk_span(void *arg, const struct stele__span *span)
 {
 	static const uint8_t kinds[STELE__STATE_COUNT] = {
@@ -211,7 +229,6 @@ static int walk_span(void *arg, const struct stele__span *span)
 		[STELE_STATE_SYSCALL] = STELE_WHY_CALL,
 	};
 	struct why_walk *walk = arg;
-	struct why_walk holders = *walk;
 	struct stele_why_row row = {
 		.kind = kinds[span->state],
 		.who_thread = STELE_NO_ID,
@@ -222,15 +239,12 @@ static int walk_span(void *arg, const struct stele__span *span)
 
 	if (row.ns <= 0)
 		return 0;
-	if (span->state == STELE_STATE_WAITING && span->object) {
-		holders.span = span;
-		return stele__locks_holders(span->object, span->begin, span->end, span->holder,
-					    span->open, walk_hold, &holders);
-	}
+	if (span->object)
+		return walk_object(walk, span);
 	if (span->state == STELE_STATE_WAITING)
 		return walk_wait(walk, span);
 	if (span->state == STELE_STATE_SYSCALL) {
-		row.name = span->call ? span->call->text : walk->a->empty->text;
+		row.name = span_name(walk, span);
 		row.stack = span->stack;
 	}
 	return stele__receipt_add(walk->receipt, walk->parent, &row, &at);
@@ -316,12 +330,26 @@ static void why_keep(struct stele__why *why, struct stele__receipt *receipt)
 	why->kept[least] = *receipt;
 }
 
-/* The goroutine's newest one is over. */
-static int why_end(struct stele_analysis *a, const struct stele__flow *go, int64_t time, bool open)
+/* It is none of the goroutine's open ones any more. 0 or -ENOMEM. */
+static int why_unlink(struct stele_analysis *a, const struct stele__flow *go,
+		      const struct stele__receipt *receipt)
 {
-	struct stele__receipt *receipt = why_open(a, go);
+	struct stele__receipt *before = why_open(a, go);
+
+	if (before == receipt)
+		return why_set_open(a, go->id, before, before->next);
+	while (before->next != receipt)
+		before = before->next;
+	before->next = receipt->next;
+	return 0;
+}
+
+/* One of the goroutine's is over. */
+static int why_end(struct stele_analysis *a, const struct stele__flow *go,
+		   struct stele__receipt *receipt, int64_t time, bool open)
+{
 	struct stele__why *why = a->why;
-	int r = why_set_open(a, go->id, receipt, receipt->next);
+	int r = why_unlink(a, go, receipt);
 
 	receipt->next = NULL;
 	receipt->instance.ns = time - receipt->instance.begin;
@@ -368,6 +396,8 @@ int stele__why_leave(struct stele_analysis *a, const struct stele_reader *reader
 		return 0;
 	span = span_of(go, time);
 	span.open = !event;
+	if (event && !span.object)
+		span.object = stele__signalled_ended(a, go, time);
 	if (event)
 		r = span_waker(a, reader, event, &span);
 	for (struct stele__receipt *receipt = why_open(a, go); receipt && r == 0;
@@ -385,7 +415,7 @@ int stele__why_gone(struct stele_analysis *a, const struct stele__flow *go, int6
 		return 0;
 	/* A region that a goroutine leaves open does not end with it. */
 	while (r == 0 && why_open(a, go))
-		r = why_end(a, go, time, !ended || !why_is_whole(a->why));
+		r = why_end(a, go, why_open(a, go), time, !ended || !why_is_whole(a->why));
 	stele__history_end(&a->why->histories, go->id);
 	return r;
 }
@@ -412,13 +442,70 @@ int stele__why_region_end(struct stele_analysis *a, const struct stele__flow *go
 	struct stele__span span;
 	int r = 0;
 
-	if (!a->why || why_is_whole(a->why))
+	if (!a->why || why_is_whole(a->why) || a->why->query.of == STELE_WHY_REQUEST)
 		return 0;
 	span = span_of(go, time);
 	while (r == 0 && (receipt = why_open(a, go)) && receipt->region >= at) {
 		r = why_account(a, receipt, &span);
 		if (r == 0)
-			r = why_end(a, go, time, false);
+			r = why_end(a, go, receipt, time, false);
+	}
+	return r;
+}
+
+/* ---- requests ---- */
+
+static bool text_begins(struct stele_string text, const char *with)
+{
+	size_t bytes = strlen(with);
+
+	return text.bytes >= bytes && memcmp(text.data, with, bytes) == 0;
+}
+
+static bool text_holds(struct stele_string text, struct stele_string part)
+{
+	return !part.bytes || memmem(text.data, text.bytes, part.data, part.bytes) != NULL;
+}
+
+/* Between two ends: "10.0.0.1:80 - 10.0.0.2", "unix:/run/x". */
+static bool file_is_connection(struct stele_string file)
+{
+	return text_begins(file, "unix:") ||
+	       (!text_begins(file, "/") && text_holds(file, (struct stele_string){" - ", 3}));
+}
+
+/* The goroutine's open one of this descriptor; NULL: none. */
+static struct stele__receipt *request_open(const struct stele_analysis *a,
+					   const struct stele__flow *go, uint64_t fd)
+{
+	struct stele__receipt *receipt = why_open(a, go);
+
+	while (receipt && receipt->fd != fd)
+		receipt = receipt->next;
+	return receipt;
+}
+
+int stele__why_called(struct stele_analysis *a, const struct stele__flow *go, int64_t time)
+{
+	const struct stele__called *called = &go->called;
+	struct stele_string call = called->call->text, file = called->file->text;
+	struct stele__receipt *open;
+	int r = 0;
+
+	if (!a->why || a->why->query.of != STELE_WHY_REQUEST || called->result <= 0 ||
+	    called->client || !file_is_connection(file) || !text_holds(file, a->why->region->text))
+		return 0;
+	open = request_open(a, go, called->fd);
+	if (open && open->instance.begin < called->since) { /* of a connection before this one */
+		r = why_end(a, go, open, time, true);
+		open = NULL;
+	}
+	if (r == 0 && !open && (text_begins(call, "read") || text_begins(call, "recv"))) {
+		r = why_begin(a, go, 0, called->file, time);
+		if (r == 0)
+			why_open(a, go)->fd = called->fd;
+	} else if (r == 0 && open && (text_begins(call, "write") || text_begins(call, "send"))) {
+		r = why_end(a, go, open, time, false);
 	}
 	return r;
 }

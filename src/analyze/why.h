@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where the time of a region, a task's regions, or a goroutine went, down to what those did who had
- * what it waited for. Receipts of those that are open grow with each state that ends; of those that
- * ended, the slowest are kept.
+ * Where the time of a region, a task's regions, a request, or a goroutine went, down to what those
+ * did who had what it waited for. Receipts of those that are open grow with each state that ends;
+ * of those that ended, the slowest are kept.
  */
 #ifndef STELE_ANALYZE_WHY_H
 #define STELE_ANALYZE_WHY_H
@@ -24,6 +24,9 @@ int stele__why_leave(struct stele_analysis *a, const struct stele_reader *reader
 /* It is gone, or the trace is; no state of it is open. */
 int stele__why_gone(struct stele_analysis *a, const struct stele__flow *go, int64_t time,
 		    bool ended);
+
+/* go->called has ended, and has been left. */
+int stele__why_called(struct stele_analysis *a, const struct stele__flow *go, int64_t time);
 
 int stele__why_region_begin(struct stele_analysis *a, const struct stele__flow *go,
 			    const struct stele__region *region);

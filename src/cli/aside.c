@@ -2,6 +2,7 @@
 #include "cli/aside.h"
 
 #include <errno.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,27 +10,61 @@
 
 #define ASIDE_SLACK_NS 1000 /* a reader moves events of one tick apart */
 
+/* `descriptor` first: so one stands for a file in a search. */
+struct aside_file {
+	uint64_t descriptor;
+	char *name;
+};
+
+static int aside_compare(const void *left, const void *right)
+{
+	const uint64_t *a = left, *b = right;
+
+	return (*a > *b) - (*a < *b);
+}
+
+static void aside_free(void *file)
+{
+	free(((struct aside_file *)file)->name);
+	free(file);
+}
+
 void stele__aside_done(struct stele__aside *aside)
 {
-	for (size_t i = 0; i < STELE__ASIDE_FILES; i++)
-		free(aside->files[i]);
+	tdestroy(aside->files, aside_free);
 	*aside = (struct stele__aside){.pending_count = 0};
+}
+
+/* The descriptor's entry; NULL: no memory. */
+static struct aside_file *aside_make(struct stele__aside *aside, uint64_t descriptor)
+{
+	struct aside_file *const *known = tfind(&descriptor, &aside->files, aside_compare);
+	struct aside_file *file;
+
+	if (known)
+		return *known;
+	file = calloc(1, sizeof(*file));
+	if (!file)
+		return NULL;
+	file->descriptor = descriptor;
+	if (tsearch(file, &aside->files, aside_compare))
+		return file;
+	free(file);
+	return NULL;
 }
 
 static int aside_file(struct stele__aside *aside, const struct stele_detail *detail)
 {
-	char *name;
+	struct aside_file *file = aside_make(aside, detail->object);
+	char *name = file ? malloc(detail->name.bytes + 1) : NULL;
 
-	if (detail->object >= STELE__ASIDE_FILES)
-		return 0;
-	name = malloc(detail->name.bytes + 1);
 	if (!name)
 		return -ENOMEM;
 	if (detail->name.bytes)
 		memcpy(name, detail->name.data, detail->name.bytes);
 	name[detail->name.bytes] = '\0';
-	free(aside->files[detail->object]);
-	aside->files[detail->object] = name;
+	free(file->name);
+	file->name = name;
 	return 0;
 }
 
@@ -57,12 +92,12 @@ static bool aside_is_of(const struct stele_detail *detail, const struct stele_ev
 	}
 }
 
-static void aside_name(struct stele__aside *aside, uint64_t fd)
+static void aside_name(struct stele__aside *aside, uint64_t descriptor)
 {
-	const char *name = fd < STELE__ASIDE_FILES ? aside->files[fd] : NULL;
+	struct aside_file *const *file = tfind(&descriptor, &aside->files, aside_compare);
 
-	if (name)
-		aside->file = (struct stele_string){name, strlen(name)};
+	if (file && (*file)->name)
+		aside->file = (struct stele_string){(*file)->name, strlen((*file)->name)};
 }
 
 int stele__aside_of(struct stele__aside *aside, const struct stele_reader *reader,

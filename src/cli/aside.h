@@ -6,7 +6,6 @@
 
 #include "stele/read.h"
 
-#define STELE__ASIDE_FILES   4096
 #define STELE__ASIDE_PENDING 64
 
 struct stele__aside {
@@ -17,7 +16,7 @@ struct stele__aside {
 
 	struct stele_detail pending[STELE__ASIDE_PENDING]; /* not yet met their events */
 	unsigned pending_count;
-	char *files[STELE__ASIDE_FILES]; /* by descriptor; NULL: unknown */
+	void *files; /* a tree of tsearch(3): what descriptors stand for */
 };
 
 /* What belongs to the reader's last event, which is this. Ask for each. 0 or -ENOMEM. */

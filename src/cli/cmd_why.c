@@ -20,7 +20,7 @@ struct why_command {
 
 static void why_help(void)
 {
-	fputs("usage: stele why [OPTION…] --region=NAME FILE\n"
+	fputs("usage: stele why [OPTION…] --region=NAME | --request[=CONNECTION] FILE\n"
 	      "       stele why [OPTION…] --task=ID | --thread=TID | --goroutine=ID FILE\n\n"
 	      "Says where the time of each went, to the last nanosecond: running, ready but not\n"
 	      "running, system calls, sleep, and locks: which one, who had it, from which line to "
@@ -33,6 +33,10 @@ static void why_help(void)
 	      "of what (one of them):\n"
 	      "  --region=NAME   regions of this name: stele_region_begin(), "
 	      "runtime/trace.WithRegion\n"
+	      "  --request       from when a thread reads of a connection until it has written\n"
+	      "                  to it: what a server does for a client, as it is. Connections\n"
+	      "                  that it has made itself are none\n"
+	      "  --request=TEXT  the same, of connections in whose name this is: a port, a path\n"
 	      "  --task=ID       regions of the task with this id\n"
 	      "  --thread=TID    the thread with this id, as long as it lived\n"
 	      "  --goroutine=ID  the goroutine or fiber with this id\n\n"
@@ -57,6 +61,9 @@ static void why_help(void)
 	      "  4 sound but with losses (only with --strict); 5 the file cannot be read\n\n"
 	      "examples:\n"
 	      "  stele record -o app.trace -- ./app && stele why --region=request app.trace\n"
+	      "  stele why --request=:5432 --slowest=1 all.trace    (of a server that is as it is; "
+	      "of\n"
+	      "      one with several processes: 'stele merge' first)\n"
 	      "  stele why --json --region=request app.trace | jq '.slowest[0].rows[0]'\n",
 	      stdout);
 }
@@ -79,7 +86,7 @@ static int why_of(struct why_command *command, const char *value, enum stele_why
 		return 0;
 	command->query.of = of;
 	command->asked++;
-	if (of == STELE_WHY_REGION)
+	if (of == STELE_WHY_REGION || of == STELE_WHY_REQUEST)
 		command->query.region = (struct stele_string){value, strlen(value)};
 	else if (!why_number(value, &command->query.id))
 		return -stele__usage_error("why", "%s needs a number, not '%s'", option, value);
@@ -108,6 +115,10 @@ static int why_option(void *arg, int argc, char **argv, int *at)
 		command->query.slowest = (size_t)slowest;
 		return 1;
 	}
+	if (!strcmp(argv[*at], "--request"))
+		return why_of(command, "", STELE_WHY_REQUEST, NULL);
+	if (!strncmp(argv[*at], "--request=", 10))
+		return why_of(command, argv[*at] + 10, STELE_WHY_REQUEST, NULL);
 	for (size_t i = 0; i < STELE_ARRAY_LENGTH(options); i++) {
 		int r;
 
@@ -126,10 +137,10 @@ static int why_ready(void *arg)
 	if (command->asked == 1)
 		return STELE_EXIT_OK;
 	return stele__usage_error(
-		"why",
-		command->asked
-			? "one thing at a time"
-			: "of what? --region=NAME, --task=ID, --thread=TID or --goroutine=ID");
+		"why", command->asked
+			       ? "one thing at a time"
+			       : "of what? --region=NAME, --request, --task=ID, --thread=TID or "
+				 "--goroutine=ID");
 }
 
 static int why_prepare(void *arg, struct stele_analysis *analysis)
@@ -170,6 +181,11 @@ static int why_verdict(void *arg, const struct stele_report *report)
 	if (query->of == STELE_WHY_REGION) {
 		stele__complain("%s: no region '%s' began in it", report->path, query->region.data);
 		why_regions(report);
+	} else if (query->of == STELE_WHY_REQUEST) {
+		stele__complain("%s: nothing was read of a connection%s%s in it; 'stele report' "
+				"lists the files that calls were for",
+				report->path, query->region.bytes ? " with " : "",
+				query->region.data);
 	} else if (query->of == STELE_WHY_TASK) {
 		stele__complain("%s: no region of task %" PRIu64
 				" began in it; 'stele events' shows those that did",

@@ -298,7 +298,7 @@ static void plain_aside(struct stele__printer *out, const struct stele__aside *a
 
 	switch (detail->kind) {
 	case STELE_DETAIL_CALL:
-		listing_id(out, " fd=", detail->object);
+		listing_id(out, " fd=", (uint32_t)detail->object);
 		if (aside->file.bytes)
 			plain_text(out, " ", aside->file);
 		break;
@@ -423,7 +423,7 @@ static void json_aside(struct stele__printer *out, const struct stele__aside *as
 
 	switch (detail->kind) {
 	case STELE_DETAIL_CALL:
-		json_id(out, ", \"fd\": ", detail->object);
+		json_id(out, ", \"fd\": ", (uint32_t)detail->object);
 		if (aside->file.bytes)
 			json_text(out, ", \"file\": ", aside->file);
 		break;

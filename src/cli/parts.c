@@ -127,7 +127,8 @@ static void part_stacks(FILE *out, const struct stele_trust *trust, const char *
 	fprintf(out, "%.1f %% of the code addresses without a name\n",
 		stele__percent(unnamed, frames));
 	if (trust->recording.present && stele__percent(unnamed, frames) > UNNAMED_MANY_PERCENT)
-		fprintf(out, "            to name them: stele symbolize -o named.trace %s\n", path);
+		fprintf(out, "            to name them: stele symbolize -o named.trace %s\n",
+			trust->recording.merged ? "TRACE, of each one before 'stele merge'" : path);
 	if (trust->stackless)
 		fprintf(out, "            %" PRIu64 " waits and system calls have no stack\n",
 			trust->stackless);

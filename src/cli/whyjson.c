@@ -32,7 +32,8 @@ static void why_json_row(FILE *out, const struct stele_report *r, const struct s
 		stele__json_member(out, "name", row->name);
 	if (row->lock)
 		stele__ledger_json_lock(out, row->lock);
-	if (row->kind == STELE_WHY_WAIT || row->kind == STELE_WHY_LOCK) {
+	if (row->kind == STELE_WHY_WAIT || row->kind == STELE_WHY_LOCK ||
+	    row->who_goroutine != STELE_NO_ID || row->released) {
 		stele__json_member(out, "who", row->who);
 		why_json_id(out, "who_thread", row->who_thread);
 		why_json_id(out, "who_goroutine", row->who_goroutine);
@@ -86,11 +87,12 @@ void stele__why_json(FILE *out, const struct stele_report *report)
 	static const char *const names[] = {[STELE_WHY_REGION] = "region",
 					    [STELE_WHY_TASK] = "task",
 					    [STELE_WHY_GOROUTINE] = "goroutine",
-					    [STELE_WHY_THREAD] = "thread"};
+					    [STELE_WHY_THREAD] = "thread",
+					    [STELE_WHY_REQUEST] = "request"};
 	const struct stele_why *why = stele_analysis_why(report->analysis);
 
 	stele__json_begin(out, report);
-	if (why->query.of == STELE_WHY_REGION)
+	if (why->query.of == STELE_WHY_REGION || why->query.of == STELE_WHY_REQUEST)
 		stele__json_member(out, names[why->query.of], why->query.region);
 	else
 		stele__json_number(out, names[why->query.of], why->query.id);

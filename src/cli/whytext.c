@@ -129,7 +129,8 @@ static void why_row(FILE *out, const struct stele_report *r, const struct stele_
 	fputc('\n', out);
 	/* The innermost frame of a system call is the call. */
 	why_place(out, r, indent + WHY_INDENT, "at", row->stack, row->kind == STELE_WHY_CALL);
-	if (row->kind == STELE_WHY_WAIT && (row->who.bytes || row->who_goroutine != STELE_NO_ID)) {
+	if ((row->kind == STELE_WHY_WAIT || row->kind == STELE_WHY_CALL) &&
+	    (row->who.bytes || row->who_goroutine != STELE_NO_ID)) {
 		fprintf(out, "%*sended by ", (int)(indent + WHY_INDENT), "");
 		why_who(out, row);
 		fputc('\n', out);
@@ -173,12 +174,17 @@ static void why_head(FILE *out, const struct stele_report *r, const struct stele
 	static const char *const of[] = {[STELE_WHY_REGION] = "region",
 					 [STELE_WHY_TASK] = "region of task",
 					 [STELE_WHY_GOROUTINE] = "goroutine",
-					 [STELE_WHY_THREAD] = "thread"};
+					 [STELE_WHY_THREAD] = "thread",
+					 [STELE_WHY_REQUEST] = "request"};
 	char count[STELE__COLUMN_TEXT], time[STELE__COLUMN_TEXT];
 
-	fprintf(out, "\n%s %s%s ", stele__column_count(why->count, count), of[why->query.of],
+	fprintf(out, "\n%s %s%s", stele__column_count(why->count, count), of[why->query.of],
 		why->count == 1 ? "" : "s");
-	if (why->query.of == STELE_WHY_REGION)
+	if (why->query.of == STELE_WHY_REQUEST)
+		fputs(why->query.region.bytes ? " on " : "", out);
+	else
+		fputc(' ', out);
+	if (why->query.of == STELE_WHY_REGION || why->query.of == STELE_WHY_REQUEST)
 		stele__column_name(out, why->query.region, 40);
 	else
 		fprintf(out, "%" PRIu64, why->query.id);

@@ -230,8 +230,8 @@ static uint64_t excerpt_ns(const struct stele__excerpt *x, uint64_t ticks)
 /* Stele's own records, with the clock in ticks of the result. */
 static void excerpt_own(struct stele__excerpt *x, const struct stele_experiment_batch *batch)
 {
+	size_t at = 0, from = (size_t)(record_first(batch).at - batch->data);
 	struct stele_data_item item;
-	size_t at = 0, from = 0;
 
 	while (stele_data_next(batch, &at, &item) > 0) {
 		if (item.tag == STELE_DATA_CLOCK) {

@@ -155,7 +155,7 @@ static uint64_t transcript_value(struct stele__transcript *t, const struct stele
 	if (stele__spec(event->type)->shape != STELE_SHAPE_EXPERIMENTAL)
 		return value;
 	if (index == 0)
-		return transcript_id(t, STELE_ARG_VALUE, value);
+		return transcript_id(t, event->type, value);
 	if (event->type == STELE_EV_HEAP_OBJECT || event->type == STELE_EV_HEAP_OBJECT_ALLOC)
 		return stele__retrace_type(t->retrace, &t->source, value);
 	return value;

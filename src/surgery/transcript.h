@@ -14,8 +14,8 @@ struct stele__transcript {
 	struct stele__retrace_source source;
 	struct stele__standing standing;
 	uint64_t gc_seq; /* of the result */
-	/* What an id is in the result: of STELE_ARG_GO, _PROC, _THREAD, _TASK, and
-	 * STELE_ARG_VALUE for what the memory experiment numbers. NULL: all stay. */
+	/* What an id is in the result: of STELE_ARG_GO, _PROC, _THREAD, _TASK, or of what an event
+	 * of the memory experiment is about, by its type. NULL: all stay. */
 	uint64_t (*id)(void *arg, unsigned kind, uint64_t id);
 	void *arg;
 };

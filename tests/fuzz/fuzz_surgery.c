@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Any bytes as a trace to be cut, renamed and made anonymous: no crash, and if the trace was sound,
- * with nothing in it that Go's reader wrongly lets pass, what comes out is sound. The last two
- * bytes choose the window.
+ * Any bytes as a trace to be cut, renamed, made anonymous and merged with itself: no crash, and if
+ * the trace was sound, with nothing in it that Go's reader wrongly lets pass, what comes out is
+ * sound. The last two bytes choose the window.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +10,7 @@
 #include "stele/read.h"
 #include "surgery/anonymize.h"
 #include "surgery/excerpt.h"
+#include "surgery/merge.h"
 #include "surgery/rename.h"
 
 #define OUT_BYTES_MAX (1u << 20)
@@ -54,18 +55,36 @@ static size_t out_rename(void *arg, const struct stele_old_frame *frame,
 
 /* Clocks are computed with 53 bits: beyond, times of one trace are not those of another. */
 #define TIME_MAX (INT64_C(1) << 52)
+/* Ids of several traces are made different by a factor. */
+#define ID_MAX (UINT64_C(1) << 60)
+
+static bool ids_are_small(const struct stele_event *event)
+{
+	const uint64_t ids[] = {event->thread,	    event->proc, event->goroutine,
+				event->resource_id, event->task, event->parent_task};
+
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
+		if (ids[i] != STELE_NO_ID && ids[i] > ID_MAX)
+			return false;
+	return true;
+}
 
 static bool is_sound(const uint8_t *data, size_t bytes, bool strict)
 {
 	const struct stele_event *event;
 	struct stele_reader *reader;
+	bool small = true;
 	int64_t last = 0;
 	int got;
 
 	if (stele_reader_open_memory(data, bytes, NULL, &reader) < 0)
 		return false;
-	while ((got = stele_reader_next(reader, &event)) > 0)
+	while ((got = stele_reader_next(reader, &event)) > 0) {
+		small = small && ids_are_small(event);
 		last = event->time;
+	}
+	if (strict && !small)
+		got = -1;
 	if (strict && (stele_reader_warning_count(reader) || last > TIME_MAX))
 		got = -1;
 	stele_reader_close(reader);
@@ -118,6 +137,35 @@ static bool anonymize(const uint8_t *data, size_t bytes, struct out *out)
 	return r == 0;
 }
 
+static int merge_next(void *arg, const struct stele_event **ret_event)
+{
+	return stele_reader_next(arg, ret_event);
+}
+
+static bool merge(const uint8_t *data, size_t bytes, struct out *out)
+{
+	struct stele__merge_input inputs[2];
+	const struct stele__merge_job job = {inputs, 2, out_write, out};
+	struct stele_reader *readers[2] = {NULL, NULL};
+	struct stele__merge_result result;
+	struct stele__merge *merge;
+	int r = 0;
+
+	for (int i = 0; i < 2 && r == 0; i++) {
+		r = stele_reader_open_memory(data, bytes, NULL, &readers[i]);
+		inputs[i] = (struct stele__merge_input){readers[i], merge_next, readers[i]};
+	}
+	if (r == 0)
+		r = stele__merge_open(&job, &result, &merge);
+	if (r == 0) {
+		r = stele__merge_run(merge);
+		stele__merge_free(merge);
+	}
+	stele_reader_close(readers[0]);
+	stele_reader_close(readers[1]);
+	return r == 0 && out->bytes;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -135,6 +183,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	out.bytes = 0;
 	if (out.data && anonymize(data, size, &out) && sound &&
 	    !is_sound(out.data, out.bytes, false))
+		__builtin_trap();
+	out.bytes = 0;
+	if (out.data && merge(data, size, &out) && sound && !is_sound(out.data, out.bytes, false))
 		__builtin_trap();
 	free(out.data);
 	return 0;

@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Traces of several processes become one: nothing is lost, and who kept whom waiting is known.
+
+usage: test_merge.py STELE KIN BUILD
+"""
+import collections
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import place
+from support.tap import Skip, case, check, equal, run
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "oracle"))
+import oracle  # noqa: E402
+
+KIN = os.path.abspath(sys.argv[2])
+BUILD = os.path.abspath(sys.argv[3])
+
+
+def stele(p, *args, status=0):
+    done = subprocess.run([place.STELE, *args], cwd=p.directory, capture_output=True, text=True,
+                          timeout=60, check=False)
+    equal(done.returncode, status, f"stele {' '.join(args)}: {done.stdout}{done.stderr}")
+    return done
+
+
+class Family(place.Place):
+    """A recording of the parent and its child, merged."""
+
+    def __init__(self, *options):
+        self.options = options
+
+    def __enter__(self):
+        super().__enter__()
+        done = self.record("--follow-fork", *self.options, "-o", "%p.trace", "--", KIN)
+        equal(done.returncode, 0, done.stderr)
+        self.parent, self.child = done.stdout.splitlines()[0].split()
+        self.parts = [f"{self.parent}.trace", f"{self.child}.trace"]
+        stele(self, "merge", "-o", "all.trace", *self.parts)
+        return self
+
+    def why(self, *what):
+        return json.loads(stele(self, "why", "--json", *what, "all.trace").stdout)
+
+
+def rows(why, kind, **wanted):
+    return [row for row in why["slowest"][0]["rows"] if row["kind"] == kind and
+            all(row.get(name) == value for name, value in wanted.items())]
+
+
+def about(ns, ms):
+    check(0.95 * ms * 1e6 <= ns <= 1.3 * ms * 1e6, f"{ns} ns, {ms} ms expected")
+
+
+@case
+def who_kept_whom_waiting_is_known_across_processes():
+    with Family() as p:
+        why = p.why(f"--thread={p.parent}")
+        lock, = rows(why, "lock")
+        about(lock["ns"], 200)
+        equal((lock["who_thread"], lock["released"]["function"], lock["who"]),
+              (int(p.child), "hold", "kin"))
+        equal(lock["meanwhile"][0]["reason"], "sleep")
+        posted, = [row for row in rows(why, "wait") if row["released"] and
+                   row["released"]["function"] == "post"]
+        about(posted["ns"], 100)
+        equal(posted["who_thread"], int(p.child))
+        poll, = rows(why, "call", name="poll")
+        about(poll["ns"], 100)
+        equal((poll["who_thread"], poll["released"]["function"]), (int(p.child), "notify"))
+        futex, = rows(why, "wait", reason="sync (futex)")
+        about(futex["ns"], 100)
+        equal((futex["who_thread"], futex["released"]["function"]), (int(p.child), "wake"))
+
+
+@case
+def a_request_lasts_from_reading_it_to_answering_it():
+    with Family() as p:
+        why = p.why("--request=kin-")
+        equal(why["count"], 1)
+        about(why["slowest"][0]["ns"], 100)
+        equal(why["slowest"][0]["thread"], int(p.child))
+        lock, = rows(why, "lock")
+        equal((lock["who_thread"], lock["released"]["function"]), (int(p.parent), "request"))
+        text = stele(p, "why", "--request", "all.trace").stdout
+        check("1 request, " in text and "held by kin (thread" in text, text)
+        equal(p.why("--request=")["count"], 1)
+        done = stele(p, "why", "--request=nowhere", "all.trace", status=1)
+        check("nothing was read of a connection with nowhere" in done.stderr, done.stderr)
+
+
+@case
+def the_ledger_has_the_lock_once():
+    with Family() as p:
+        report = json.loads(stele(p, "report", "--json", "all.trace").stdout)
+        locks = [lock for lock in report["locks"]["top"] if lock["count"]]
+        check(sum(lock["count"] for lock in locks) == 2, locks)
+        equal(len({lock["made_line"] for lock in locks}), 1)
+        text = stele(p, "report", "all.trace").stdout
+        check("2 × kin" in text and "and 1 other process" in text, text)
+
+
+def transitions(p, trace, thread):
+    """What a thread's goroutine went through, without numbers that differ by trace."""
+    lines = stele(p, "events", f"--thread={thread}", trace).stdout.splitlines()
+    found = []
+    for line in lines:
+        text = re.sub(r" (p|g|fd|for|held_by)=\S+| \b[GP]\d+", "", line.split(" ", 1)[1])
+        if " Metric " not in text and "Sync" not in text:
+            found.append(text)
+    return found
+
+
+def seconds(p, trace, thread):
+    lines = stele(p, "events", f"--thread={thread}", trace).stdout.splitlines()
+    return [float(line.split()[0]) for line in lines
+            if " Metric " not in line and " Sync" not in line]
+
+
+@case
+def every_event_is_there_at_its_time():
+    with Family() as p:
+        for part, thread in zip(p.parts, (p.parent, p.child)):
+            equal(transitions(p, "all.trace", thread), transitions(p, part, thread))
+            own, merged = seconds(p, part, thread), seconds(p, "all.trace", thread)
+            equal(len(own), len(merged))
+            for before, after in zip(own, merged):
+                check(abs(before - own[0] - (after - merged[0])) < 2e-6, (part, before, after))
+
+
+@case
+def cut_traces_are_merged_at_the_times_they_were():
+    with Family() as p:
+        for part in p.parts:
+            stele(p, "cut", "--from=1ms", "-o", f"cut-{part}", part)
+        stele(p, "merge", "-o", "cut-all.trace", *(f"cut-{part}" for part in p.parts))
+        whole = [seconds(p, "all.trace", thread)[-1] for thread in (p.parent, p.child)]
+        parts = [seconds(p, "cut-all.trace", thread)[-1] for thread in (p.parent, p.child)]
+        check(abs((whole[0] - whole[1]) - (parts[0] - parts[1])) < 2e-6, (whole, parts))
+
+
+@case
+def go_reads_what_was_merged():
+    with Family() as p:
+        p.valid("all.trace")
+        try:
+            accepted, _, line = oracle.verdict(BUILD, p.path("all.trace"))
+        except oracle.Unavailable as reason:
+            raise Skip(str(reason)) from reason
+        check(accepted, line)
+
+
+@case
+def memory_of_all_is_told_apart():
+    with Family("--heap") as p:
+        heaps = [json.loads(stele(p, "heap", "--json", trace).stdout)
+                 for trace in (*p.parts, "all.trace")]
+        counts = [heap["memory"]["objects"]["allocated"] for heap in heaps]
+        check(counts[2] == counts[0] + counts[1] and counts[2] > 0, counts)
+
+
+@case
+def threads_of_one_number_are_told_apart():
+    with Family() as p:
+        stele(p, "merge", "-o", "twice.trace", p.parts[0], p.parts[0], p.parts[1])
+        p.valid("twice.trace")
+        threads = collections.Counter(
+            t["thread"] for t in json.loads(
+                stele(p, "report", "--json", "twice.trace").stdout)["threads"])
+        equal(len(threads), 3)
+
+
+@case
+def compressed_ones_and_pipes_are_merged():
+    with Family() as p:
+        subprocess.run(["gzip", "-k", *p.parts], cwd=p.directory, check=True)
+        with open(p.path("gz.trace"), "wb") as out:
+            subprocess.run([place.STELE, "merge", *(f"{part}.gz" for part in p.parts)],
+                           cwd=p.directory, stdout=out, stderr=subprocess.DEVNULL, check=True)
+        equal(pathlib.Path(p.path("gz.trace")).read_bytes(),
+              pathlib.Path(p.path("all.trace")).read_bytes())
+
+
+@case
+def damage_is_told_and_what_was_before_it_is_kept():
+    with Family("--generation=50ms") as p:
+        data = pathlib.Path(p.path(p.parts[1])).read_bytes()
+        pathlib.Path(p.path("short.trace")).write_bytes(data[:len(data) - 100])
+        done = stele(p, "merge", "-o", "some.trace", p.parts[0], "short.trace", status=3)
+        check("short.trace" in done.stderr, done.stderr)
+        equal(transitions(p, "some.trace", p.parent), transitions(p, p.parts[0], p.parent))
+
+
+@case
+def what_cannot_be_merged_is_refused_and_nothing_overwritten():
+    with Family() as p:
+        pathlib.Path(p.path("other.trace")).write_bytes(b"go 1.23 trace\0\0\0")
+        before = pathlib.Path(p.path("all.trace")).read_bytes()
+        for args, status, says in (
+                ([p.parts[0]], 2, "two files"),
+                (["-o", "all.trace", *p.parts], 2, "-f overwrites"),
+                (["-f", "-o", p.parts[0], *p.parts], 2, "is an input"),
+                (["-f", "-o", "all.trace", p.parts[0], "none.trace"], 5, "none.trace"),
+                (["-o", "y.trace", "all.trace", p.parts[0]], 1, "is merged already")):
+            done = stele(p, "merge", *args, status=status)
+            check(says in done.stderr, done.stderr)
+        equal(pathlib.Path(p.path("all.trace")).read_bytes(), before)
+        check(not os.path.exists(p.path("y.trace")), "something was written")
+
+
+run()

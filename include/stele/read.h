@@ -334,11 +334,13 @@ enum stele_data_total {
 	STELE_TOTAL_STACKS_CUT = 13,	 /**< that do not reach their thread's beginning */
 	STELE_TOTAL_FRAMES = 14,	 /**< code addresses */
 	STELE_TOTAL_FRAMES_UNNAMED = 15, /**< those without a function's name */
+	STELE_TOTAL_SWITCHES = 16,	 /**< the kernel told who had a processor; 0: it did not */
+	STELE_TOTAL_SWITCHES_LOST = 17,
 };
 
 #define STELE_LOSS_CAUSE_MAX  8
 #define STELE_LOSS_CLASS_MAX  4
-#define STELE_DATA_TOTALS_MAX 16
+#define STELE_DATA_TOTALS_MAX 18
 #define STELE_SKIPPED_MAX     9
 
 /** How a trace was recorded and how that ended, summed up from Stele's own data. */

@@ -44,7 +44,8 @@ enum stele_wait {
 	STELE_WAIT_FOREVER,
 	STELE_WAIT_PREEMPTED,
 	STELE_WAIT_YIELD,
-	STELE_WAIT_FUTEX /**< for a word of memory, by whoever made a lock of it */
+	STELE_WAIT_FUTEX, /**< for a word of memory, by whoever made a lock of it */
+	STELE_WAIT_KERNEL /**< the kernel's own: a page fault, a call that nobody told of */
 };
 
 /**

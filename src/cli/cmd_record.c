@@ -53,6 +53,16 @@ static const char record_help[] =
 	"                        calls. It is interrupted by a signal, SIGRTMAX-2, of which "
 	"PROGRAM\n"
 	"                        sees nothing\n"
+	"      --switches=WHEN   let the kernel tell which threads have a processor, so that "
+	"those\n"
+	"                        that could run and do not are no more taken for running, and "
+	"what\n"
+	"                        blocks without a call is seen:\n"
+	"                          auto   if it may be asked (default): perf_event_paranoid of "
+	"2\n"
+	"                                 or less\n"
+	"                          yes    the same, and say if it may not\n"
+	"                          no\n"
 	"      --no-args         leave out the paths and addresses that system calls are for\n"
 	"      --stack-depth=N   frames of each stack that are kept, at most, 0 to 128 (default:\n"
 	"                        64); with 0 no stacks are taken, which makes waits cheaper\n"
@@ -142,7 +152,8 @@ static const char record_help[] =
 	"environment:\n"
 	"  STELE_OPTIONS  options as NAME=VALUE, separated by colons: output, events, go,\n"
 	"                 buffer-size, arena, heap, on-full, reentry, stack-depth, generation,\n"
-	"                 cpu-hz, ring, snapshot-on, post-roll, snapshot-gap, keep, max-total.\n"
+	"                 cpu-hz, switches, ring, snapshot-on, post-roll, snapshot-gap, keep, "
+	"max-total.\n"
 	"                 The command line has the last word. heap= without a SIZE records\n"
 	"                 everything.\n"
 	"  STELE_DISABLE  if set and neither empty nor 0, PROGRAM runs untraced\n"
@@ -186,6 +197,10 @@ static const struct record_word record_versions[] = {{"1.23", 23}, {"1.25", 25},
 
 static const struct record_word record_fulls[] = {{"drop", STELE_ON_FULL_DROP},
 						  {"block", STELE_ON_FULL_BLOCK}};
+
+static const struct record_word record_switches[] = {{"auto", STELE_SWITCHES_IF_PERMITTED},
+						     {"yes", STELE_SWITCHES_SURELY},
+						     {"no", STELE_SWITCHES_NEVER}};
 
 static const struct record_word record_reentries[] = {{"nest", STELE_REENTRY_NEST},
 						      {"flush", STELE_REENTRY_FLUSH},
@@ -361,6 +376,8 @@ static int record_set(struct record *record, const char *name, const char *value
 		return record_set_generation(value, &o->generation_ns);
 	if (!strcmp(name, "on-full"))
 		return RECORD_SET_WORD(name, value, record_fulls, &o->on_full);
+	if (!strcmp(name, "switches"))
+		return RECORD_SET_WORD(name, value, record_switches, &o->switches);
 	if (!strcmp(name, "reentry"))
 		return RECORD_SET_WORD(name, value, record_reentries, &o->reentry);
 	if (strcmp(name, "go") != 0)
@@ -390,7 +407,8 @@ static int record_read_environment(struct record *record, char *copy)
 			stele__complain(
 				"STELE_OPTIONS: there is no '%s'; known are output, "
 				"events, go, buffer-size, arena, heap, on-full, reentry, "
-				"stack-depth, generation, cpu-hz, ring, snapshot-on, post-roll, "
+				"stack-depth, generation, cpu-hz, switches, ring, snapshot-on, "
+				"post-roll, "
 				"snapshot-gap, keep and max-total",
 				item);
 		else if (error < 0)
@@ -418,6 +436,7 @@ static const struct option record_options[] = {
 	{"reentry", required_argument, NULL, RECORD_VALUE},
 	{"stack-depth", required_argument, NULL, RECORD_VALUE},
 	{"cpu-hz", required_argument, NULL, RECORD_VALUE},
+	{"switches", required_argument, NULL, RECORD_VALUE},
 	{"generation", required_argument, NULL, RECORD_VALUE},
 	{"ring", required_argument, NULL, RECORD_VALUE},
 	{"snapshot-on", required_argument, NULL, RECORD_VALUE},

@@ -327,6 +327,7 @@ void stele__thread_free(struct stele_drain_thread *t)
 {
 	stele__lane_done(&t->lane);
 	stele__lane_done(&t->details);
+	stele__offcpu_done(t);
 	free(t->late);
 	free(t);
 }

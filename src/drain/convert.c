@@ -461,6 +461,8 @@ bool stele__convert(struct stele_drain *d, struct stele_drain_thread *t,
 
 	if (time < d->floor)
 		time = d->floor;
+	if (STELE_UNLIKELY(t->offcpu != NULL))
+		stele__offcpu_runs(d, t, time);
 	if (STELE_UNLIKELY(d->options.leave_out) && convert_is_left_out(d, t, r))
 		return true;
 	if (kind >= STELE_KIND_TASK_BEGIN)

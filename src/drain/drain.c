@@ -221,6 +221,17 @@ static void drain_plan_cut(struct stele_drain *d)
 		drain_begin_cut(d);
 }
 
+/* Of what happens from now on the kernel has not told yet what belongs between. */
+static uint64_t drain_take(struct stele_drain *d)
+{
+	uint64_t limit = d->cut_ticks;
+
+	if (d->options.switches.take && d->pair.ticks < limit)
+		limit = d->pair.ticks;
+	stele__offcpu_take(d);
+	return stele__take(d, limit);
+}
+
 int64_t stele__drain_tick(struct stele_drain *d)
 {
 	uint64_t taken;
@@ -232,7 +243,7 @@ int64_t stele__drain_tick(struct stele_drain *d)
 	stele__census_ask(d, false);
 	stele__census_scan(d);
 	drain_plan_cut(d);
-	taken = stele__take(d, d->cut_ticks);
+	taken = drain_take(d);
 	drain_cut_if_due(d);
 	stele__watch_tick(d);
 	return d->error ? d->error : (int64_t)taken;
@@ -259,7 +270,7 @@ int stele__drain_cut(struct stele_drain *d)
 	stele__census_scan(d);
 	if (d->cut_ticks == UINT64_MAX)
 		drain_begin_cut(d);
-	stele__take(d, d->cut_ticks);
+	drain_take(d);
 	drain_cut_now(d);
 	return d->error;
 }
@@ -289,6 +300,7 @@ static void drain_take_rest(struct stele_drain *d, bool ended)
 		drain_advance(d);
 		limit = ended ? limit : d->pair.ticks;
 	}
+	stele__offcpu_take(d);
 	for (uint32_t i = 0; ended && i < d->thread_count; i++) {
 		d->threads[i]->lasted = !d->threads[i]->gone;
 		d->threads[i]->gone = true;

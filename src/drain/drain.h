@@ -64,6 +64,27 @@ struct stele_drain_clock {
 	void *arg;
 };
 
+enum stele_switch_kind {
+	STELE_SWITCH_IN,	/* it has a processor */
+	STELE_SWITCH_BLOCKED,	/* it has none, and waits for something */
+	STELE_SWITCH_PREEMPTED, /* it has none, and could go on */
+};
+
+struct stele_switch {
+	uint64_t ns; /* CLOCK_MONOTONIC */
+	uint32_t tid;
+	uint32_t kind; /* enum stele_switch_kind */
+};
+
+/* Which threads have a processor, told by the kernel. */
+struct stele_switches {
+	/* All until now that were not given yet, the oldest first; of any threads. Returns how
+	 * many; they live until the next call. *ret_lost: and so many there was no room for. NULL:
+	 * nothing is known. */
+	size_t (*take)(void *arg, const struct stele_switch **ret_switches, uint64_t *ret_lost);
+	void *arg;
+};
+
 enum stele_watch_kind {
 	STELE_WATCH_REGION,  /* of the program's own, when it has ended */
 	STELE_WATCH_SYSCALL, /* that may block, when it has ended; waits for events are none */
@@ -93,6 +114,7 @@ struct stele_drain_options {
 	struct stele_liveness liveness;
 	struct stele_drain_clock clock; /* now NULL: this machine's */
 	struct stele_watch watch;	/* seen NULL: nothing is watched */
+	struct stele_switches switches;
 	uint64_t late_ns;	/* an unwritten record older than this is declared late; 0: 20 ms */
 	uint64_t generation_ns; /* 0: one second */
 	bool resume;		/* the arena was drained before: what is in it is not new */
@@ -148,6 +170,7 @@ struct stele_drain_stats {
 	uint64_t children;		  /* not recorded */
 	uint64_t ended_ns;		  /* CLOCK_MONOTONIC at the end of a finished trace */
 	uint64_t heap_sample_bytes;	  /* 0: objects were not sampled */
+	uint64_t switches, switches_lost; /* that the kernel told; that found no room here */
 	uint64_t object_bytes;		  /* of all objects that were allocated or existed */
 	uint64_t events_by_kind[STELE__KIND_COUNT];
 	int sink_error; /* first failure of the sink, 0: none */

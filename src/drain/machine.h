@@ -102,6 +102,8 @@ struct stele_late {
 	uint64_t position;
 };
 
+struct stele_drain_offcpu;
+
 struct stele_drain_thread {
 	struct stele_slot *slot;
 	uint32_t slot_index, incarnation;
@@ -116,6 +118,7 @@ struct stele_drain_thread {
 	uint32_t depth;
 	bool settle; /* after this record: return to the innermost open interval */
 	bool begun, ended;
+	struct stele_drain_offcpu *offcpu; /* NULL: it was never told to lose its processor */
 
 	struct stele_drain_ring *rings;	  /* all attached ones */
 	struct stele_drain_ring *current; /* NULL: `sequence` has not appeared yet */
@@ -493,6 +496,18 @@ bool stele__interval_is_open(const struct stele_drain_thread *t, uint64_t token)
 /* A system call ended, without the proc: its goroutine is runnable, and no thread's. */
 void stele__interval_lose(struct stele_drain *d, struct stele_drain_thread *t, uint64_t token,
 			  uint64_t time);
+
+/* processors lost and got: offcpu.c ----------------------------------------------------------- */
+
+/* Hands what the kernel has told to its threads. */
+void stele__offcpu_take(struct stele_drain *d);
+/* What t, which has some, was told up to this wire time, in its place in the stream. */
+void stele__offcpu_until(struct stele_drain *d, struct stele_drain_thread *t, uint64_t time);
+/* The same; and it runs then: it says so itself. */
+void stele__offcpu_runs(struct stele_drain *d, struct stele_drain_thread *t, uint64_t time);
+/* An interval that another drain had open: is it of a thread without a processor? 0 or -ENOMEM. */
+int stele__offcpu_restore(struct stele_drain_thread *t, uint64_t token);
+void stele__offcpu_done(struct stele_drain_thread *t);
 
 /* records: convert.c -------------------------------------------------------------------------- */
 

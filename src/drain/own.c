@@ -306,6 +306,8 @@ static void own_totals(struct stele_drain *d)
 	cut = s->stacks_truncated + s->stacks_broken;
 	own_total(d, STELE_OWN_STACKS_CUT, cut, &told->stacks_truncated);
 	own_total(d, STELE_OWN_FRAMES, s->frames, &told->frames);
+	own_total(d, STELE_OWN_SWITCHES, s->switches, &told->switches);
+	own_total(d, STELE_OWN_SWITCHES_LOST, s->switches_lost, &told->switches_lost);
 	own_total(d, STELE_OWN_FRAMES_UNNAMED, s->frames_unsymbolized, &told->frames_unsymbolized);
 }
 

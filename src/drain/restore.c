@@ -296,7 +296,7 @@ static int restore_interval(struct restore *r, const uint64_t *v)
 		.wait = (uint16_t)v[4],
 		.syscall = v[5] != 0,
 	};
-	return 0;
+	return stele__offcpu_restore(t, v[0]);
 }
 
 static int restore_late(struct restore *r, const uint64_t *v)

@@ -212,6 +212,16 @@ static struct stele_drain_ring *thread_next_ring(const struct stele_drain_thread
 	return NULL;
 }
 
+/* Up to the limit, unless its own records of before are still to come. */
+static void thread_switches(struct stele_drain *d, struct stele_drain_thread *t, uint64_t limit)
+{
+	if (t->offcpu && !t->in_hole && !t->stalled)
+		stele__offcpu_until(d, t,
+				    limit == UINT64_MAX
+					    ? UINT64_MAX
+					    : stele__timeline_wire(&d->timeline, limit));
+}
+
 /* Takes what t has. *ret_empty: nothing is left, holes and stalls included. */
 static uint64_t thread_take(struct stele_drain *d, struct stele_drain_thread *t, uint64_t limit,
 			    bool *ret_empty)
@@ -234,13 +244,16 @@ static uint64_t thread_take(struct stele_drain *d, struct stele_drain_thread *t,
 			end = ring->next; /* impossible: forged */
 		taken += ring_take(d, t, end, limit);
 		ring_publish(d, t, ring);
-		if (ring->next != end)
+		if (ring->next != end) {
+			thread_switches(d, t, limit);
 			return taken;
+		}
 		if (!(head & STELE_HEAD_CLOSED))
 			break;
 		t->sequence++;
 		t->current = NULL;
 	}
+	thread_switches(d, t, limit);
 	*ret_empty = true;
 	return taken;
 }

@@ -42,6 +42,8 @@ enum stele_own_total {
 	STELE_OWN_STACKS_CUT = 13,
 	STELE_OWN_FRAMES = 14,
 	STELE_OWN_FRAMES_UNNAMED = 15,
+	STELE_OWN_SWITCHES = 16,
+	STELE_OWN_SWITCHES_LOST = 17,
 };
 
 /* Payload kind 0x44: kinds of details; the head of one holds the number of its fields, too. */

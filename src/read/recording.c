@@ -206,6 +206,8 @@ const char *stele_data_total_name(unsigned what)
 		[STELE_OWN_STACKS_CUT] = "stacks cut off",
 		[STELE_OWN_FRAMES] = "code addresses",
 		[STELE_OWN_FRAMES_UNNAMED] = "code addresses without a name",
+		[STELE_OWN_SWITCHES] = "context switches",
+		[STELE_OWN_SWITCHES_LOST] = "context switches lost",
 	};
 
 	return what < STELE_ARRAY_LENGTH(name) ? name[what] : NULL;

@@ -17,6 +17,7 @@
 #include "supervise/definitions.h"
 #include "supervise/elffile.h"
 #include "supervise/locate.h"
+#include "supervise/perfswitch.h"
 #include "supervise/rendezvous.h"
 #include "supervise/target.h"
 #include "sys/clock.h"
@@ -208,6 +209,28 @@ static void diagnose_samples(struct stele_finding *findings, size_t *count)
 			  "the same");
 }
 
+/* Context switches, of our own process. */
+static void diagnose_switches(struct stele_finding *findings, size_t *count)
+{
+	struct stele_perfswitch *switches = NULL;
+	int error = stele__perfswitch_open(getpid(), &switches);
+	struct stele_finding *f = finding_add(
+		findings, count, error ? STELE_HEALTH_LESS : STELE_HEALTH_GOOD, "processors");
+
+	stele__perfswitch_close(switches);
+	if (!error) {
+		finding_what(f, "the kernel tells which threads have a processor "
+				"(perf_event_open)");
+		return;
+	}
+	finding_what(f,
+		     "the kernel may not tell which threads have a processor (perf_event_open: "
+		     "%s): what could run and does not counts as running",
+		     stele_strerror(error));
+	finding_remedy(f, "sysctl kernel.perf_event_paranoid=2, and let the sandbox allow "
+			  "perf_event_open");
+}
+
 static void diagnose_stacks(struct stele_finding *findings, size_t *count)
 {
 	const uint64_t page = 4096;
@@ -256,6 +279,7 @@ void stele__diagnose_machine(struct stele_finding *ret_findings, size_t *count)
 	diagnose_disk(ret_findings, count);
 	diagnose_names(ret_findings, count);
 	diagnose_samples(ret_findings, count);
+	diagnose_switches(ret_findings, count);
 	diagnose_stacks(ret_findings, count);
 	diagnose_control(ret_findings, count);
 }

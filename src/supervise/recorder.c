@@ -14,6 +14,7 @@
 #include "drain/liveness.h"
 #include "format/spec.h"
 #include "stele/version.h"
+#include "supervise/perfswitch.h"
 #include "sys/sys.h"
 
 /* A free that is encoded late may stand behind the next alloc of its address: a thread that was
@@ -130,6 +131,9 @@ static int recorder_create_drain(struct stele_recorder *r)
 		.late_ns = r->options->events & STELE_EVENTS_MEMORY ? RECORDER_HEAP_LATE_NS : 0,
 	};
 
+	if (r->switches)
+		options.switches = stele__perfswitch_source(r->switches);
+
 	return stele__drain_new(r->arena, &options, &r->drain);
 }
 
@@ -203,6 +207,13 @@ static struct stele_symbols *recorder_create_symbols(const struct stele_recorder
 	return symbols;
 }
 
+/* The process has one thread as yet, or few: those that it had before are not told of. */
+static void recorder_open_switches(struct stele_recorder *r)
+{
+	if (r->options->switches != STELE_SWITCHES_NEVER)
+		r->unswitched = stele__perfswitch_open(r->pid, &r->switches);
+}
+
 int stele__recorder_open(struct stele_recorder *r, int pid, const char *image)
 {
 	int error;
@@ -217,6 +228,7 @@ int stele__recorder_open(struct stele_recorder *r, int pid, const char *image)
 		stele__tracefile_discard(&r->output);
 		return error;
 	}
+	recorder_open_switches(r);
 	r->symbols = recorder_create_symbols(r);
 	error = r->symbols ? recorder_create_drain(r) : -ENOMEM;
 	if (error == 0)
@@ -420,6 +432,7 @@ void stele__recorder_finish(struct stele_recorder *r, const struct stele_ending 
 	recorder_finish_drain(r, ending, result);
 	stele__recorder_tell(r->arena, r->symbols, result);
 	result->tick_ns_max = r->pump.tick_ns_max;
+	result->unswitched = r->unswitched;
 	recorder_close_output(r, result);
 }
 
@@ -431,6 +444,7 @@ void stele__recorder_discard(struct stele_recorder *r)
 void stele__recorder_release(struct stele_recorder *r)
 {
 	stele__drain_free(r->drain);
+	stele__perfswitch_close(r->switches);
 	stele__flight_free(r->flight);
 	stele__symbols_free(r->symbols);
 	stele__arena_unmap(r->arena);

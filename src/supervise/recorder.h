@@ -27,6 +27,8 @@ struct stele_recorder {
 	struct stele_tracefile output;
 	struct stele_flight *flight; /* in the file's place; NULL: none */
 	struct stele_symbols *symbols;
+	struct stele_perfswitch *switches; /* NULL: none are told */
+	int unswitched;			   /* -errno: why */
 	struct stele_drain *drain;
 	struct stele_team team; /* the drain alone */
 	struct stele_pump pump;

@@ -317,6 +317,12 @@ static void session_conclude(struct session *s, struct stele_session_result *res
 			"or may not have timers (stele doctor)",
 			SIGRTMAX - 2);
 	}
+	if (s->options->switches == STELE_SWITCHES_SURELY && result->unswitched)
+		stele__recorder_say(
+			s->options, STELE_SAY_WARNING,
+			"time without a processor counts as running: the kernel may not tell of "
+			"context switches: %s (stele doctor)",
+			stele_strerror(result->unswitched));
 	if (s->recorder.flight && s->control)
 		session_keep_end(s, &ending, result);
 }
@@ -457,7 +463,8 @@ void stele__session_run(const struct stele_session_options *options,
 		return;
 	}
 	session_run_target(&s, result);
-	result->unseen = !result->recorded || result->unsampled || !session_sees_objects(&s);
+	result->unseen = !result->recorded || result->unsampled || !session_sees_objects(&s) ||
+			 (options->switches == STELE_SWITCHES_SURELY && result->unswitched);
 	stele__follow_stop(s.follow);
 	stele__follow_free(s.follow);
 	stele__control_free(s.control);

@@ -43,6 +43,13 @@ struct stele_flight_options {
 	uint64_t keep, keep_bytes; /* 0: any */
 };
 
+/* Shall the kernel tell which threads have a processor? */
+enum stele_switches_wanted {
+	STELE_SWITCHES_IF_PERMITTED,
+	STELE_SWITCHES_SURELY,
+	STELE_SWITCHES_NEVER,
+};
+
 struct stele_session_options {
 	char **argv;	    /* the program and its arguments, NULL at the end */
 	const char *output; /* %p: its pid; NULL: PROGRAM.PID.trace */
@@ -59,6 +66,7 @@ struct stele_session_options {
 	uint64_t arena_bytes;
 	uint32_t stack_frames_max;  /* 0: no stacks */
 	uint32_t cpu_hz;	    /* with events & STELE_EVENTS_CPU */
+	uint32_t switches;	    /* enum stele_switches_wanted */
 	uint64_t generation_ns;	    /* 0: one second */
 	uint64_t heap_sample_bytes; /* with events & STELE_EVENTS_MEMORY; 0: every object */
 
@@ -86,6 +94,8 @@ struct stele_session_result {
 	uint64_t wall_ns;
 	bool heap;	/* memory was recorded */
 	bool unsampled; /* CPU samples were wanted, and there are none */
+	int unswitched; /* -errno: the kernel did not tell of context switches; 0: it did, or was
+			 * not asked */
 	bool cut_short; /* writing failed in the middle */
 	struct stele_ending ending;
 	struct stele_drain_stats drain;

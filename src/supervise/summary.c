@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "stele/version.h"
+
 #define SUMMARY_TEXT 64
 
 struct summary {
@@ -289,6 +291,12 @@ static void summary_details(const struct summary *s)
 	summary_line(s, "", "%llu state changes bridged, %llu records late, longest tick %.1f ms",
 		     (unsigned long long)d->bridged, (unsigned long long)d->late,
 		     (double)r->tick_ns_max / 1e6);
+	if (r->unswitched)
+		summary_line(s, "", "the kernel told of no context switches: %s",
+			     stele_strerror(r->unswitched));
+	else if (d->switches)
+		summary_line(s, "", "%llu context switches, %llu lost",
+			     (unsigned long long)d->switches, (unsigned long long)d->switches_lost);
 	for (size_t kind = 1; kind < STELE__KIND_COUNT; kind++)
 		if (d->events_by_kind[kind])
 			summary_line(s, "", "%12llu %s",

@@ -16,6 +16,8 @@ static const char *const words[] = {
 	"sync (barrier)",
 	"sync (once)",
 	"sync (join)",
+	"sync (futex)",
+	"kernel",
 	"sleep",
 	"network",
 	"select",

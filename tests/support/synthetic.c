@@ -88,6 +88,7 @@ static int synthetic_new_drain(struct synthetic *s, const struct stele_carry *ca
 				: (struct stele_sink){.write = synthetic_write, .arg = s},
 		.excerpts = s->excerpts,
 		.watch = s->watch,
+		.switches = s->switches,
 		.symbolizer = {.resolve = synthetic_resolve},
 		.liveness = {synthetic_threads, synthetic_exists, s},
 		.clock = {synthetic_now, s},
@@ -116,6 +117,7 @@ void synthetic_open(struct synthetic *s, uint64_t arena_bytes, unsigned version,
 				.excerpts = s->excerpts,
 				.sink = s->sink,
 				.watch = s->watch,
+				.switches = s->switches,
 				.fail_at = s->fail_at};
 	s->fd = stele__sys_memfd("synthetic");
 	if (s->fd < 0 || stele__arena_create(s->fd, &options, &s->arena) < 0 ||

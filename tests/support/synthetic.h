@@ -35,6 +35,7 @@ struct synthetic {
 	bool excerpts;		       /* any generation may be a trace's first */
 	const struct stele_sink *sink; /* in place of `out`; NULL: none */
 	struct stele_watch watch;
+	struct stele_switches switches;
 
 	uint8_t *out; /* what the sink got */
 	size_t out_bytes, out_max;

@@ -263,10 +263,12 @@ struct stele_memory_owner {
 	struct stele_string entry;
 	uint64_t owners; /**< goroutines, fibers, threads that were ever seen with a stack */
 	uint64_t live, live_bytes;
-	uint64_t high_bytes;	  /**< the largest that one of them has had */
-	uint64_t moved;		  /**< stacks that took the place of another: grown or shrunk */
-	uint64_t suggested_bytes; /**< with which none would have grown; 0: none did, as far as seen
-				   */
+	uint64_t high_bytes; /**< the largest that one of them has had */
+	uint64_t used_bytes; /**< the most that one has used of its; 0: unknown */
+	uint64_t moved;	     /**< stacks that took the place of another: grown or shrunk */
+	/** With which none would have grown; twice what was used, where that is known; 0: unknown.
+	 */
+	uint64_t suggested_bytes;
 };
 
 enum stele_broken_kind {

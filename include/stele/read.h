@@ -252,6 +252,7 @@ enum stele_detail_kind {
 	STELE_DETAIL_RESULT = 4,  /**< of the one that ends: result; negative: -errno */
 	STELE_DETAIL_FILE = 5,	  /**< from now on the descriptor (object) stands for name */
 	STELE_DETAIL_ORDER = 6,	  /**< takes inner (at stack) while it has object (taken_stack) */
+	STELE_DETAIL_STACK = 7,	  /**< of the stack at object, freed next: result bytes were used */
 };
 
 /**

@@ -154,11 +154,12 @@ void stele_file(int fd, const char *name);
 
 /**
  * Would it be recorded now what descriptors stand for; what is told of locks (stele_object_made,
- * stele_lock_order)? For whoever finds that out at some cost, or tells it but once. It may change
- * while the program runs.
+ * stele_lock_order); of memory? For whoever finds that out at some cost, or tells it but once. It
+ * may change while the program runs.
  */
 bool stele_files_wanted(void);
 bool stele_locks_wanted(void);
+bool stele_memory_wanted(void);
 
 /** It came back. With 0 it does nothing. */
 void stele_syscall_end(stele_interval call, int64_t result);
@@ -251,6 +252,8 @@ void stele_span_free(const void *span, size_t bytes);
 void stele_stack_alloc(const void *low, size_t bytes);
 void stele_stack_exists(const void *low, size_t bytes);
 void stele_stack_free(const void *low, size_t bytes);
+/** Of this stack, which is about to be freed, so many bytes at most were ever in use. */
+void stele_stack_used(const void *low, size_t bytes);
 
 /**
  * For who knows what there is, and is to tell of it when recording begins in its midst: with

@@ -101,6 +101,8 @@ static int analysis_details(struct stele_analysis *a, const struct stele_reader 
 		r = stele__locks_detail(a, reader, &detail);
 		if (r >= 0)
 			r = stele__files_detail(a, &detail);
+		if (detail.kind == STELE_DETAIL_STACK)
+			stele__stack_used(a, &detail);
 		if (r < 0)
 			break;
 	}

@@ -14,7 +14,8 @@
 
 #include "analyze/memsum.h"
 
-#define ORDER_MAX 48
+#define ORDER_MAX  48
+#define THREAD_MIN 16384u /* no thread may have less: PTHREAD_STACK_MIN */
 
 static const struct stele__name *stack_entry(const struct stele_analysis *a, uint64_t goroutine)
 {
@@ -62,6 +63,16 @@ static struct stele_memory_owner *stack_group(struct stele_analysis *a,
 	return group;
 }
 
+/* What was seen is not the worst there can be: twice that, as a power of two. */
+static uint64_t stack_suggested(uint64_t used)
+{
+	uint64_t bytes = THREAD_MIN;
+
+	while (bytes / 2 < used && bytes < (uint64_t)1 << ORDER_MAX)
+		bytes *= 2;
+	return bytes;
+}
+
 /* Its last stack is gone, or the trace ends. */
 static int stack_fold(struct stele_analysis *a, struct stele__stack_owner *owner)
 {
@@ -78,8 +89,12 @@ static int stack_fold(struct stele_analysis *a, struct stele__stack_owner *owner
 	group->moved += owner->moved;
 	if (owner->high_bytes > group->high_bytes)
 		group->high_bytes = owner->high_bytes;
+	if (owner->used_bytes > group->used_bytes)
+		group->used_bytes = owner->used_bytes;
 	if (owner->moved && owner->high_bytes > group->suggested_bytes)
 		group->suggested_bytes = owner->high_bytes;
+	if (owner->used_bytes && stack_suggested(owner->used_bytes) > group->suggested_bytes)
+		group->suggested_bytes = stack_suggested(owner->used_bytes);
 	stele__keymap_drop(&a->memory->owners, owner->goroutine, owner);
 	free(owner);
 	return 0;
@@ -130,6 +145,23 @@ static int stack_claim(struct stele_analysis *a, struct stele__allocator *thread
 	if (r == 0 && stack->owner && !stack->owner->entry && goroutine == thread->goroutine)
 		stack->owner->entry = thread->entry;
 	return r;
+}
+
+void stele__stack_used(struct stele_analysis *a, const struct stele_detail *detail)
+{
+	struct stele__memory *m = a->memory;
+	uint64_t unit = m->layout.known && m->layout.stack_unit ? m->layout.stack_unit : 1;
+	uint64_t offset = (detail->object - m->layout.base) % unit;
+	const struct stele__heap_stack *stack =
+		stele__keymap_get(&m->stacks, detail->object - offset);
+	const struct stele__allocator *thread = stele__keymap_get(&m->allocators, detail->thread);
+	struct stele__stack_owner *owner = stack ? stack->owner : NULL;
+
+	/* Of one that the thread has allocated last it is not settled yet whose it is. */
+	if (stack && !owner && thread && thread->stack == stack)
+		owner = stack_owner(a, thread->goroutine);
+	if (owner && detail->result > 0 && (uint64_t)detail->result > owner->used_bytes)
+		owner->used_bytes = (uint64_t)detail->result;
 }
 
 /* Nobody else claims it: it is the goroutine's that ran there; in Go, that would have shown. */

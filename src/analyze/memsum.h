@@ -68,6 +68,7 @@ struct stele__stack_owner {
 	uint64_t goroutine;
 	const struct stele__name *entry; /* NULL: unknown so far */
 	uint64_t stacks, high_bytes, moved;
+	uint64_t used_bytes; /* 0: unknown */
 	uint64_t live_bytes;
 };
 

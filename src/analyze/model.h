@@ -237,6 +237,8 @@ int stele__memory_event(struct stele_analysis *a, const struct stele_reader *rea
 /* A goroutine comes into being, by this transition. 0 or -ENOMEM. */
 int stele__memory_created(struct stele_analysis *a, const struct stele_event *event);
 /* Its last moment: after that nobody knows its name. 0 or -ENOMEM. */
+/* How much of a stack was used. */
+void stele__stack_used(struct stele_analysis *a, const struct stele_detail *detail);
 int stele__memory_ended(struct stele_analysis *a, const struct stele_event *event);
 int stele__memory_finish(struct stele_analysis *a);
 

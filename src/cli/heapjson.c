@@ -169,6 +169,7 @@ static void json_stacks(FILE *out, const struct stele_report *r)
 		fprintf(out, "%s\n{\"owners\": %" PRIu64, i ? "," : "", owners[i].owners);
 		stele__json_member(out, "entry", owners[i].entry);
 		stele__json_number(out, "high_bytes", owners[i].high_bytes);
+		stele__json_number(out, "used_bytes", owners[i].used_bytes);
 		stele__json_number(out, "live", owners[i].live);
 		stele__json_number(out, "live_bytes", owners[i].live_bytes);
 		stele__json_number(out, "moved", owners[i].moved);

@@ -314,10 +314,15 @@ static void heap_stacks(FILE *out, const struct stele_report *r)
 		return;
 	}
 	if (owner_count)
-		fprintf(out, "%11s%9s%11s%9s%9s%11s  %s\n", "high", "owners", "alive", "stacks",
-			"moved", "begin with", "of what begins with");
+		fprintf(out, "%11s%11s%9s%11s%9s%9s%11s  %s\n", "high", "used", "owners", "alive",
+			"stacks", "moved", "begin with", "of what begins with");
 	for (size_t i = 0; i < owner_count && i < r->top; i++) {
 		stele__part_bytes(out, owners[i].high_bytes);
+		stele__column_right(out,
+				    owners[i].used_bytes
+					    ? stele__column_bytes(owners[i].used_bytes, text)
+					    : "?",
+				    11);
 		stele__part_count(out, owners[i].owners, 9);
 		stele__part_bytes(out, owners[i].live_bytes);
 		stele__part_count(out, owners[i].live, 9);

@@ -76,6 +76,15 @@ void stele__detail_result(struct stele_drain *d, struct stele_drain_thread *t, i
 		stele__lane_end(&t->details, stele__varint_put(p, stele__zigzag(result)));
 }
 
+void stele__detail_stack(struct stele_drain *d, struct stele_drain_thread *t,
+			 const struct stele_record *r, uint64_t time)
+{
+	uint8_t *p = detail_begin(d, t, STELE_OWN_DETAIL_STACK, 2, time);
+
+	if (p)
+		stele__lane_end(&t->details, stele__varint_put(stele__varint_put(p, r->a), r->b));
+}
+
 /* name: dictionary id; 0: the descriptor was closed. */
 static void files_remember(struct stele_drain *d, uint32_t fd, uint32_t name)
 {

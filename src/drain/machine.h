@@ -440,6 +440,8 @@ void stele__detail_wait(struct stele_drain *d, struct stele_drain_thread *t, uin
 void stele__detail_call(struct stele_drain *d, struct stele_drain_thread *t,
 			const struct stele_drain_interval *call);
 void stele__detail_result(struct stele_drain *d, struct stele_drain_thread *t, int64_t result);
+void stele__detail_stack(struct stele_drain *d, struct stele_drain_thread *t,
+			 const struct stele_record *r, uint64_t time);
 void stele__detail_order(struct stele_drain *d, struct stele_drain_thread *t,
 			 const struct stele_record *r, uint64_t time);
 void stele__detail_file(struct stele_drain *d, struct stele_drain_thread *t,

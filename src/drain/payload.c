@@ -310,6 +310,9 @@ void stele__payload_convert(struct stele_drain *d, struct stele_drain_thread *t,
 	case STELE_KIND_FILE:
 		stele__detail_file(d, t, r, time);
 		break;
+	case STELE_KIND_STACK_USED:
+		stele__detail_stack(d, t, r, time);
+		break;
 	case STELE_KIND_LOCK_ORDER:
 		stele__detail_order(d, t, r, time);
 		break;

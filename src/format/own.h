@@ -54,6 +54,7 @@ enum stele_own_detail {
 	STELE_OWN_DETAIL_RESULT = 4,  /* value:signed */
 	STELE_OWN_DETAIL_FILE = 5,    /* fd name:string */
 	STELE_OWN_DETAIL_ORDER = 6,   /* outer inner taken:stack taken:stack */
+	STELE_OWN_DETAIL_STACK = 7,   /* address used */
 };
 
 enum stele_own_ending {

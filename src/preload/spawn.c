@@ -21,6 +21,7 @@
 #include "preload/file.h"
 #include "preload/preload.h"
 #include "preload/resolve.h"
+#include "sys/sys.h"
 
 #define BLOCKS_MAX 4096u
 
@@ -88,11 +89,22 @@ static void block_give(struct spawn_block *block)
 static STELE_TLS const char *spawn_stack_low;
 static STELE_TLS size_t spawn_stack_bytes_told;
 
+/* Pages that were never touched are in no memory. libc empties a stack before it is used again. */
+static void spawn_tell_used(void)
+{
+	uintptr_t low = (uintptr_t)spawn_stack_low, high = low + spawn_stack_bytes_told;
+
+	if (stele_memory_wanted())
+		stele_stack_used(spawn_stack_low, high - stele__sys_lowest_resident(low, high));
+}
+
 static void spawn_end(void)
 {
 	stele__cpu_thread_end();
-	if (spawn_stack_low)
+	if (spawn_stack_low) {
+		spawn_tell_used();
 		stele_stack_free(spawn_stack_low, spawn_stack_bytes_told);
+	}
 	spawn_stack_low = NULL;
 	stele_thread_end();
 }

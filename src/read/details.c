@@ -72,6 +72,9 @@ static bool detail_fill(const struct stele__generation *g, const struct stele__w
 		detail->taken_stack = detail_stack(g, field[2]);
 		detail->stack = detail_stack(g, field[3]);
 		return true;
+	case STELE_OWN_DETAIL_STACK:
+		detail->result = (int64_t)field[1];
+		return true;
 	case STELE_OWN_DETAIL_FILE:
 		detail->name = detail_name(g, window, field[1]);
 		return true;

@@ -26,7 +26,7 @@ _Static_assert((int)STELE_DATA_SKIPPED == (int)STELE_OWN_SKIPPED &&
 		       (int)STELE_DATA_LOSS == (int)STELE_OWN_LOSS &&
 		       (int)STELE_DATA_OBJECT == (int)STELE_OWN_OBJECT &&
 		       (int)STELE_DATA_PROCESS == (int)STELE_OWN_PROCESS &&
-		       (int)STELE_DETAIL_ORDER == (int)STELE_OWN_DETAIL_ORDER,
+		       (int)STELE_DETAIL_STACK == (int)STELE_OWN_DETAIL_STACK,
 	       "the public tags are those of the format");
 
 static int recording_begin(struct stele_cursor *c)

@@ -6,7 +6,7 @@
 #include "record/sample.h"
 #include "stele/runtime.h"
 
-static bool memory_wanted(void)
+STELE_EXPORT bool stele_memory_wanted(void)
 {
 	return stele_enabled() &&
 	       (stele__load_relaxed(&stele__arena->events) & STELE_EVENTS_MEMORY);
@@ -26,21 +26,21 @@ static bool memory_keeps(const void *object, size_t bytes)
 
 STELE_EXPORT void stele_object_alloc(const void *object, size_t bytes)
 {
-	if (memory_wanted() && object && memory_keeps(object, bytes))
+	if (stele_memory_wanted() && object && memory_keeps(object, bytes))
 		stele__emit(STELE_KIND_OBJECT_ALLOC, memory_address(object), bytes,
 			    STELE_CAPTURE().stack);
 }
 
 STELE_EXPORT void stele_object_exists(const void *object, size_t bytes)
 {
-	if (memory_wanted() && object && memory_keeps(object, bytes))
+	if (stele_memory_wanted() && object && memory_keeps(object, bytes))
 		stele__emit(STELE_KIND_OBJECT, memory_address(object), bytes, 0);
 }
 
 /* Without a stack: where an object was made tells whose it is, and half of all walks are saved. */
 STELE_EXPORT void stele_object_free(const void *object)
 {
-	if (!memory_wanted() || !object)
+	if (!stele_memory_wanted() || !object)
 		return;
 	if (stele__load_relaxed(&stele__arena->heap_sample_bytes) && !stele__sample_free(object))
 		return;
@@ -50,36 +50,42 @@ STELE_EXPORT void stele_object_free(const void *object)
 /* The trace has no place for the stack of a span. */
 STELE_EXPORT void stele_span_alloc(const void *span, size_t bytes, uint32_t kind)
 {
-	if (memory_wanted())
+	if (stele_memory_wanted())
 		stele__emit(STELE_KIND_SPAN_ALLOC, memory_address(span), bytes, kind);
 }
 
 STELE_EXPORT void stele_span_exists(const void *span, size_t bytes, uint32_t kind)
 {
-	if (memory_wanted())
+	if (stele_memory_wanted())
 		stele__emit(STELE_KIND_SPAN, memory_address(span), bytes, kind);
 }
 
 STELE_EXPORT void stele_span_free(const void *span, size_t bytes)
 {
-	if (memory_wanted())
+	if (stele_memory_wanted())
 		stele__emit(STELE_KIND_SPAN_FREE, memory_address(span), bytes, 0);
 }
 
 STELE_EXPORT void stele_stack_alloc(const void *low, size_t bytes)
 {
-	if (memory_wanted())
+	if (stele_memory_wanted())
 		stele__emit(STELE_KIND_STACK_ALLOC, memory_address(low), bytes, 0);
 }
 
 STELE_EXPORT void stele_stack_exists(const void *low, size_t bytes)
 {
-	if (memory_wanted())
+	if (stele_memory_wanted())
 		stele__emit(STELE_KIND_STACK, memory_address(low), bytes, 0);
+}
+
+STELE_EXPORT void stele_stack_used(const void *low, size_t bytes)
+{
+	if (stele_memory_wanted())
+		stele__emit(STELE_KIND_STACK_USED, memory_address(low), bytes, 0);
 }
 
 STELE_EXPORT void stele_stack_free(const void *low, size_t bytes)
 {
-	if (memory_wanted())
+	if (stele_memory_wanted())
 		stele__emit(STELE_KIND_STACK_FREE, memory_address(low), bytes, 0);
 }

@@ -103,7 +103,8 @@ static int told_add(struct stele__excerpt *x, bool info, const void *data, size_
 static bool told_lasts(uint64_t tag)
 {
 	return tag == STELE_DATA_PROGRAM || tag == STELE_DATA_MODULE || tag == STELE_DATA_THREAD ||
-	       tag == STELE_DATA_COUNTER || tag == STELE_DATA_OBJECT;
+	       tag == STELE_DATA_COUNTER || tag == STELE_DATA_OBJECT || tag == STELE_DATA_SHARED ||
+	       tag == STELE_DATA_PROCESS;
 }
 
 /* The next record behind the version, tag and all; false: there is none. */

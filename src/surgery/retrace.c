@@ -247,6 +247,9 @@ static unsigned detail_fields(struct stele__retrace *t, struct stele__retrace_so
 	case STELE_DETAIL_RESULT:
 		field[0] = stele__zigzag(detail->result);
 		return 1;
+	case STELE_DETAIL_STACK:
+		field[1] = (uint64_t)detail->result;
+		return 2;
 	case STELE_DETAIL_FILE:
 		field[1] = stele__retrace_string(t, detail->name);
 		return 2;

@@ -285,6 +285,26 @@ void stele__sys_signals_restore(uint64_t mask)
 	call6(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, (long)&mask, 0, KERNEL_SIGSET_BYTES, 0, 0);
 }
 
+uintptr_t stele__sys_lowest_resident(uintptr_t low, uintptr_t high)
+{
+	uint8_t resident[256] = {0}; /* of a page each */
+	uintptr_t at = low & ~(uintptr_t)(PAGE_BYTES - 1);
+
+	while (at < high) {
+		uint64_t bytes = sizeof(resident) * PAGE_BYTES;
+
+		if (bytes > high - at)
+			bytes = high - at;
+		if (call3(SYS_mincore, (long)at, (long)bytes, (long)resident) < 0)
+			return high;
+		for (uint64_t page = 0; page * PAGE_BYTES < bytes; page++)
+			if (resident[page] & 1)
+				return at + page * PAGE_BYTES > low ? at + page * PAGE_BYTES : low;
+		at += bytes;
+	}
+	return high;
+}
+
 void stele__sys_die(void)
 {
 	const uint64_t standard[4] = {0}; /* the kernel's struct sigaction: SIG_DFL, no flags */

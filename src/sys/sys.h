@@ -77,6 +77,9 @@ void stele__sys_signals_restore(uint64_t mask);
 int stele__sys_cpu_timer(int signal, uint64_t interval_ns);
 int stele__sys_cpu_timer_delete(int timer);
 
+/* The lowest address in [low, high) that is in memory, by whole pages; high: none is. */
+uintptr_t stele__sys_lowest_resident(uintptr_t low, uintptr_t high);
+
 /* Ends the process by SIGABRT, whatever it does with that signal. */
 _Noreturn void stele__sys_die(void);
 

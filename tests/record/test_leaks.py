@@ -159,6 +159,54 @@ def parties_are_those_who_did_it():
     check(any(a != b for a, b in frees), "nobody frees what another allocated")
 
 
+DEPTHS = r"""
+#include <pthread.h>
+#include <string.h>
+
+static void *deep(void *arg)
+{
+	char room[300 << 10];
+
+	memset(room, 1, sizeof(room));
+	__asm__ volatile("" : : "r"(room) : "memory");
+	return arg;
+}
+
+static void *shallow(void *arg)
+{
+	return arg;
+}
+
+int main(void)
+{
+	void *(*const routines[])(void *) = {deep, shallow};
+	pthread_t thread;
+
+	/* One after the other, so that they get the same stack. */
+	for (int i = 0; i < 10; i++)
+		if (pthread_create(&thread, NULL, routines[i % 2], NULL) ||
+		    pthread_join(thread, NULL))
+			return 1;
+	return 0;
+}
+"""
+
+
+@case
+def stacks_of_known_depth_are_told_and_a_size_that_would_do():
+    with place.Place() as p:
+        program = p.path(p.compile("depths", DEPTHS, "-pthread"))
+        done = p.record("-o", "t", "--heap", "--", program)
+        equal(done.returncode, 0, done.stderr)
+        owners = {owner["entry"]: owner for owner in answers(p, "heap", "--json")["stack_owners"]}
+        used = owners["deep"]["used_bytes"]
+        check(300 << 10 < used < 316 << 10, used)
+        equal(owners["deep"]["suggested_bytes"], 1 << 20)
+        equal(owners["deep"]["owners"], 5)
+        check(4096 <= owners["shallow"]["used_bytes"] <= 24 << 10, owners["shallow"])
+        equal(owners["deep"]["high_bytes"], owners["shallow"]["high_bytes"])
+
+
 @case
 def a_sample_says_about_the_same():
     answer = heap(options=["--heap=4K"])

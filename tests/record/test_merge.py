@@ -80,6 +80,15 @@ def who_kept_whom_waiting_is_known_across_processes():
 
 
 @case
+def a_part_of_a_merged_trace_knows_it_too():
+    with Family("--generation=50ms") as p:
+        # Behind the generation in which it is told which process the threads are of.
+        why = p.why(f"--thread={p.parent}", "--from=200ms")
+        poll, = rows(why, "call", name="poll")
+        equal((poll["who_thread"], poll["released"]["function"]), (int(p.child), "notify"))
+
+
+@case
 def a_request_lasts_from_reading_it_to_answering_it():
     with Family() as p:
         why = p.why("--request=kin-")

@@ -117,6 +117,9 @@ void stele_object_made(const void *object, const void *made_at);
  */
 void stele_release(enum stele_wait why, const void *object, const void *taken_at);
 
+/** The same by a thread that ends: without a stack, on which sanitizers keep their own by now. */
+void stele_release_last(enum stele_wait why, const void *object);
+
 /** Objects that are no addresses: signals to the process, or to the thread, whose id is added. */
 #define STELE_SIGNALS_TO_PROCESS UINT64_C(0xffff000000000000)
 #define STELE_SIGNALS_TO_THREAD	 UINT64_C(0xfffe000000000000)

@@ -260,6 +260,7 @@ int stele__locks_wait(struct stele_analysis *a, struct stele__flow *go,
 		if (r < 0)
 			return r;
 	}
+	object->is_barrier = reason_is(event->name, "sync (barrier)");
 	if (object->owner == event->thread) /* a handler ran in the middle of its wait */
 		object->owner = STELE_NO_ID;
 	object->class->l.queued += object->waiting != 0;
@@ -316,7 +317,8 @@ static int holders_of_signal(const struct stele__object *object, int64_t begin, 
 
 		if (release->time > end)
 			break;
-		if (by && (by->thread != release->thread || by->goroutine != release->goroutine))
+		if (by && !object->is_barrier &&
+		    (by->thread != release->thread || by->goroutine != release->goroutine))
 			return told(arg, &hold);
 		by = release;
 	}

@@ -33,6 +33,7 @@ struct stele__object {
 	uint64_t made_line;
 	uint32_t node;	  /* of the graph of orders, while that is made */
 	bool is_lock;	  /* given up by who has it; else who releases wakes others */
+	bool is_barrier;  /* of several that do the last one does */
 	uint64_t waiting; /* goroutines that do so now */
 	uint64_t owner;	  /* thread that waited for it, and has it; STELE_NO_ID: unknown */
 	int64_t owner_since;

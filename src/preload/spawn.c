@@ -106,6 +106,8 @@ static void spawn_end(void)
 		stele_stack_free(spawn_stack_low, spawn_stack_bytes_told);
 	}
 	spawn_stack_low = NULL;
+	/* Whoever joins it has waited for this. */
+	stele_release_last(STELE_WAIT_JOIN, (const void *)pthread_self());
 	stele_thread_end();
 }
 

@@ -138,6 +138,8 @@ STELE_EXPORT int pthread_barrier_wait(pthread_barrier_t *barrier)
 
 	if (!stele__recording())
 		return STELE_REAL(pthread_barrier_wait)(barrier);
+	/* If it is the last one, it wakes all others. */
+	stele_release(STELE_WAIT_BARRIER, barrier, NULL);
 	wait = stele_block(STELE_WAIT_BARRIER, barrier);
 	result = STELE_REAL(pthread_barrier_wait)(barrier);
 	stele_wake(wait);

@@ -144,6 +144,13 @@ STELE_EXPORT void stele_release(enum stele_wait why, const void *object, const v
 		    (uint64_t)(uintptr_t)object, runtime_place(taken_at));
 }
 
+STELE_EXPORT void stele_release_last(enum stele_wait why, const void *object)
+{
+	if (runtime_wants_wait(why))
+		stele__emit(STELE_KIND_RELEASE, stele__wait_word(0, 0, (uint32_t)why),
+			    (uint64_t)(uintptr_t)object, 0);
+}
+
 STELE_EXPORT void stele_wake(stele_interval wait)
 {
 	if (wait && stele_enabled())

@@ -127,4 +127,73 @@ def a_stack_of_60_calls_has_60_frames():
     within(int(line.rsplit(" ", 1)[1]), 20, "deep", "folded")
 
 
+MEETING = r"""
+#include <pthread.h>
+#include <unistd.h>
+
+static pthread_barrier_t meeting;
+
+__attribute__((noinline)) static void come(unsigned ms)
+{
+	usleep(ms * 1000);
+	pthread_barrier_wait(&meeting);
+	__asm__ volatile("");
+}
+
+static void *early(void *unused)
+{
+	come(1);
+	return unused;
+}
+
+static void *late(void *unused)
+{
+	come(100);
+	usleep(100000);
+	return unused;
+}
+
+int main(void)
+{
+	pthread_t threads[3];
+
+	pthread_barrier_init(&meeting, NULL, 3);
+	for (int i = 0; i < 3; i++)
+		if (pthread_create(&threads[i], NULL, i == 1 ? late : early, NULL))
+			return 1;
+	for (int i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	return 0;
+}
+"""
+
+
+@case
+def who_comes_last_to_a_barrier_and_who_is_joined_is_known():
+    with place.Place() as p:
+        program = p.path(p.compile("meeting", MEETING, "-pthread"))
+        done = p.record("-o", "t", "--", program)
+        equal(done.returncode, 0, done.stderr)
+
+        def why(thread):
+            out = subprocess.run([place.STELE, "why", "--json", f"--thread={thread}", p.path("t")],
+                                 capture_output=True, text=True, check=True).stdout
+            return json.loads(out)["slowest"][0]["rows"]
+
+        report = subprocess.run([place.STELE, "report", "--json", p.path("t")],
+                                capture_output=True, text=True, check=True).stdout
+        threads = {}
+        for thread in json.loads(report)["threads"]:
+            threads.setdefault(thread["entry"], []).append(thread["thread"])
+        late, = threads["late"]
+        for early in threads["early"]:
+            barrier, = [row for row in why(early) if row.get("reason") == "sync (barrier)"]
+            equal((barrier["who_thread"], barrier["released"]["function"]), (late, "come"))
+            equal(barrier["meanwhile"][0]["reason"], "sleep")
+        joins = [row for row in why(threads["main"][0]) if row.get("reason") == "sync (join)"]
+        last, = [row for row in joins if row["who_thread"] == late]
+        check(90_000_000 < last["ns"] < 150_000_000, last)
+        equal({row["who_thread"] for row in joins} - {late, *threads["early"]}, set())
+
+
 run()

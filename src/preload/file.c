@@ -198,18 +198,19 @@ static void file_told(int fd)
 	__atomic_fetch_or(&stele__files_told[fd / 64], 1ull << fd % 64, __ATOMIC_RELAXED);
 }
 
-void stele__file_tell(int fd)
+bool stele__file_describe(int fd, char *name, size_t room)
 {
 	static const char proc[] = "/proc/self/fd/";
 	int saved_errno = errno;
-	char path[sizeof(proc) + 10], link[FILE_NAME_MAX], name[FILE_NAME_MAX + 1];
+	char path[sizeof(proc) + 10], link[FILE_NAME_MAX];
 	struct file_text at = {path, path + sizeof(path) - 1};
-	struct file_text text = {name, name + FILE_NAME_MAX};
+	struct file_text text = {name, name + room - 1};
 	bool lasts = true;
 	ssize_t bytes;
 
+	*name = '\0';
 	if (stele__load_relaxed(&file_stopped) || !stele_files_wanted())
-		return;
+		return false;
 	text_word(&at, proc);
 	text_number(&at, (unsigned)fd);
 	*at.at = 0;
@@ -217,16 +218,26 @@ void stele__file_tell(int fd)
 	if (bytes <= 0) {
 		text_word(&text, ""); /* not open, or there is no /proc */
 	} else if (bytes > 7 && memcmp(link, "socket:", 7) == 0) {
-		text.end = name + SOCKET_TEXT_MAX;
+		if (text.end > name + SOCKET_TEXT_MAX)
+			text.end = name + SOCKET_TEXT_MAX;
 		lasts = text_socket(&text, fd);
 	} else {
 		text_link(&text, link, (size_t)bytes);
 	}
 	*text.at = 0;
-	if (lasts)
+	errno = saved_errno;
+	return lasts;
+}
+
+void stele__file_tell(int fd)
+{
+	char name[FILE_NAME_MAX + 1];
+
+	if (stele__load_relaxed(&file_stopped) || !stele_files_wanted())
+		return;
+	if (stele__file_describe(fd, name, sizeof(name)))
 		file_told(fd);
 	stele_file(fd, name);
-	errno = saved_errno;
 }
 
 void stele__file_forget(int fd)

@@ -16,11 +16,20 @@ extern uint64_t stele__files_told[STELE_FILES_MAX / 64] STELE_HIDDEN;
 
 void stele__file_tell(int fd) STELE_HIDDEN;
 
+/* What it stands for, "" if that is not known. False: it may stand for something else soon. Keeps
+ * errno. Signals: safe. */
+bool stele__file_describe(int fd, char *text, size_t bytes) STELE_HIDDEN;
+
+STELE_INLINE bool stele__file_is_told(int fd)
+{
+	return (unsigned)fd < STELE_FILES_MAX &&
+	       (stele__load_relaxed(&stele__files_told[fd / 64]) >> fd % 64 & 1);
+}
+
 /* Before a call with it. Keeps errno. Signals: safe. */
 STELE_INLINE void stele__file_note(int fd)
 {
-	if (STELE_UNLIKELY((unsigned)fd < STELE_FILES_MAX &&
-			   !(stele__load_relaxed(&stele__files_told[fd / 64]) >> fd % 64 & 1)))
+	if (STELE_UNLIKELY((unsigned)fd < STELE_FILES_MAX && !stele__file_is_told(fd)))
 		stele__file_tell(fd);
 }
 

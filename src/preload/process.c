@@ -16,6 +16,7 @@
 #include "preload/held.h"
 #include "preload/preload.h"
 #include "preload/resolve.h"
+#include "preload/uring.h"
 #include "sys/sys.h"
 
 /* Not in all headers. */
@@ -31,6 +32,7 @@ static void process_child(struct stele_fork *state)
 {
 	stele__file_forget_all();
 	stele__held_forget_orders();
+	stele__uring_forget_all();
 	stele_fork_child(state);
 	stele__cpu_forked();
 }

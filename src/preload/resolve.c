@@ -43,6 +43,11 @@ static long missing_ERRNO(void)
 	return -1;
 }
 
+static int missing_NEGATIVE(void)
+{
+	return -ENOSYS;
+}
+
 static void *missing_NOTHING(void)
 {
 	errno = ENOMEM;
@@ -85,8 +90,10 @@ static const struct resolve_name names[STELE__REAL_COUNT] = {
 #undef WAIT
 #define REAL(name, version, missing)                                                               \
 	[STELE_REAL_##name] = {#name, version, (void *)missing_##missing},
+#define OTHER(name, missing) [STELE_REAL_##name] = {#name, "", (void *)missing_##missing, true},
 #include "preload/reals.def"
 #undef REAL
+#undef OTHER
 #define ALLOC(name, params, args, bytes, missing)                                                  \
 	[STELE_REAL_##name] = {#name, "", (void *)missing_##missing, true},
 #define FREE(name, params, args, missing)                                                          \
@@ -138,7 +145,9 @@ static void *resolve_by(void *scope, const char *name)
 static void *resolve_in_library(const char *name)
 {
 	resolve_dlopen_fn *libc_dlopen = (resolve_dlopen_fn *)dlvsym(RTLD_NEXT, "dlopen", OLDEST);
-	const char *path = strncmp(name, "_Z", 2) == 0 ? "libstdc++.so.6" : "libpthread.so.0";
+	const char *path = strncmp(name, "_Z", 2) == 0 ? "libstdc++.so.6"
+			   : strstr(name, "io_uring")  ? "liburing.so.2"
+						       : "libpthread.so.0";
 	void *library = libc_dlopen ? libc_dlopen(path, RTLD_LAZY | RTLD_NOLOAD) : NULL;
 
 	return library ? resolve_by(library, name) : NULL;
@@ -158,6 +167,28 @@ void *stele__resolve(enum stele_real which)
 	stele__store_relaxed(&stele__reals[which], found);
 	errno = saved_errno;
 	return found ? found : wanted->missing;
+}
+
+/* A plugin may bring its own, which only it and what it needs can see. */
+void *stele__resolve_for(enum stele_real which, const void *caller)
+{
+	void *found = stele__real(which);
+	resolve_dlopen_fn *libc_dlopen;
+	int saved_errno = errno;
+	void *library, *theirs;
+	Dl_info module;
+
+	if (found != names[which].missing)
+		return found;
+	libc_dlopen = (resolve_dlopen_fn *)dlvsym(RTLD_NEXT, "dlopen", OLDEST);
+	library = libc_dlopen && dladdr(caller, &module)
+			  ? libc_dlopen(module.dli_fname, RTLD_LAZY | RTLD_NOLOAD)
+			  : NULL;
+	theirs = library ? resolve_by(library, names[which].name) : NULL;
+	if (theirs)
+		stele__store_relaxed(&stele__reals[which], theirs);
+	errno = saved_errno;
+	return theirs ? theirs : found;
 }
 
 /* By the default scope: the program may hold libc's variable in a copy of its own. */

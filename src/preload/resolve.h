@@ -17,8 +17,10 @@ enum stele_real {
 #undef PLAIN
 #undef WAIT
 #define REAL(name, version, missing) STELE_REAL_##name,
+#define OTHER(name, missing)	     STELE_REAL_##name,
 #include "preload/reals.def"
 #undef REAL
+#undef OTHER
 #define ALLOC(name, params, args, bytes, missing) STELE_REAL_##name,
 #define FREE(name, params, args, missing)	  STELE_REAL_##name,
 #define OTHER(name, missing)			  STELE_REAL_##name,
@@ -33,6 +35,9 @@ extern void *stele__reals[STELE__REAL_COUNT] STELE_HIDDEN;
 
 /* Finds one. A function that this libc does not have becomes one that says ENOSYS. Never NULL. */
 void *stele__resolve(enum stele_real which) STELE_COLD;
+
+/* The same for a function that is not libc's: as code at `caller` would find it. */
+void *stele__resolve_for(enum stele_real which, const void *caller);
 
 /* Finds all, so that none is left to a signal handler. */
 void stele__resolve_all(void);

@@ -15,8 +15,8 @@ packages() {
 		zlib1g-dev libsqlite3-dev ;;
 	test) echo git g++ clang clang-format-14 libclang-rt-14-dev shellcheck valgrind strace \
 		gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user musl-tools xz-utils \
-		libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 libunwind-dev liburing-dev perl lua5.4 \
-		spin ;;
+		libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 libunwind-dev liburing-dev perl \
+		lua5.4 spin ;;
 	real) echo xz-utils zstd sqlite3 redis-server redis-tools nginx git postgresql stress-ng ;;
 	browser) echo chromium chromium-driver ;;
 	bench) echo lttng-tools liblttng-ust-dev babeltrace2 heaptrack libmimalloc2.0 wrk \

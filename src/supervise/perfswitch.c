@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "supervise/perfswitch.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <linux/perf_event.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -20,7 +23,7 @@
 #define PERF_BYTES_MAX 256 /* of a record that is looked at */
 
 struct perf_buffer {
-	int fd; /* -1: none */
+	int fd; /* the first event that is of this processor; -1: none */
 	struct perf_event_mmap_page *page;
 	size_t bytes; /* of the records; a power of two */
 };
@@ -28,6 +31,8 @@ struct perf_buffer {
 struct stele_perfswitch {
 	struct perf_buffer *buffers; /* one for each processor */
 	size_t buffer_count;
+	int *events; /* descriptors of all, of each thread on each processor */
+	size_t event_count, event_max;
 	struct stele_switch *switches;
 	size_t count, max;
 	uint64_t lost; /* since the last take */
@@ -83,39 +88,96 @@ static int buffer_map(struct perf_buffer *b)
 	return -errno;
 }
 
-static void buffer_close(struct perf_buffer *b)
+static int event_keep(struct stele_perfswitch *s, int fd)
 {
-	if (b->page)
-		munmap(b->page, (size_t)sysconf(_SC_PAGESIZE) + b->bytes);
-	if (b->fd >= 0)
-		close(b->fd);
+	size_t max = s->event_max ? s->event_max * 2 : 16;
+	int *grown;
+
+	if (s->event_count == s->event_max) {
+		grown = realloc(s->events, max * sizeof(*grown));
+		if (!grown) {
+			close(fd);
+			return -ENOMEM;
+		}
+		s->events = grown;
+		s->event_max = max;
+	}
+	s->events[s->event_count++] = fd;
+	return 0;
 }
 
-/* A processor that is not there now has none. */
-static int buffer_open(struct perf_buffer *b, int pid, int cpu)
+/* A thread on a processor. One that is not there now has no events. */
+static int event_open(struct stele_perfswitch *s, int tid, size_t cpu)
 {
-	b->fd = perf_open(pid, cpu, true);
-	if (b->fd == -EINVAL) /* before Linux 5.13: children are told of in vain */
-		b->fd = perf_open(pid, cpu, false);
-	if (b->fd == -ENODEV)
+	struct perf_buffer *b = &s->buffers[cpu];
+	int fd = perf_open(tid, (int)cpu, true), r;
+
+	if (fd == -EINVAL) /* before Linux 5.13: children are told of in vain */
+		fd = perf_open(tid, (int)cpu, false);
+	if (fd == -ENODEV)
 		return 0;
-	return b->fd < 0 ? b->fd : buffer_map(b);
+	if (fd < 0)
+		return fd;
+	r = event_keep(s, fd);
+	if (r < 0)
+		return r;
+	if (b->fd >= 0)
+		return ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, b->fd) < 0 ? -errno : 0;
+	b->fd = fd;
+	return buffer_map(b);
 }
 
-int stele__perfswitch_open(int pid, struct stele_perfswitch **ret_switches)
+/* One that has ended meanwhile is none. */
+static int thread_open(struct stele_perfswitch *s, int tid)
+{
+	int r = 0;
+
+	for (size_t cpu = 0; cpu < s->buffer_count && r == 0; cpu++)
+		r = event_open(s, tid, cpu);
+	return r == -ESRCH ? 0 : r;
+}
+
+/* Those that the threads make from now on inherit it. A process that is about to begin has one. */
+static int process_open(struct stele_perfswitch *s, int pid)
+{
+	struct dirent *entry;
+	char path[64];
+	DIR *tasks;
+	int r = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	tasks = opendir(path);
+	if (!tasks)
+		return -errno;
+	while (r == 0 && (entry = readdir(tasks)))
+		if (entry->d_name[0] != '.')
+			r = thread_open(s, (int)strtol(entry->d_name, NULL, 10));
+	closedir(tasks);
+	return r;
+}
+
+static struct stele_perfswitch *perfswitch_new(void)
 {
 	long processors = sysconf(_SC_NPROCESSORS_CONF);
 	struct stele_perfswitch *s = calloc(1, sizeof(*s));
-	int r = 0;
 
 	if (s)
 		s->buffers = calloc((size_t)processors, sizeof(*s->buffers));
 	if (!s || !s->buffers) {
 		free(s);
-		return -ENOMEM;
+		return NULL;
 	}
-	for (long cpu = 0; cpu < processors && r == 0; cpu++)
-		r = buffer_open(&s->buffers[s->buffer_count++], pid, (int)cpu);
+	s->buffer_count = (size_t)processors;
+	for (size_t i = 0; i < s->buffer_count; i++)
+		s->buffers[i].fd = -1;
+	return s;
+}
+
+int stele__perfswitch_open(int pid, struct stele_perfswitch **ret_switches)
+{
+	struct stele_perfswitch *s = perfswitch_new();
+	int r = s ? process_open(s, pid) : -ENOMEM;
+
 	if (r < 0) {
 		stele__perfswitch_close(s);
 		return r;
@@ -129,7 +191,12 @@ void stele__perfswitch_close(struct stele_perfswitch *s)
 	if (!s)
 		return;
 	for (size_t i = 0; i < s->buffer_count; i++)
-		buffer_close(&s->buffers[i]);
+		if (s->buffers[i].page)
+			munmap(s->buffers[i].page,
+			       (size_t)sysconf(_SC_PAGESIZE) + s->buffers[i].bytes);
+	for (size_t i = 0; i < s->event_count; i++)
+		close(s->events[i]);
+	free(s->events);
 	free(s->buffers);
 	free(s->switches);
 	free(s);

@@ -2,8 +2,8 @@
 /*
  * When the threads of a process get a processor and lose it: context switches, as the kernel's
  * perf_event_open tells them without privilege, of one's own processes (perf_event_paranoid of 2 or
- * less). There is a buffer for each processor; the threads that the process makes later are in it,
- * too.
+ * less). There is a buffer for each processor, for the threads that the process has and those that
+ * they make.
  */
 #ifndef STELE_SUPERVISE_PERFSWITCH_H
 #define STELE_SUPERVISE_PERFSWITCH_H
@@ -12,7 +12,7 @@
 
 struct stele_perfswitch;
 
-/* Of a process that has one thread as yet. 0 or -errno: -EACCES and -EPERM, it is not permitted. */
+/* 0 or -errno: -EACCES and -EPERM, it is not permitted. */
 int stele__perfswitch_open(int pid, struct stele_perfswitch **ret_switches);
 /* Accepts NULL. */
 void stele__perfswitch_close(struct stele_perfswitch *switches);

@@ -207,7 +207,7 @@ static struct stele_symbols *recorder_create_symbols(const struct stele_recorder
 	return symbols;
 }
 
-/* The process has one thread as yet, or few: those that it had before are not told of. */
+/* Of a process that was followed, what its threads did before is not told. */
 static void recorder_open_switches(struct stele_recorder *r)
 {
 	if (r->options->switches != STELE_SWITCHES_NEVER)

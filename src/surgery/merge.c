@@ -500,6 +500,16 @@ static int own_refuse(struct stele__merge *m, struct merge_input *in, struct ste
 		       : 0;
 }
 
+/* Is there anything that only Stele writes? */
+static int own_is_there(struct stele__merge *m, struct merge_input *in,
+			struct stele_data_item *item)
+{
+	(void)m;
+	(void)in;
+	(void)item;
+	return 1;
+}
+
 static bool heap_equals(const struct stele_heap_info *a, const struct stele_heap_info *b)
 {
 	return a->base == b->base && a->page_bytes == b->page_bytes &&
@@ -522,7 +532,6 @@ static int merge_heap_check(struct stele__merge *m, const struct merge_input *in
 /* Begins to read; what is no trace at all counts as ended. */
 static int merge_open(struct stele__merge *m, struct merge_input *in)
 {
-	static const char no_clock[] = "has no clock: it is none of Stele's, or damaged";
 	const struct stele_reader *reader = in->from->reader;
 	unsigned version;
 	uint64_t wall_s;
@@ -536,7 +545,9 @@ static int merge_open(struct stele__merge *m, struct merge_input *in)
 	if (version > m->retrace.version)
 		m->retrace.version = version;
 	if (version < 23 || !merge_clock(in, &wall_s))
-		return merge_refuse(m, in, no_clock);
+		return merge_refuse(m, in, "has no clock: it is none of Stele's, or damaged");
+	if (own_each(m, in, own_is_there) == 0)
+		return merge_refuse(m, in, "is none of Stele's");
 	boot = (int64_t)(wall_s % TIME_MAX) - (in->time / NS_PER_S);
 	if (!m->wall)
 		m->wall = boot;

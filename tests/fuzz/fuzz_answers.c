@@ -168,7 +168,7 @@ static void look_at_locks(const struct stele_analysis *analysis)
 /* The input chooses what is asked. */
 static struct stele_why_query question(size_t size)
 {
-	return (struct stele_why_query){.of = size % 4,
+	return (struct stele_why_query){.of = size % 5,
 					.region = {"work", size % 3 ? 4 : 0},
 					.id = size / 4 % 16,
 					.slowest = size % 5};

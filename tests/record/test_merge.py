@@ -219,6 +219,12 @@ def what_cannot_be_merged_is_refused_and_nothing_overwritten():
                 (["-o", "y.trace", "all.trace", p.parts[0]], 1, "is merged already")):
             done = stele(p, "merge", *args, status=status)
             check(says in done.stderr, done.stderr)
+        for name, says in (("small-22", "has no clock"), ("small-26", "none of Stele's")):
+            text = (ROOT / "tests" / "golden" / "v1" / f"{name}.test").read_text()
+            pathlib.Path(p.path("go.txt")).write_text(text.split("-- trace --\n")[1])
+            stele(p, "assemble", "-f", "-o", "go.trace", "go.txt")
+            done = stele(p, "merge", "-o", "y.trace", p.parts[0], "go.trace", status=1)
+            check("go.trace " in done.stderr and says in done.stderr, done.stderr)
         equal(pathlib.Path(p.path("all.trace")).read_bytes(), before)
         check(not os.path.exists(p.path("y.trace")), "something was written")
 

@@ -63,6 +63,7 @@ int stele__lanes_init(struct stele__lanes *lanes, const struct stele__draw *draw
 	stele__keymap_init(&lanes->labels);
 	stele__keymap_init(&lanes->lanes);
 	stele__keymap_init(&lanes->tasks);
+	stele__keymap_init(&lanes->pids);
 	stele__keymap_init(&lanes->tags);
 	for (unsigned i = 0; i < STELE__STATE_COUNT; i++) {
 		const char *name = names[i] ? names[i] : "unknown";
@@ -91,6 +92,7 @@ void stele__lanes_done(struct stele__lanes *lanes)
 	stele__keymap_free(&lanes->lanes);
 	stele__keymap_free(&lanes->tasks);
 	stele__keymap_free(&lanes->tags);
+	stele__keymap_done(&lanes->pids);
 	stele__keymap_free(&lanes->labels);
 }
 
@@ -125,6 +127,23 @@ static int lanes_tag(struct stele__lanes *lanes, const struct stele_data_item *i
 	return 0;
 }
 
+/* The map's values are numbers. */
+static int lanes_process(struct stele__lanes *lanes, uint64_t thread, uint64_t pid)
+{
+	const void *before = stele__keymap_get(&lanes->pids, thread);
+
+	if (before)
+		stele__keymap_drop(&lanes->pids, thread, before);
+	return pid ? stele__keymap_add(&lanes->pids, thread, (void *)(uintptr_t)pid) : 0;
+}
+
+uint64_t stele__lanes_pid(const struct stele__lanes *lanes, const struct stele__lane *lane)
+{
+	uintptr_t pid = (uintptr_t)stele__keymap_get(&lanes->pids, lane->thread);
+
+	return pid ? pid : lanes->pid;
+}
+
 static int lanes_item(struct stele__lanes *lanes, const struct stele_data_item *item)
 {
 	struct stele__label *label;
@@ -136,6 +155,8 @@ static int lanes_item(struct stele__lanes *lanes, const struct stele_data_item *
 		lanes->pid = item->value[0];
 		lanes->program = lanes_label(lanes, item->text[0]);
 		return lanes->program ? lanes->draw->process(lanes) : -ENOMEM;
+	case STELE_DATA_PROCESS:
+		return lanes_process(lanes, item->value[0], item->value[1]);
 	case STELE_DATA_COUNTER:
 		label = lanes_label(lanes, item->text[0]);
 		if (!label)

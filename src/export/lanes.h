@@ -76,6 +76,7 @@ struct stele__lanes {
 	const struct stele__draw *draw;
 	void *arg; /* the format's */
 	struct stele__keymap labels, lanes, tasks, tags;
+	struct stele__keymap pids; /* by thread, in a trace of several processes */
 	struct stele__heapcounter heap;
 	struct stele__label *heap_names[STELE__MEMORY_FAMILIES];
 	struct stele__label *short_label;
@@ -85,7 +86,7 @@ struct stele__lanes {
 	 */
 	int64_t min_ns;
 	uint64_t label_count, serial, wakes;
-	uint64_t pid;
+	uint64_t pid; /* of the first process; 0: unknown */
 	const struct stele__label *program;
 	struct stele__label *states[STELE__STATE_COUNT];
 	bool own; /* the trace is of Stele */
@@ -93,6 +94,9 @@ struct stele__lanes {
 	int64_t synced; /* when the generation began */
 	int64_t last;
 };
+
+/* Whose thread it is; 0: unknown. */
+uint64_t stele__lanes_pid(const struct stele__lanes *lanes, const struct stele__lane *lane);
 
 int stele__lanes_init(struct stele__lanes *lanes, const struct stele__draw *draw, void *arg);
 int stele__lanes_event(struct stele__lanes *lanes, const struct stele_reader *reader,

@@ -51,8 +51,9 @@ enum { FLAG_CLEARED = 1, FLAG_NEEDS = 2 };
 enum { CATEGORY_STATE = 1, CATEGORY_REGION, CATEGORY_TASK, CATEGORY_LOG, CATEGORY_WAKE };
 #define CATEGORY_END (CATEGORY_WAKE + 1)
 
-#define PERFETTO_PROCESS 1 /* the process's track; all others are above */
-#define PERFETTO_PID	 1 /* of programs whose own is unknown */
+#define PERFETTO_PROCESS 1		     /* the process's track; all others are above */
+#define PERFETTO_OTHER	 (UINT64_C(1) << 62) /* tracks of other processes, with their ids */
+#define PERFETTO_PID	 1		     /* of programs whose own is unknown */
 
 /* Marks of lanes and labels: what has been written of them. */
 enum { MARK_LANE = 1, MARK_REGIONS = 2, MARK_NAME = 1, MARK_COUNTER = 2 };
@@ -77,9 +78,9 @@ static struct perfetto *perfetto_of(struct stele__lanes *lanes)
 	return lanes->arg;
 }
 
-static uint64_t perfetto_pid(const struct perfetto *f)
+static uint64_t perfetto_pid(uint64_t pid)
 {
-	return f->lanes.pid ? f->lanes.pid : PERFETTO_PID;
+	return pid ? pid : PERFETTO_PID;
 }
 
 static size_t perfetto_begin(struct perfetto *f)
@@ -114,39 +115,54 @@ static void perfetto_intern(struct perfetto *f, unsigned table, uint64_t id,
 
 /* ---- tracks ---- */
 
+static int perfetto_process_track(struct perfetto *f, uint64_t uuid, uint64_t pid,
+				  struct stele_string name)
+{
+	size_t packet = perfetto_begin(f), track = stele__proto_open(&f->p, PACKET_TRACK), process;
+
+	stele__proto_u64(&f->p, TRACK_UUID, uuid);
+	process = stele__proto_open(&f->p, TRACK_PROCESS);
+	stele__proto_u64(&f->p, PROCESS_PID, perfetto_pid(pid));
+	stele__proto_text(&f->p, PROCESS_NAME, name);
+	stele__proto_close(&f->p, process);
+	stele__proto_close(&f->p, track);
+	return perfetto_end(f, packet);
+}
+
 static int perfetto_process(struct stele__lanes *lanes)
 {
 	static const struct stele_string unknown = {"go program", 10};
 	struct perfetto *f = perfetto_of(lanes);
-	size_t packet = perfetto_begin(f), track = stele__proto_open(&f->p, PACKET_TRACK), process;
 
-	stele__proto_u64(&f->p, TRACK_UUID, PERFETTO_PROCESS);
-	process = stele__proto_open(&f->p, TRACK_PROCESS);
-	stele__proto_u64(&f->p, PROCESS_PID, perfetto_pid(f));
-	stele__proto_text(&f->p, PROCESS_NAME, lanes->program ? lanes->program->text : unknown);
-	stele__proto_close(&f->p, process);
-	stele__proto_close(&f->p, track);
 	f->started = true;
-	return perfetto_end(f, packet);
+	return perfetto_process_track(f, PERFETTO_PROCESS, lanes->pid,
+				      lanes->program ? lanes->program->text : unknown);
 }
 
 static int perfetto_lane(struct perfetto *f, struct stele__lane *lane)
 {
 	struct stele_string name = {"", 0};
+	uint64_t pid = stele__lanes_pid(&f->lanes, lane);
 	size_t packet, track, thread;
 	char text[256];
+	int r = 0;
 
 	if (lane->mark & MARK_LANE)
 		return 0;
 	lane->mark |= MARK_LANE;
 	if (lane->name)
 		name = lane->name->text;
+	/* Another process, after its first thread. */
+	if (pid != f->lanes.pid && lane->thread == pid)
+		r = perfetto_process_track(f, PERFETTO_OTHER | pid, pid, name);
+	if (r < 0)
+		return r;
 	packet = perfetto_begin(f);
 	track = stele__proto_open(&f->p, PACKET_TRACK);
 	stele__proto_u64(&f->p, TRACK_UUID, perfetto_track(TRACK_OF_LANE, lane->serial));
 	if (lane->thread != STELE_NO_ID) {
 		thread = stele__proto_open(&f->p, TRACK_THREAD);
-		stele__proto_u64(&f->p, THREAD_PID, perfetto_pid(f));
+		stele__proto_u64(&f->p, THREAD_PID, perfetto_pid(pid));
 		stele__proto_u64(&f->p, THREAD_TID, lane->thread & INT32_MAX);
 		stele__proto_text(&f->p, THREAD_NAME, name);
 		stele__proto_close(&f->p, thread);

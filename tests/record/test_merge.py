@@ -13,6 +13,7 @@ import subprocess
 import sys
 
 import place
+from support import pbwire  # noqa: E402
 from support.tap import Skip, case, check, equal, run
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -115,21 +116,21 @@ def the_ledger_has_the_lock_once():
         check("2 × kin" in text and "and 1 other process" in text, text)
 
 
-def transitions(p, trace, thread):
-    """What a thread's goroutine went through, without numbers that differ by trace."""
+def happened(p, trace, thread):
+    """Lines of what a thread went through, without what each generation tells anew."""
     lines = stele(p, "events", f"--thread={thread}", trace).stdout.splitlines()
-    found = []
-    for line in lines:
-        text = re.sub(r" (p|g|fd|for|held_by)=\S+| \b[GP]\d+", "", line.split(" ", 1)[1])
-        if " Metric " not in text and "Sync" not in text:
-            found.append(text)
-    return found
+    return [line for line in lines
+            if not re.search(r" Metric | Sync| (\w+)->\1\b", line)]
+
+
+def transitions(p, trace, thread):
+    """The same without numbers that differ by trace."""
+    return [re.sub(r" (p|g|fd|for|held_by)=\S+| \b[GP]\d+", "", line.split(" ", 1)[1])
+            for line in happened(p, trace, thread)]
 
 
 def seconds(p, trace, thread):
-    lines = stele(p, "events", f"--thread={thread}", trace).stdout.splitlines()
-    return [float(line.split()[0]) for line in lines
-            if " Metric " not in line and " Sync" not in line]
+    return [float(line.split()[0]) for line in happened(p, trace, thread)]
 
 
 @case
@@ -163,6 +164,24 @@ def go_reads_what_was_merged():
         except oracle.Unavailable as reason:
             raise Skip(str(reason)) from reason
         check(accepted, line)
+
+
+@case
+def perfetto_has_the_threads_below_their_processes():
+    with Family() as p:
+        stele(p, "export", "--to=perfetto", "-o", "all.pftrace", "all.trace")
+        processes, threads = {}, {}
+        data = pathlib.Path(p.path("all.pftrace")).read_bytes()
+        for _, packet in pbwire.fields(data):
+            for track in pbwire.message(packet).get(60, []):
+                track = pbwire.message(track)
+                for process in map(pbwire.message, track.get(3, [])):
+                    processes[process[1][0]] = process[6][0].decode()
+                for thread in map(pbwire.message, track.get(4, [])):
+                    threads[thread[2][0]] = thread[1][0]
+        equal(threads, {int(p.parent): int(p.parent), int(p.child): int(p.child)})
+        equal(set(processes), set(threads))
+        equal(processes[int(p.child)], "kin")
 
 
 @case

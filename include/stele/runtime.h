@@ -148,8 +148,9 @@ stele_interval stele_syscall_begin_file(long number, int fd);
  */
 unsigned stele_cpu_hz(void);
 
-/** The calling thread was running what this ucontext_t of a signal handler is of. */
-void stele_cpu_sample(const void *context);
+/** The calling thread was running what this ucontext_t of a signal handler is of; so many times, if
+ * a timer expired more than once before anybody looked. */
+void stele_cpu_sample(const void *context, unsigned times);
 
 /** From now on the descriptor stands for this: a path, an address. "": for nothing that is known.
  */

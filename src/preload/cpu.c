@@ -18,6 +18,20 @@ static int cpu_signal_number(void)
 	return SIGRTMAX - 2;
 }
 
+#define CPU_MISSED_MAX 100 /* more is no rate of ours */
+
+/*
+ * The kernel looks at the timer at its ticks. Where threads take turns that are shorter than those,
+ * or the rate is above theirs, it has expired several times by then: all that time counts for what
+ * runs now, or there would be less of it than there was.
+ */
+static unsigned cpu_expired(const siginfo_t *info)
+{
+	int missed = info->si_overrun;
+
+	return missed < 0 ? 1 : missed < CPU_MISSED_MAX ? (unsigned)missed + 1 : CPU_MISSED_MAX;
+}
+
 /* Everything else waits for its end: nobody's handler shall be taken for what was running. */
 static void cpu_handle(int number, siginfo_t *info, void *context)
 {
@@ -25,7 +39,7 @@ static void cpu_handle(int number, siginfo_t *info, void *context)
 
 	(void)number;
 	if (info->si_code == SI_TIMER)
-		stele_cpu_sample(context);
+		stele_cpu_sample(context, cpu_expired(info));
 	errno = saved_errno;
 }
 

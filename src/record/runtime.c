@@ -214,10 +214,15 @@ STELE_EXPORT unsigned stele_cpu_hz(void)
 	return stele_enabled() ? stele__arena->cpu_hz : 0;
 }
 
-STELE_EXPORT void stele_cpu_sample(const void *context)
+STELE_EXPORT void stele_cpu_sample(const void *context, unsigned times)
 {
-	if (runtime_wants(STELE_EVENTS_CPU))
-		stele__emit(STELE_KIND_CPU_SAMPLE, 0, 0, stele__capture_interrupted(context).stack);
+	uint32_t stack;
+
+	if (!runtime_wants(STELE_EVENTS_CPU))
+		return;
+	stack = stele__capture_interrupted(context).stack;
+	for (unsigned i = 0; i < times; i++)
+		stele__emit(STELE_KIND_CPU_SAMPLE, 0, 0, stack);
 }
 
 STELE_EXPORT bool stele_busy(void)

@@ -17,6 +17,34 @@ STELE = os.path.abspath(sys.argv[1])
 ENV = {k: v for k, v in os.environ.items() if not k.startswith("STELE_") or k.endswith("_MODULE")}
 
 
+# Executes a program that may not make one system call; 77: that cannot be arranged.
+FORBID = r"""
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_CALL, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ERROR),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+	struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
+
+	if (argc < 2 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, 2, &program))
+		return 77;
+	execv(argv[1], argv + 1);
+	return 77;
+}
+"""
+
+
 class Place:
     """A directory of its own, and what was run in it."""
 
@@ -51,6 +79,11 @@ class Place:
         result = subprocess.run([STELE, "check", self.path(name)], capture_output=True, text=True,
                                 timeout=60, check=False)
         equal(result.returncode, 0, f"stele check {name}: {result.stdout}{result.stderr}")
+
+    def forbidding(self, call, error):
+        """A program that executes another one, in which this system call fails so."""
+        return self.path(self.compile("forbid", FORBID, f"-DSYS_CALL=SYS_{call}",
+                                      f"-DERROR={error}"))
 
     def compile(self, name, source, *flags, compiler="cc"):
         if not shutil.which(compiler):

@@ -19,13 +19,13 @@ HZ = 200
 class Spun:
     """A recording of the spinner, and what its samples say."""
 
-    def __init__(self, *how, options=()):
+    def __init__(self, *how, options=(), hz=HZ):
         with place.Place() as p:
-            done = p.record(f"--cpu-hz={HZ}", "-o", "%p.trace", *options, "--", PROGRAM, *how)
+            done = p.record(f"--cpu-hz={hz}", "-o", "%p.trace", *options, "--", PROGRAM, *how)
             equal(done.returncode, 0, done.stdout + done.stderr)
             found = [tuple(map(int, line)) for line in re.findall(
                 r"(\d+) ns, hot (\d+), warm (\d+), (\d+) calls interrupted", done.stdout)]
-            self.expected = [ns * HZ / 1e9 for ns, *_ in found]
+            self.expected = [ns * hz / 1e9 for ns, *_ in found]
             self.hot_share = [hot / (hot + warm) for _, hot, warm, _ in found]
             self.interrupted = sum(calls for *_, calls in found)
             for trace in p.traces():
@@ -55,7 +55,7 @@ def sensible(stacks, expected, share):
     deviation = (share * (1 - share) * (hot + warm)) ** 0.5
     check(abs(hot - share * (hot + warm)) < 5 * deviation + 1,
           f"hot {hot}, warm {warm}, of the first {share}")
-    check(hot + warm > 0.85 * count, f"hot {hot}, warm {warm} of {count}")
+    check(hot + warm > 0.7 * count, f"hot {hot}, warm {warm} of {count}")
     whole = total(stacks, "spin_thread")
     check(whole > 0.9 * count, f"{whole} of {count} stacks are whole")
 
@@ -65,6 +65,14 @@ def samples_are_where_time_goes():
     spun = Spun("plain", "2")
     sensible(spun.stacks[0], spun.expected[0], spun.hot_share[0])
     print(f"# {spun.interrupted} calls interrupted")
+
+
+@case
+def no_time_is_missed_though_the_kernel_looks_seldom():
+    """At its ticks: threads that take turns are not met at all of them; some rates are above."""
+    for spun in (Spun("plain", "6"), Spun("plain", "2", hz=1000)):
+        count, expected = total(spun.stacks[0]), spun.expected[0]
+        check(0.93 * expected < count < 1.03 * expected, f"{count} samples, {expected} expected")
 
 
 @case
@@ -96,37 +104,10 @@ def children_are_sampled_if_they_are_followed():
     sensible(spun.stacks[0], spun.expected[1], spun.hot_share[1])
 
 
-FORBID = r"""
-#include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-int main(int argc, char **argv)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_timer_create, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
-	struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
-
-	if (argc < 2 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, 2, &program))
-		return 77;
-	execv(argv[1], argv + 1);
-	return 77;
-}
-"""
-
-
 @case
 def samples_that_cannot_be_had_are_missed():
     with place.Place() as p:
-        forbid = p.path(p.compile("forbid", FORBID))
+        forbid = p.forbidding("timer_create", "EPERM")
         command = [forbid, place.STELE, "record", "--strict", f"--cpu-hz={HZ}", "-o", "x.trace",
                    "--", PROGRAM, "plain", "1"]
         done = subprocess.run(command, cwd=p.directory, env=place.ENV, capture_output=True,

@@ -15,32 +15,6 @@ from support.tap import Skip, case, check, equal, run
 RIVALS = os.path.abspath(sys.argv[2])
 MS = 1_000_000
 
-FORBID = r"""
-#include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-int main(int argc, char **argv)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_perf_event_open, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
-	struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
-
-	if (argc < 2 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, 2, &program))
-		return 77;
-	execv(argv[1], argv + 1);
-	return 77;
-}
-"""
-
 
 def permitted():
     done = subprocess.run([place.STELE, "doctor"], capture_output=True, text=True, check=False)
@@ -82,7 +56,7 @@ def running_is_having_a_processor_and_ready_is_waiting_for_one():
 @case
 def without_permission_all_else_is_recorded():
     with place.Place() as p:
-        forbid = p.path(p.compile("forbid", FORBID))
+        forbid = p.forbidding("perf_event_open", "EACCES")
         for options, status, says in ((["--switches=yes", "--strict"], 125, True),
                                       (["--switches=yes"], 0, True), ([], 0, False),
                                       (["-v"], 0, True)):

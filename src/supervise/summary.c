@@ -232,6 +232,8 @@ static void summary_process(const struct summary *s)
 			     stele__summary_count(r->followed.processes, text, sizeof(text)),
 			     (unsigned long long)r->followed.events,
 			     (unsigned long long)r->followed.lost);
+	if (r->followed.processes)
+		summary_line(s, "", "one trace of all: stele merge -o all.trace FILE FILE…");
 	if (missed)
 		summary_line(s, r->followed.processes ? "" : "children", "%s %s not recorded",
 			     stele__summary_count(missed, text, sizeof(text)),

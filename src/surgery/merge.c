@@ -33,6 +33,9 @@ struct stele__merge {
 	const struct stele__merge_job *job;
 	struct stele__merge_result *result;
 	struct merge_input *inputs;
+	/* Those that have an event, as a binary heap: the earliest first. */
+	struct merge_input **queue;
+	size_t queue_count;
 	struct stele__retrace retrace;
 	struct stele__ownwriter own;
 	struct stele__sameness same;
@@ -470,18 +473,50 @@ static int merge_event(struct stele__merge *m, struct merge_input *in)
 	return stele__transcript_event(&in->transcript, in->event, m->last, true);
 }
 
-/* NULL: all have ended. */
-static struct merge_input *merge_next(struct stele__merge *m)
+/* ---- which one is next ---- */
+
+static bool input_before(const struct merge_input *a, const struct merge_input *b)
 {
-	struct merge_input *next = NULL;
+	return a->time != b->time ? a->time < b->time : a->index < b->index;
+}
 
-	for (size_t i = 0; i < m->job->count; i++) {
-		struct merge_input *in = &m->inputs[i];
+/* What is at this place is later now: it goes down to where it belongs. */
+static void queue_sink(struct stele__merge *m, size_t at)
+{
+	struct merge_input *sinking = m->queue[at];
 
-		if (in->event && (!next || in->time < next->time))
-			next = in;
+	for (;;) {
+		size_t child = at * 2 + 1;
+
+		if (child >= m->queue_count)
+			break;
+		if (child + 1 < m->queue_count &&
+		    input_before(m->queue[child + 1], m->queue[child]))
+			child++;
+		if (!input_before(m->queue[child], sinking))
+			break;
+		m->queue[at] = m->queue[child];
+		at = child;
 	}
-	return next;
+	m->queue[at] = sinking;
+}
+
+static void queue_begin(struct stele__merge *m)
+{
+	for (size_t i = 0; i < m->job->count; i++)
+		if (m->inputs[i].event)
+			m->queue[m->queue_count++] = &m->inputs[i];
+	for (size_t i = m->queue_count / 2; i > 0; i--)
+		queue_sink(m, i - 1);
+}
+
+/* The first one has read its next event. */
+static void queue_turn(struct stele__merge *m)
+{
+	if (!m->queue[0]->event)
+		m->queue[0] = m->queue[--m->queue_count];
+	if (m->queue_count)
+		queue_sink(m, 0);
 }
 
 /* ---- before anything is written ---- */
@@ -559,14 +594,18 @@ static int merge_open(struct stele__merge *m, struct merge_input *in)
 
 int stele__merge_run(struct stele__merge *m)
 {
-	struct merge_input *in;
 	int r = 0;
 
-	while (r == 0 && (in = merge_next(m)) != NULL) {
+	queue_begin(m);
+	while (r == 0 && m->queue_count) {
+		struct merge_input *in = m->queue[0];
+
 		r = merge_event(m, in);
 		m->result->end = in->time;
-		if (r == 0)
-			merge_fetch(in);
+		if (r < 0)
+			break;
+		merge_fetch(in);
+		queue_turn(m);
 	}
 	if (r < 0 || !m->generation)
 		return r;
@@ -589,6 +628,7 @@ static int merge_new(const struct stele__merge_job *job, struct stele__merge_res
 	m->last = -1;
 	stele__sameness_init(&m->same, job->count);
 	m->inputs = calloc(job->count, sizeof(*m->inputs));
+	m->queue = calloc(job->count, sizeof(struct merge_input *));
 	for (size_t i = 0; m->inputs && i < job->count; i++) {
 		struct merge_input *in = &m->inputs[i];
 
@@ -600,7 +640,7 @@ static int merge_new(const struct stele__merge_job *job, struct stele__merge_res
 		in->transcript.arg = in;
 	}
 	if (stele__retrace_init(&m->retrace, job->write, job->arg) < 0 ||
-	    stele__ownwriter_init(&m->own, &m->retrace) < 0 || !m->inputs)
+	    stele__ownwriter_init(&m->own, &m->retrace) < 0 || !m->inputs || !m->queue)
 		return -ENOMEM;
 	return 0;
 }
@@ -630,6 +670,7 @@ void stele__merge_free(struct stele__merge *m)
 	for (size_t i = 0; m->inputs && i < m->job->count; i++)
 		stele__transcript_done(&m->inputs[i].transcript);
 	free(m->inputs);
+	free(m->queue);
 	stele__ownwriter_done(&m->own);
 	stele__retrace_done(&m->retrace);
 	stele__sameness_done(&m->same);

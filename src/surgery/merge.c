@@ -257,7 +257,10 @@ static void own_sums(struct stele__merge *m)
 		for (size_t i = 0; i < m->job->count; i++) {
 			uint64_t value = m->inputs[i].recording.total[what];
 
-			total.value[1] = sums ? total.value[1] + value : value;
+			if (sums)
+				total.value[1] += value;
+			else if (value > total.value[1])
+				total.value[1] = value;
 		}
 		if (total.value[1] != m->told[what])
 			own_put(m, &total);
@@ -315,6 +318,7 @@ static void merge_own_clock(struct stele__merge *m, const struct stele_wire_cloc
 
 	if (m->retrace.version < 25)
 		own_put(m, &item);
+	stele__ownwriter_flush(&m->own);
 }
 
 /* A generation begins in front of `time`, with what stands. */

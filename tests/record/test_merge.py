@@ -156,6 +156,22 @@ def cut_traces_are_merged_at_the_times_they_were():
 
 
 @case
+def each_generation_has_the_clock():
+    with Family() as p:
+        # Of a trace with one generation the result has several, in which no other one begins.
+        done = p.record("--generation=60s", "-o", "long.trace", "--", sys.executable, "-c",
+                        "import time\nfor i in range(15): time.sleep(0.2)")
+        equal(done.returncode, 0, done.stderr)
+        stele(p, "merge", "-o", "both.trace", p.parts[0], "long.trace")
+        raw = stele(p, "raw", "both.trace").stdout
+        generations = set(re.findall(r"gen=(\d+)", raw))
+        check(len(generations) > 1, generations)
+        told = {gen for gen, data in re.findall(
+            r"ExperimentalBatch exp=1 gen=(\d+).*\n\tdata=\"S\\x01\\x06(.)", raw)}
+        equal(told, generations)
+
+
+@case
 def go_reads_what_was_merged():
     with Family() as p:
         p.valid("all.trace")

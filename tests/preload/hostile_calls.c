@@ -72,6 +72,8 @@ static int calls_fail(void)
 	SHOW(nanosleep(&wrong, NULL));
 	SHOW(clock_nanosleep(CLOCK_MONOTONIC, 0, &wrong, NULL));
 	SHOW(sigtimedwait(NULL, NULL, &wrong));
+	SHOW(kill(getpid(), 9999));
+	SHOW(sigqueue(getpid(), 9999, (union sigval){0}));
 	return 0;
 }
 
@@ -109,7 +111,10 @@ static int calls_succeed(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	raise(SIGUSR1);
+	SHOW(kill(getpid(), SIGUSR1));
+	SHOW(sigwait(&set, &number));
+	printf("signal %d\n", number);
+	SHOW(sigqueue(getpid(), SIGUSR1, (union sigval){0}));
 	SHOW(sigwait(&set, &number));
 	printf("signal %d\n", number);
 	return 0;

@@ -19,7 +19,10 @@
 #define PERF_RECORD_MISC_SWITCH_OUT_PREEMPT (1 << 14)
 #endif
 
-#define PERF_PAGES_MAX 32  /* of each processor's buffer; as many as a user may lock, else fewer */
+#define PERF_PAGES_ALL 512 /* of one process: memory that is locked */
+#define PERF_PAGES_MAX 32  /* of each processor's buffer; fewer, if the user may not lock so many  \
+			    */
+#define PERF_PAGES_MIN 4
 #define PERF_BYTES_MAX 256 /* of a record that is looked at */
 
 struct perf_buffer {
@@ -71,11 +74,21 @@ static int perf_open(int pid, int cpu, bool threads_only)
 	return fd < 0 ? -errno : fd;
 }
 
-static int buffer_map(struct perf_buffer *b)
+/* The more processors there are, the fewer switches of one process each of them sees. */
+static size_t buffer_pages(size_t processors)
+{
+	size_t pages = PERF_PAGES_MAX;
+
+	while (pages > PERF_PAGES_MIN && pages * processors > PERF_PAGES_ALL)
+		pages /= 2;
+	return pages;
+}
+
+static int buffer_map(struct perf_buffer *b, size_t processors)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
-	for (size_t pages = PERF_PAGES_MAX; pages; pages /= 2) {
+	for (size_t pages = buffer_pages(processors); pages; pages /= 2) {
 		void *map = mmap(NULL, (1 + pages) * page, PROT_READ | PROT_WRITE, MAP_SHARED,
 				 b->fd, 0);
 
@@ -124,7 +137,7 @@ static int event_open(struct stele_perfswitch *s, int tid, size_t cpu)
 	if (b->fd >= 0)
 		return ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, b->fd) < 0 ? -errno : 0;
 	b->fd = fd;
-	return buffer_map(b);
+	return buffer_map(b, s->buffer_count);
 }
 
 /* One that has ended meanwhile is none. */

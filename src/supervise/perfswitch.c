@@ -20,8 +20,7 @@
 #endif
 
 #define PERF_PAGES_ALL 512 /* of one process: memory that is locked */
-#define PERF_PAGES_MAX 32  /* of each processor's buffer; fewer, if the user may not lock so many  \
-			    */
+#define PERF_PAGES_MAX 32  /* of each buffer; fewer if the user may not lock so many */
 #define PERF_PAGES_MIN 4
 #define PERF_BYTES_MAX 256 /* of a record that is looked at */
 

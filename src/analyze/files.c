@@ -140,12 +140,9 @@ static bool call_moves_bytes(struct stele_string call)
 	static const char *const beginnings[] = {"read", "write",  "pread", "pwrite",	"recv",
 						 "send", "splice", "tee",   "vmsplice", "copy_"};
 
-	for (size_t i = 0; i < STELE_ARRAY_LENGTH(beginnings); i++) {
-		size_t bytes = strlen(beginnings[i]);
-
-		if (call.bytes >= bytes && memcmp(call.data, beginnings[i], bytes) == 0)
+	for (size_t i = 0; i < STELE_ARRAY_LENGTH(beginnings); i++)
+		if (stele__text_begins(call, beginnings[i]))
 			return true;
-	}
 	return false;
 }
 
@@ -178,11 +175,6 @@ static void pair_result(const struct files_pair *pair, int64_t result)
 		pair->site->s.bytes += (uint64_t)result;
 }
 
-static bool text_is(struct stele_string text, const char *word)
-{
-	return text.bytes == strlen(word) && !memcmp(text.data, word, text.bytes);
-}
-
 int stele__files_called(struct stele_analysis *a, struct stele__flow *go,
 			const struct stele_event *event)
 {
@@ -204,7 +196,7 @@ int stele__files_called(struct stele_analysis *a, struct stele__flow *go,
 	go->file = pair->site;
 	go->called.call = pair->call;
 	go->called.file = pair->file;
-	entry->client |= text_is(pair->call->text, "connect");
+	entry->client |= stele__text_is(pair->call->text, "connect");
 	go->called.since = entry->since;
 	go->called.client = entry->client;
 	go->called.result = 0;

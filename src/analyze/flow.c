@@ -203,12 +203,6 @@ static int flow_call(struct stele_analysis *a, struct stele__flow *go, uint32_t 
 	return go->call ? 0 : -ENOMEM;
 }
 
-/* The kernel tells that a thread waits, not where. */
-static bool flow_is_kernel(const struct stele_event *event)
-{
-	return event->name.bytes == 6 && !memcmp(event->name.data, "kernel", 6);
-}
-
 static int flow_enter(struct stele_analysis *a, const struct stele_reader *reader,
 		      struct stele__flow *go, const struct stele_event *event)
 {
@@ -238,8 +232,9 @@ static int flow_enter(struct stele_analysis *a, const struct stele_reader *reade
 	r = stele__stack_find(a, reader, event->stack, &stack);
 	if (r < 0)
 		return r;
+	/* The kernel tells that a thread waits, not where. */
 	if (!stack && event->from == STELE_STATE_RUNNING && event->to != STELE_STATE_RUNNABLE &&
-	    !flow_is_kernel(event))
+	    !stele__text_is(event->name, "kernel"))
 		a->trust.stackless++;
 	go->site = stele__site_find(a, kinds[event->to], go->reason, stack);
 	if (event->to == STELE_STATE_SYSCALL)

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define LOCKS_SLACK_NS 1000 /* a reader moves events of one tick apart */
 
@@ -234,11 +233,6 @@ int stele__locks_detail(struct stele_analysis *a, const struct stele_reader *rea
 
 /* ---- waits ---- */
 
-static bool reason_is(struct stele_string reason, const char *text)
-{
-	return reason.bytes == strlen(text) && memcmp(reason.data, text, reason.bytes) == 0;
-}
-
 int stele__locks_wait(struct stele_analysis *a, struct stele__flow *go,
 		      const struct stele_event *event)
 {
@@ -253,14 +247,15 @@ int stele__locks_wait(struct stele_analysis *a, struct stele__flow *go,
 	if (!object)
 		return -ENOMEM;
 	pending->object = 0;
-	object->is_lock = reason_is(event->name, "sync") || reason_is(event->name, "sync (rwlock)");
+	object->is_lock =
+		stele__text_is(event->name, "sync") || stele__text_is(event->name, "sync (rwlock)");
 	if (!object->class || object->renamed || object->class->reason != go->reason) {
 		object->renamed = false;
 		r = locks_classify(a, object, go->reason);
 		if (r < 0)
 			return r;
 	}
-	object->is_barrier = reason_is(event->name, "sync (barrier)");
+	object->is_barrier = stele__text_is(event->name, "sync (barrier)");
 	if (object->owner == event->thread) /* a handler ran in the middle of its wait */
 		object->owner = STELE_NO_ID;
 	object->class->l.queued += object->waiting != 0;
@@ -468,7 +463,8 @@ static int lock_compare(const void *left, const void *right)
 
 static bool class_is_lock(const struct stele__lock_class *class)
 {
-	return reason_is(class->l.reason, "sync") || reason_is(class->l.reason, "sync (rwlock)");
+	return stele__text_is(class->l.reason, "sync") ||
+	       stele__text_is(class->l.reason, "sync (rwlock)");
 }
 
 int stele__locks_finish(struct stele_analysis *a)

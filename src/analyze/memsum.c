@@ -224,9 +224,7 @@ int stele__memory_event(struct stele_analysis *a, const struct stele_reader *rea
 	int r;
 
 	if (event->kind == STELE_EVENT_METRIC) {
-		if (event->name.bytes == strlen(heap_metric) &&
-		    memcmp(event->name.data, heap_metric, event->name.bytes) == 0 &&
-		    event->value[0] > face->heap_max)
+		if (stele__text_is(event->name, heap_metric) && event->value[0] > face->heap_max)
 			face->heap_max = event->value[0];
 		return 0;
 	}

@@ -8,6 +8,7 @@
 
 #include "analyze/keymap.h"
 #include "analyze/sum.h"
+#include "analyze/text.h"
 #include "stele/analyze.h"
 
 #define STELE__FRAMES_MAX   1024

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "analyze/origin.h"
 
-#include <string.h>
-
+#include "analyze/text.h"
 #include "base/compiler.h"
 
 bool stele__origin_is_library(struct stele_string function)
@@ -20,8 +19,7 @@ bool stele__origin_is_library(struct stele_string function)
 	};
 
 	for (size_t i = 0; i < STELE_ARRAY_LENGTH(names); i++)
-		if (function.bytes == strlen(names[i]) &&
-		    memcmp(function.data, names[i], function.bytes) == 0)
+		if (stele__text_is(function, names[i]))
 			return true;
 	return false;
 }
@@ -43,8 +41,7 @@ static bool origin_is_gate(struct stele_string function)
 					    "internal/runtime/syscall.", "runtime.cgocall"};
 
 	for (size_t i = 0; i < STELE_ARRAY_LENGTH(gates); i++)
-		if (function.bytes >= strlen(gates[i]) &&
-		    memcmp(function.data, gates[i], strlen(gates[i])) == 0)
+		if (stele__text_begins(function, gates[i]))
 			return true;
 	return false;
 }

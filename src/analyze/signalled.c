@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "analyze/locks.h"
 
@@ -70,8 +69,7 @@ static bool signalled_end(const struct stele__flow *go)
 	if (go->state != STELE_STATE_SYSCALL || !go->call)
 		return false;
 	for (size_t i = 0; i < STELE_ARRAY_LENGTH(calls); i++)
-		if (go->call->name->text.bytes == strlen(calls[i]) &&
-		    !memcmp(go->call->name->text.data, calls[i], strlen(calls[i])))
+		if (stele__text_is(go->call->name->text, calls[i]))
 			return true;
 	return false;
 }

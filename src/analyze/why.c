@@ -455,13 +455,6 @@ int stele__why_region_end(struct stele_analysis *a, const struct stele__flow *go
 
 /* ---- requests ---- */
 
-static bool text_begins(struct stele_string text, const char *with)
-{
-	size_t bytes = strlen(with);
-
-	return text.bytes >= bytes && memcmp(text.data, with, bytes) == 0;
-}
-
 static bool text_holds(struct stele_string text, struct stele_string part)
 {
 	return !part.bytes || memmem(text.data, text.bytes, part.data, part.bytes) != NULL;
@@ -470,8 +463,9 @@ static bool text_holds(struct stele_string text, struct stele_string part)
 /* Between two ends: "10.0.0.1:80 - 10.0.0.2", "unix:/run/x". */
 static bool file_is_connection(struct stele_string file)
 {
-	return text_begins(file, "unix:") ||
-	       (!text_begins(file, "/") && text_holds(file, (struct stele_string){" - ", 3}));
+	return stele__text_begins(file, "unix:") ||
+	       (!stele__text_begins(file, "/") &&
+		text_holds(file, (struct stele_string){" - ", 3}));
 }
 
 /* The goroutine's open one of this descriptor; NULL: none. */
@@ -500,11 +494,13 @@ int stele__why_called(struct stele_analysis *a, const struct stele__flow *go, in
 		r = why_end(a, go, open, time, true);
 		open = NULL;
 	}
-	if (r == 0 && !open && (text_begins(call, "read") || text_begins(call, "recv"))) {
+	if (r == 0 && !open &&
+	    (stele__text_begins(call, "read") || stele__text_begins(call, "recv"))) {
 		r = why_begin(a, go, 0, called->file, time);
 		if (r == 0)
 			why_open(a, go)->fd = called->fd;
-	} else if (r == 0 && open && (text_begins(call, "write") || text_begins(call, "send"))) {
+	} else if (r == 0 && open &&
+		   (stele__text_begins(call, "write") || stele__text_begins(call, "send"))) {
 		r = why_end(a, go, open, time, false);
 	}
 	return r;

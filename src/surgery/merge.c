@@ -25,6 +25,7 @@ struct merge_input {
 	const struct stele_event *event; /* the next one; NULL: it has ended */
 	int64_t offset;			 /* to add to the trace's times */
 	int64_t time;			 /* of the event, by the common clock */
+	uint64_t wall_s;		 /* when it was told last where the clocks stand */
 	uint64_t pid;
 	struct stele_recording recording; /* of what was read so far */
 };
@@ -80,49 +81,59 @@ static uint64_t merge_id(void *arg, unsigned kind, uint64_t id)
 	}
 }
 
-/* ---- clocks ---- */
+/* ---- records ---- */
 
-/* Times of the trace to CLOCK_MONOTONIC, from this generation on. False: it has no clock. */
-static bool clock_set(struct merge_input *in, uint64_t mono_ns, int64_t time)
-{
-	if (mono_ns > TIME_MAX || time < 0 || time > TIME_MAX)
-		return false;
-	in->offset = (int64_t)mono_ns - time;
-	return true;
-}
-
-/* Of traces before Go 1.25 Stele itself tells the clock. */
-static bool clock_of_own(struct merge_input *in, uint64_t *ret_wall_s)
+/* Each of Stele's own records of the generation that begins, until one is answered by not 0. */
+static int own_each(struct stele__merge *m, struct merge_input *in,
+		    int (*each)(struct stele__merge *, struct merge_input *,
+				struct stele_data_item *))
 {
 	const struct stele_reader *reader = in->from->reader;
 	struct stele_experiment_batch batch;
 	struct stele_data_item item;
-	double ns_per_tick = NS_PER_S / (double)stele_reader_frequency(reader);
+	int r = 0;
 
-	for (size_t i = 0; stele_reader_batch(reader, i, &batch) == 0; i++) {
+	for (size_t i = 0; r == 0 && stele_reader_batch(reader, i, &batch) == 0; i++) {
 		size_t at = 0;
 
-		if (!batch.bytes || batch.data[0] != STELE_PAYLOAD_STELE)
+		if (batch.experiment != STELE_EXPERIMENT_ALLOCFREE || !batch.bytes ||
+		    batch.data[0] != STELE_PAYLOAD_STELE)
 			continue;
-		while (stele_data_next(&batch, &at, &item) > 0) {
-			double time = (double)item.value[0] * ns_per_tick;
-
-			if (item.tag != STELE_DATA_CLOCK || !(time < (double)TIME_MAX))
-				continue;
-			*ret_wall_s = item.value[2];
-			return clock_set(in, item.value[1], (int64_t)time);
-		}
+		while (r == 0 && stele_data_next(&batch, &at, &item) > 0)
+			r = each(m, in, &item);
 	}
-	return false;
+	return r;
 }
 
-static bool merge_clock(struct merge_input *in, uint64_t *ret_wall_s)
+/* ---- clocks ---- */
+
+/* Times of the trace to CLOCK_MONOTONIC, from this generation on. False: it has no clock. */
+static bool clock_set(struct merge_input *in, uint64_t mono_ns, int64_t time, uint64_t wall_s)
+{
+	if (mono_ns > TIME_MAX || time < 0 || time > TIME_MAX)
+		return false;
+	in->offset = (int64_t)mono_ns - time;
+	in->wall_s = wall_s;
+	return true;
+}
+
+/* Of traces before Go 1.25 Stele itself tells the clock. */
+static int own_clock(struct stele__merge *m, struct merge_input *in, struct stele_data_item *item)
+{
+	double frequency = (double)stele_reader_frequency(in->from->reader);
+	double time = (double)item->value[0] * NS_PER_S / frequency;
+
+	(void)m;
+	return item->tag == STELE_DATA_CLOCK && time < (double)TIME_MAX &&
+	       clock_set(in, item->value[1], (int64_t)time, item->value[2]);
+}
+
+static bool merge_clock(struct stele__merge *m, struct merge_input *in)
 {
 	const struct stele_sync *sync = stele_reader_sync(in->from->reader);
 
-	*ret_wall_s = sync->wall_s;
-	return sync->has_clock ? clock_set(in, sync->monotonic_ns, sync->time)
-			       : clock_of_own(in, ret_wall_s);
+	return sync->has_clock ? clock_set(in, sync->monotonic_ns, sync->time, sync->wall_s)
+			       : own_each(m, in, own_clock) > 0;
 }
 
 /* ---- Stele's own records ---- */
@@ -204,28 +215,6 @@ static void own_item(struct stele__merge *m, struct merge_input *in, struct stel
 	default:
 		break;
 	}
-}
-
-/* Each record of the generation that begins. 0 or an error. */
-static int own_each(struct stele__merge *m, struct merge_input *in,
-		    int (*each)(struct stele__merge *, struct merge_input *,
-				struct stele_data_item *))
-{
-	const struct stele_reader *reader = in->from->reader;
-	struct stele_experiment_batch batch;
-	struct stele_data_item item;
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && stele_reader_batch(reader, i, &batch) == 0; i++) {
-		size_t at = 0;
-
-		if (batch.experiment != STELE_EXPERIMENT_ALLOCFREE || !batch.bytes ||
-		    batch.data[0] != STELE_PAYLOAD_STELE)
-			continue;
-		while (r == 0 && stele_data_next(&batch, &at, &item) > 0)
-			r = each(m, in, &item);
-	}
-	return r;
 }
 
 /* What others build on, wherever it stands. */
@@ -436,13 +425,12 @@ static void merge_fetch(struct merge_input *in)
 {
 	const struct stele_event *event;
 	int64_t before = in->time;
-	uint64_t wall_s;
 
 	in->event = in->from->next(in->from->arg, &event) > 0 ? event : NULL;
 	if (!in->event)
 		return;
 	if (event->kind == STELE_EVENT_SYNC && stele_reader_sync(in->from->reader)->generation)
-		merge_clock(in, &wall_s);
+		merge_clock(in->merge, in);
 	in->time = event->time > TIME_MAX ? TIME_MAX : event->time + in->offset;
 	if (in->time < before) /* where two generations' clocks differ */
 		in->time = before;
@@ -573,7 +561,6 @@ static int merge_open(struct stele__merge *m, struct merge_input *in)
 {
 	const struct stele_reader *reader = in->from->reader;
 	unsigned version;
-	uint64_t wall_s;
 	int64_t boot;
 
 	in->time = INT64_MIN;
@@ -583,11 +570,11 @@ static int merge_open(struct stele__merge *m, struct merge_input *in)
 	version = stele_reader_version(reader);
 	if (version > m->retrace.version)
 		m->retrace.version = version;
-	if (version < 23 || !merge_clock(in, &wall_s))
+	if (version < 23 || !merge_clock(m, in))
 		return merge_refuse(m, in, "has no clock: it is none of Stele's, or damaged");
 	if (own_each(m, in, own_is_there) == 0)
 		return merge_refuse(m, in, "is none of Stele's");
-	boot = (int64_t)(wall_s % TIME_MAX) - (in->time / NS_PER_S);
+	boot = (int64_t)(in->wall_s % TIME_MAX) - (in->time / NS_PER_S);
 	if (!m->wall)
 		m->wall = boot;
 	if (boot - m->wall > BOOT_SLACK_NS / NS_PER_S || m->wall - boot > BOOT_SLACK_NS / NS_PER_S)

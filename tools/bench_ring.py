@@ -13,7 +13,7 @@ import tempfile
 
 import benchservers
 
-RING = ["--ring=64M", "--cpu-hz=99", "--snapshot-on=lock:1s,never"]
+RING = ["--ring=64M", "--snapshot-on=lock:1s,never"]
 
 
 def show(name, own, with_recorder, base, thread):

@@ -31,7 +31,7 @@ def main(build, minutes="60"):
         log = open(pathlib.Path(folder, "log"), "w+", encoding="utf-8")
         with subprocess.Popen(
                 [stele, "record", "--ring=4M,10s", "--snapshot-on=region:20ms",
-                 "--snapshot-gap=0", f"--keep={KEEP}", "--max-total=1G", "--cpu-hz=99", "-o",
+                 "--snapshot-gap=0", f"--keep={KEEP}", "--max-total=1G", "-o",
                  "s.%n.trace", "--", program], cwd=folder, stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=log, text=True,
                 env={**os.environ, "XDG_RUNTIME_DIR": folder}) as process:

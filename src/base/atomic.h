@@ -3,7 +3,7 @@
  * Memory orders under names. Every non-relaxed use says at the call which access it pairs with.
  *
  * Two families:
- *  - stele__load, store, add, cas: between threads or processes.
+ *  - stele__load, store, add, exchange, cas: between threads or processes.
  *  - stele__local_*: between a thread and the handlers that interrupt *that same thread*.
  *    On x86-64 a cmpxchg without lock prefix: one instruction cannot be interrupted half-way.
  *    A *failing* cmpxchg writes the old value back, so nobody but the owning thread may ever
@@ -22,6 +22,8 @@
 #define stele__store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define stele__add_relaxed(p, v)   __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
 #define stele__add_acq_rel(p, v)   __atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL)
+
+#define stele__exchange_acq_rel(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
 
 STELE_INLINE bool stele__cas_u32(uint32_t *p, uint32_t old, uint32_t new_)
 {

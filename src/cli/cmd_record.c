@@ -41,18 +41,17 @@ static const char record_help[] =
 	"                          lock     waits for mutexes, conditions, semaphores, barriers\n"
 	"                          syscall  system calls that may block, with the path or address\n"
 	"                                   that each is for\n"
+	"                          cpu      samples of what runs between waits and calls\n"
 	"                          user     tasks, regions, logs, counters (stele/trace.h)\n"
 	"      --heap[=SIZE]     record every allocation and release of memory, too, with its "
 	"stack;\n"
 	"                        with SIZE (1 to 1G) a sample, one in so many bytes, by which the\n"
 	"                        whole can be estimated without bias. Threads then wait when the\n"
 	"                        buffer is full, unless --on-full=drop is given\n"
-	"      --cpu-hz=N        let each thread tell N times a second of its running what it "
+	"      --cpu-hz=N        how often a second of its running each thread tells what it "
 	"runs, up\n"
-	"                        to 1000 (99 is a good number): where time goes between waits and\n"
-	"                        calls. It is interrupted by a signal, SIGRTMAX-2, of which "
-	"PROGRAM\n"
-	"                        sees nothing\n"
+	"                        to 1000 (default: 99; 0: never). It is interrupted by a signal,\n"
+	"                        SIGRTMAX-2, of which PROGRAM sees nothing\n"
 	"      --switches=WHEN   let the kernel tell which threads have a processor, so that "
 	"those\n"
 	"                        that could run and do not are no more taken for running, and "
@@ -171,9 +170,10 @@ static const char record_help[] =
 
 #define RECORD_HEAP_MAX (1ull << 30)
 
-#define RECORD_DEPTH_MAX     128 /* as the writer has it */
-#define RECORD_DEPTH_DEFAULT 64
-#define RECORD_CPU_HZ_MAX    1000 /* a kernel's tick, at most */
+#define RECORD_DEPTH_MAX      128 /* as the writer has it */
+#define RECORD_DEPTH_DEFAULT  64
+#define RECORD_CPU_HZ_MAX     1000 /* a kernel's tick, at most */
+#define RECORD_CPU_HZ_DEFAULT 99   /* beside whatever the program does 100 times a second */
 
 #define RECORD_GENERATION_MIN 10000000 /* ns */
 #define RECORD_GENERATION_MAX 60000000000
@@ -183,7 +183,7 @@ static const char record_help[] =
 
 struct record {
 	struct stele_session_options session;
-	bool heap;
+	bool heap, cpu; /* asked for, whatever --events says */
 	bool quiet, strict, no_args;
 	bool verbose;
 };
@@ -298,8 +298,9 @@ static int record_set_depth(const char *value, uint32_t *ret_depth)
 	return 0;
 }
 
-static int record_set_cpu(const char *value, struct stele_session_options *o)
+static int record_set_cpu(const char *value, struct record *record)
 {
+	struct stele_session_options *o = &record->session;
 	char *end;
 	unsigned long hz = strtoul(value, &end, 10);
 
@@ -309,6 +310,7 @@ static int record_set_cpu(const char *value, struct stele_session_options *o)
 		return -EINVAL;
 	}
 	o->cpu_hz = (uint32_t)hz;
+	record->cpu = hz > 0;
 	return 0;
 }
 
@@ -371,7 +373,7 @@ static int record_set(struct record *record, const char *name, const char *value
 	if (!strcmp(name, "stack-depth"))
 		return record_set_depth(value, &o->stack_frames_max);
 	if (!strcmp(name, "cpu-hz"))
-		return record_set_cpu(value, o);
+		return record_set_cpu(value, record);
 	if (!strcmp(name, "generation"))
 		return record_set_generation(value, &o->generation_ns);
 	if (!strcmp(name, "on-full"))
@@ -561,8 +563,12 @@ static void record_settle(struct record *record)
 
 	if (record->heap)
 		o->events |= STELE_EVENTS_MEMORY;
-	if (o->cpu_hz)
+	if (record->cpu)
 		o->events |= STELE_EVENTS_CPU;
+	if (!o->cpu_hz)
+		o->events &= ~(uint32_t)STELE_EVENTS_CPU;
+	if (!(o->events & STELE_EVENTS_CPU))
+		o->cpu_hz = 0;
 	if (record->no_args)
 		o->events &= ~(uint32_t)STELE_EVENTS_FILES;
 	if (o->on_full == RECORD_ON_FULL_UNSAID)
@@ -589,9 +595,10 @@ int stele__cmd_record(int argc, char **argv)
 	struct record record = {
 		.session = {.version = 23,
 			    .on_full = RECORD_ON_FULL_UNSAID,
-			    .events = STELE_EVENTS_ALL & ~(STELE_EVENTS_MEMORY | STELE_EVENTS_CPU),
+			    .events = STELE_EVENTS_ALL & ~STELE_EVENTS_MEMORY,
 			    .arena_bytes = STELE_ARENA_BYTES_DEFAULT,
 			    .stack_frames_max = RECORD_DEPTH_DEFAULT,
+			    .cpu_hz = RECORD_CPU_HZ_DEFAULT,
 			    .disabled = record_is_set("STELE_DISABLE"),
 			    .say = record_say,
 			    .arg = &record},

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 
+#include "preload/altstack.h"
 #include "preload/resolve.h"
 #include "sys/sys.h"
 
@@ -61,6 +62,16 @@ static void cpu_unblock(int number)
 	STELE_REAL(pthread_sigmask)(SIG_UNBLOCK, &set, NULL);
 }
 
+/* The program's, and those of runtimes that were there before us. */
+static void cpu_note_handlers(void)
+{
+	struct sigaction now;
+
+	for (int number = 1; number <= SIGRTMAX; number++)
+		if (STELE_REAL(sigaction)(number, NULL, &now) == 0 && now.sa_flags & SA_ONSTACK)
+			stele__altstack_leave_to_program();
+}
+
 void stele__cpu_start(void)
 {
 	struct sigaction action = {.sa_sigaction = cpu_handle,
@@ -70,6 +81,7 @@ void stele__cpu_start(void)
 	if (!stele_cpu_hz())
 		return;
 	if (!stele__load_relaxed(&cpu_signal)) {
+		cpu_note_handlers();
 		sigfillset(&action.sa_mask);
 		if (cpu_is_taken(number) || STELE_REAL(sigaction)(number, &action, NULL) != 0)
 			return;
@@ -94,6 +106,7 @@ void stele__cpu_thread_begin(void)
 	if (!number || !hz)
 		return;
 	cpu_unblock(number);
+	stele__altstack_thread_begin();
 	timer = stele__sys_cpu_timer(number, 1000000000u / hz);
 	if (timer >= 0)
 		cpu_timer_next = timer + 1;
@@ -104,6 +117,7 @@ void stele__cpu_thread_end(void)
 	if (cpu_timer_next)
 		stele__sys_cpu_timer_delete(cpu_timer_next - 1);
 	cpu_timer_next = 0;
+	stele__altstack_thread_end();
 }
 
 const sigset_t *stele__cpu_without(const sigset_t *set, sigset_t *room)
@@ -138,6 +152,8 @@ STELE_EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old)
 /* What it does about ours is done, and changes nothing. */
 STELE_EXPORT int sigaction(int number, const struct sigaction *action, struct sigaction *old)
 {
+	if (action && action->sa_flags & SA_ONSTACK)
+		stele__altstack_leave_to_program();
 	if (STELE_LIKELY(number != stele__load_relaxed(&cpu_signal) || number == 0))
 		return STELE_REAL(sigaction)(number, action, old);
 	if (old)

@@ -235,15 +235,16 @@ static const char *control_switch(struct stele_control *c, uint32_t events,
 	return NULL;
 }
 
-/* What the program was not prepared for cannot be had: of memory and CPU it is as at first. */
+/* What the program was not prepared for cannot be had, and of memory it is as at first. */
 static uint32_t control_events(const struct stele_control *c, uint32_t events)
 {
-	const uint32_t prepared = STELE_EVENTS_MEMORY | STELE_EVENTS_CPU;
-	const uint32_t fixed = prepared | STELE_EVENTS_FILES;
+	const uint32_t optional = STELE_EVENTS_FILES | STELE_EVENTS_CPU;
+	const uint32_t prepared = (c->options->events & ~STELE_EVENTS_CPU) |
+				  (c->options->cpu_hz ? STELE_EVENTS_CPU : 0);
 	uint32_t wanted = events ? events : c->options->events;
 
-	return (wanted & ~fixed) | (c->options->events & prepared) |
-	       (wanted & c->options->events & STELE_EVENTS_FILES);
+	return (wanted & ~(optional | STELE_EVENTS_MEMORY)) | (wanted & optional & prepared) |
+	       (prepared & STELE_EVENTS_MEMORY);
 }
 
 /* NULL, or why not. */

@@ -197,7 +197,7 @@ static void diagnose_samples(struct stele_finding *findings, size_t *count)
 
 	if (timer >= 0) {
 		stele__sys_cpu_timer_delete(timer);
-		finding_what(f, "threads can be made to tell what they run (--cpu-hz); no right to "
+		finding_what(f, "threads are made to tell what they run (--cpu-hz); no right to "
 				"perf_event_open or ptrace is needed");
 		return;
 	}

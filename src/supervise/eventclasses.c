@@ -13,6 +13,7 @@ static const struct class_name class_names[] = {
 	{"sched", STELE_EVENTS_WAITS},
 	{"lock", STELE_EVENTS_LOCKS},
 	{"syscall", STELE_EVENTS_SYSCALLS | STELE_EVENTS_FILES},
+	{"cpu", STELE_EVENTS_CPU},
 	{"user", STELE_EVENTS_USER},
 };
 
@@ -58,8 +59,6 @@ char *stele__classes_print(uint32_t events, char *text, size_t bytes)
 	for (size_t i = 0; i < STELE_ARRAY_LENGTH(class_names); i++)
 		if (events & class_names[i].events & ~(uint32_t)STELE_EVENTS_FILES)
 			class_append(text, bytes, class_names[i].word);
-	if (events & STELE_EVENTS_CPU)
-		class_append(text, bytes, "cpu");
 	if (events & STELE_EVENTS_MEMORY)
 		class_append(text, bytes, "heap");
 	if (!*text)

@@ -5,8 +5,8 @@
 
 #include "arena/layout.h"
 
-/* "sched, lock, syscall or user" */
-#define STELE_CLASSES_TEXT "sched, lock, syscall or user"
+/* "sched, lock, syscall, cpu or user" */
+#define STELE_CLASSES_TEXT "sched, lock, syscall, cpu or user"
 
 /* A list of names; "sched" is in any. False: it holds another word. */
 bool stele__classes_parse(const char *list, uint32_t *ret_events);

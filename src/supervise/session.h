@@ -65,7 +65,7 @@ struct stele_session_options {
 	uint32_t events; /* of enum stele_events; MEMORY loads the module for it */
 	uint64_t arena_bytes;
 	uint32_t stack_frames_max;  /* 0: no stacks */
-	uint32_t cpu_hz;	    /* with events & STELE_EVENTS_CPU */
+	uint32_t cpu_hz;	    /* 0: threads are not prepared for STELE_EVENTS_CPU */
 	uint32_t switches;	    /* enum stele_switches_wanted */
 	uint64_t generation_ns;	    /* 0: one second */
 	uint64_t heap_sample_bytes; /* with events & STELE_EVENTS_MEMORY; 0: every object */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "format/cursor.h"
+#include "surgery/arrival.h"
 #include "surgery/ownwriter.h"
 #include "surgery/sameness.h"
 #include "surgery/transcript.h"
@@ -344,6 +345,13 @@ static int merge_generation(struct stele__merge *m, int64_t time)
 
 /* ---- events ---- */
 
+static int merge_refuse(struct stele__merge *m, const struct merge_input *in, const char *why)
+{
+	m->result->refused = (size_t)in->index;
+	m->result->why = why;
+	return -EINVAL;
+}
+
 /* A trace of several processes has no place for what the one runtime of a trace does. In its first
  * generation it is told once that a range is under way. */
 static bool merge_leaves_out(const struct stele__merge *m, const struct merge_input *in)
@@ -436,6 +444,18 @@ static void merge_fetch(struct merge_input *in)
 		in->time = before;
 }
 
+/* Its process was there before, but not in what is merged. */
+static int merge_arrival(struct stele__merge *m, struct merge_input *in)
+{
+	int64_t begin = in->time > m->last ? in->time : m->last + 1, time = begin;
+	int r = stele__arrival(&in->transcript, in->event, &time);
+
+	m->result->events += (uint64_t)(time - begin);
+	m->last = time - 1;
+	return r == -ENOTSUP ? merge_refuse(m, in, "begins with threads of which none has a proc")
+			     : r;
+}
+
 static int merge_event(struct stele__merge *m, struct merge_input *in)
 {
 	bool leave_out;
@@ -454,6 +474,8 @@ static int merge_event(struct stele__merge *m, struct merge_input *in)
 		return r;
 	if (in->event->type == STELE_EV_PROCS_CHANGE) /* a trace has one number of procs */
 		return 0;
+	if (m->generation > 1 && stele__arrives(&in->transcript, in->event))
+		return merge_arrival(m, in);
 	leave_out = merge_leaves_out(m, in);
 	m->result->left_out += leave_out;
 	if (leave_out)
@@ -512,13 +534,6 @@ static void queue_turn(struct stele__merge *m)
 }
 
 /* ---- before anything is written ---- */
-
-static int merge_refuse(struct stele__merge *m, const struct merge_input *in, const char *why)
-{
-	m->result->refused = (size_t)in->index;
-	m->result->why = why;
-	return -EINVAL;
-}
 
 static int own_refuse(struct stele__merge *m, struct merge_input *in, struct stele_data_item *item)
 {

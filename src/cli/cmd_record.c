@@ -70,9 +70,9 @@ static const char record_help[] =
 	"is\n"
 	"                        killed. Each part repeats the names and stacks that it uses\n"
 	"      --follow-fork     record the processes that PROGRAM gives birth to, too, each in\n"
-	"                        a file of its own: FILE must hold %p. stele ends when all of\n"
-	"                        them have ended, or with the first SIGINT, SIGTERM or SIGHUP\n"
-	"                        after PROGRAM has\n"
+	"                        a file of its own: FILE must hold %p; with --ring all in one\n"
+	"                        snapshot. stele ends when all of them have ended, or with the\n"
+	"                        first SIGINT, SIGTERM or SIGHUP after PROGRAM has\n"
 	"      --go=VERSION      write for readers of Go 1.23, 1.25 or 1.26 (default: 1.23,\n"
 	"                        which newer ones read, too)\n"
 	"      --buffer-size=N   shared memory between PROGRAM and the recorder, 1M to 16G\n"
@@ -111,11 +111,14 @@ static const char record_help[] =
 	"  trace like any other, a snapshot, and recording goes on. FILE must hold %n, the number\n"
 	"  of the snapshot (default: PROGRAM.PID.%n.trace). A LIMIT of time alone keeps 256M at\n"
 	"  most. Snapshots are made by 'stele snapshot PID', by stele_snapshot() in the program,\n"
-	"  and by what is chosen here.\n"
+	"  and by what is chosen here. With --follow-fork LIMIT is for each process, and a\n"
+	"  snapshot is one trace of all that are there.\n"
 	"\n"
 	"      --snapshot-on=LIST  what makes one by itself, separated by commas:\n"
 	"                          fail          PROGRAM ends with a status but 0, or is killed:\n"
-	"                                        that is always on, but for 'never'\n"
+	"                                        that is always on, but for 'never'. Processes\n"
+	"                                        that are followed: SIGSEGV, SIGABRT, SIGKILL\n"
+	"                                        and their like end one\n"
 	"                          end           it ends, in whatever way\n"
 	"                          usr2          SIGUSR2 is sent to stele, which keeps it then\n"
 	"                          region:TIME   a region of the program's (stele/trace.h) took\n"
@@ -520,7 +523,7 @@ static int record_read_arguments(struct record *record, int argc, char **argv)
 		stele__usage_error("record", "no program is named");
 		return -EINVAL;
 	}
-	if (record->session.follow && record->session.output &&
+	if (record->session.follow && !record->session.flight.on && record->session.output &&
 	    !strstr(record->session.output, "%p")) {
 		stele__usage_error("record",
 				   "--follow-fork makes a file for each process: '%s' "

@@ -217,13 +217,9 @@ int stele__flight_options_check(const struct stele_session_options *o)
 {
 	const char *why = NULL;
 
-	if (o->dormant && o->follow)
-		why = "--dormant is for one process, --follow-fork is for many";
-	else if (!o->flight.on)
+	if (!o->flight.on)
 		return 0;
-	else if (o->follow)
-		why = "--ring is for one process, --follow-fork is for many";
-	else if (o->arena)
+	if (o->arena)
 		why = "--ring keeps the trace in memory, --arena is for one in a file";
 	else if (o->output && !flight_is_numbered(o->output))
 		why = "with --ring there may be many snapshots: the file's name must hold %n, "

@@ -49,6 +49,8 @@ struct stele_flight {
 
 struct stele_recall {
 	uint8_t header[STELE_HEADER_BYTES];
+	uint8_t label[RECALL_LABEL_BYTES];
+	size_t label_bytes;
 	size_t count;
 	struct flight_part *parts[];
 };
@@ -243,6 +245,7 @@ static struct stele_recall *flight_refer(struct stele_flight *f)
 	if (!r)
 		return NULL;
 	memcpy(r->header, f->header, sizeof(r->header));
+	r->label_bytes = 0;
 	r->count = count;
 	for (struct flight_part *p = f->oldest; p; p = p->next) {
 		stele__add_relaxed(&p->references, 1);
@@ -277,11 +280,10 @@ static uint64_t part_time(const struct flight_part *p)
 }
 
 /* A batch in front of all others, of the first generation. */
-static int recall_label(const struct stele_recall *r, const char *reason,
-			const struct stele_sink *sink)
+void stele__recall_label(struct stele_recall *r, const char *reason)
 {
-	uint8_t data[RECALL_LABEL_BYTES], record[RECALL_LABEL_BYTES / 2], *end = record;
-	struct stele_batch b = stele__batch(data, sizeof(data));
+	uint8_t record[RECALL_LABEL_BYTES / 2], *end = record;
+	struct stele_batch b = stele__batch(r->label, sizeof(r->label));
 	size_t bytes = strnlen(reason, RECALL_LABEL_BYTES / 4);
 
 	end = stele__varint_put(end, bytes);
@@ -294,25 +296,51 @@ static int recall_label(const struct stele_recall *r, const char *reason,
 	stele__batch_varint(&b, STELE_OWN_SNAPSHOT);
 	stele__batch_varint(&b, (uint64_t)(end - record));
 	stele__batch_bytes(&b, record, (size_t)(end - record));
-	bytes = stele__batch_end(&b);
-	return sink->write(sink->arg, data, bytes);
+	r->label_bytes = stele__batch_end(&b);
 }
 
-int stele__recall_write(const struct stele_recall *r, const char *reason,
-			const struct stele_sink *sink)
+/* Header, label, generations. NULL: there are no more. */
+static const uint8_t *recall_piece(const struct stele_recall *r, size_t i, size_t *ret_bytes)
 {
-	int error = sink->write(sink->arg, r->header, sizeof(r->header));
+	if (i >= r->count + 2)
+		return NULL;
+	*ret_bytes = i == 0 ? sizeof(r->header) : i == 1 ? r->label_bytes : r->parts[i - 2]->used;
+	return i == 0 ? r->header : i == 1 ? r->label : r->parts[i - 2]->data;
+}
 
-	if (error >= 0)
-		error = recall_label(r, reason, sink);
-	for (size_t i = 0; error >= 0 && i < r->count; i++)
-		error = sink->write(sink->arg, r->parts[i]->data, r->parts[i]->used);
+int stele__recall_write(const struct stele_recall *r, const struct stele_sink *sink)
+{
+	const uint8_t *piece;
+	size_t bytes;
+	int error = 0;
+
+	for (size_t i = 0; error >= 0 && (piece = recall_piece(r, i, &bytes)) != NULL; i++)
+		error = bytes ? sink->write(sink->arg, piece, bytes) : 0;
 	return error < 0 ? error : 0;
+}
+
+int64_t stele__recall_read(void *cursor, void *buffer, size_t bytes)
+{
+	struct stele_recall_cursor *c = cursor;
+	const uint8_t *piece;
+	size_t there;
+
+	while ((piece = recall_piece(c->recall, c->piece, &there)) != NULL) {
+		if (c->offset < there) {
+			bytes = bytes < there - c->offset ? bytes : there - c->offset;
+			memcpy(buffer, piece + c->offset, bytes);
+			c->offset += bytes;
+			return (int64_t)bytes;
+		}
+		c->piece++;
+		c->offset = 0;
+	}
+	return 0;
 }
 
 uint64_t stele__recall_bytes(const struct stele_recall *r)
 {
-	uint64_t bytes = sizeof(r->header);
+	uint64_t bytes = sizeof(r->header) + r->label_bytes;
 
 	for (size_t i = 0; i < r->count; i++)
 		bytes += r->parts[i]->used;

@@ -43,10 +43,20 @@ void stele__flight_stats(struct stele_flight *flight, struct stele_flight_stats 
 /* What is kept now; the flight goes on. -ENODATA: no generation is whole. */
 int stele__flight_recall(struct stele_flight *flight, struct stele_recall **ret_recall);
 
-/* A whole trace, to the sink, in pieces; why it was wanted is in it, 256 bytes at most. 0 or what
- * the sink returned. */
-int stele__recall_write(const struct stele_recall *recall, const char *reason,
-			const struct stele_sink *sink);
+/* Why it was wanted, 256 bytes at most, becomes part of the trace. */
+void stele__recall_label(struct stele_recall *recall, const char *reason);
+
+/* A whole trace, to the sink, in pieces. 0 or what the sink returned. */
+int stele__recall_write(const struct stele_recall *recall, const struct stele_sink *sink);
+
+/* The same in the reader's pieces: a struct stele_recall_cursor that begins with the recall alone.
+ * As read(2). */
+struct stele_recall_cursor {
+	const struct stele_recall *recall;
+	size_t piece, offset;
+};
+int64_t stele__recall_read(void *cursor, void *buffer, size_t bytes);
+
 /* Of the generations. */
 uint64_t stele__recall_bytes(const struct stele_recall *recall);
 /* From the beginning of the first generation to the end of the last. */

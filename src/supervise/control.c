@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  *   clients ──► socket ─┐
- *   triggers ─► eventfd ┼─► this thread ──► the pump ends a generation ──► recall ──► file
+ *   triggers ─► eventfd ┼─► this thread ──► the pumps end a generation ──► recalls ──► file
  *   memory of the program ┘
  *
  * One thing at a time: a client that comes while a snapshot is being written waits for its end.
@@ -35,6 +35,7 @@
 
 struct stele_control {
 	struct stele_recorder *recorder;
+	struct stele_follow *follow; /* NULL: nobody is followed */
 	const struct stele_session_options *options;
 	struct stele_snapshots snapshots;
 	struct stele_rendezvous place;
@@ -43,9 +44,11 @@ struct stele_control {
 	bool running;
 	uint32_t stop; /* owner release / thread acquire */
 
+	pthread_cond_t settled;		   /* no snapshot is wanted */
 	pthread_mutex_t lock;		   /* of these */
 	char reason[CONTROL_REASON_BYTES]; /* of the snapshot that is wanted; "": none */
 	uint64_t due_ns;		   /* when it shall be taken */
+	uint64_t wanted;		   /* its number */
 	uint64_t last_ns;		   /* of the last that a trigger got; 0: none yet */
 	uint64_t passed_over;
 
@@ -53,48 +56,142 @@ struct stele_control {
 	bool memory_told; /* that the program uses much */
 };
 
+/* The recorders ----------------------------------------------------------------------------- */
+
+/* Of all processes. */
+struct control_recorders {
+	struct stele_recorder **all;
+	size_t count;
+	struct stele_recorder *first[1];     /* room for the first one, if it is alone */
+	struct stele_recorder **of_followed; /* to be freed */
+};
+
+static void control_hold(struct stele_control *c, struct control_recorders *r)
+{
+	size_t count = 0;
+
+	*r = (struct control_recorders){.count = 1, .first = {c->recorder}};
+	r->all = r->first;
+	if (c->follow)
+		count = stele__follow_hold(c->follow, &r->of_followed);
+	if (!count)
+		return;
+	r->all = malloc((count + 1) * sizeof(struct stele_recorder *));
+	if (!r->all) {
+		r->all = r->first;
+		return;
+	}
+	r->all[0] = c->recorder;
+	memcpy(r->all + 1, r->of_followed, count * sizeof(struct stele_recorder *));
+	r->count += count;
+}
+
+static void control_let_go(struct stele_control *c, struct control_recorders *r)
+{
+	if (c->follow)
+		stele__follow_let_go(c->follow);
+	if (r->all != r->first)
+		free(r->all);
+	free(r->of_followed);
+}
+
+/* All at once, each in its own time. */
+static void control_cut(const struct control_recorders *r)
+{
+	uint64_t end = stele__sys_monotonic_ns() + CONTROL_CUT_NS;
+	uint32_t *tickets = calloc(r->count, sizeof(*tickets));
+
+	for (size_t i = 0; tickets && i < r->count; i++)
+		tickets[i] = stele__recorder_want_cut(r->all[i]);
+	for (size_t i = 0; tickets && i < r->count; i++)
+		stele__recorder_await_cut(r->all[i], tickets[i], end);
+	free(tickets);
+}
+
 /* Snapshots --------------------------------------------------------------------------------- */
 
-void stele__control_trigger(struct stele_control *c, const char *format, ...)
+/* The lock is held. */
+static void control_want(struct stele_control *c, const char *reason, uint64_t due_ns)
 {
-	const struct stele_flight_options *flight = &c->options->flight;
-	uint64_t now = stele__sys_monotonic_ns();
-	va_list args;
+	snprintf(c->reason, sizeof(c->reason), "%s", reason);
+	c->due_ns = due_ns;
+	c->wanted++;
+}
 
-	pthread_mutex_lock(&c->lock);
-	if (c->reason[0] || (c->last_ns && now - c->last_ns < flight->gap_ns)) {
-		c->passed_over++;
-	} else {
-		va_start(args, format);
-		vsnprintf(c->reason, sizeof(c->reason), format, args);
-		va_end(args);
-		c->due_ns = now + flight->post_roll_ns;
-		c->last_ns = now;
-	}
-	pthread_mutex_unlock(&c->lock);
+static void control_wake(const struct stele_control *c)
+{
 	if (c->wake_fd >= 0)
 		eventfd_write(c->wake_fd, 1);
 }
 
+void stele__control_trigger(struct stele_control *c, const char *format, ...)
+{
+	const struct stele_flight_options *flight = &c->options->flight;
+	char reason[CONTROL_REASON_BYTES];
+	uint64_t now = stele__sys_monotonic_ns();
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(reason, sizeof(reason), format, args);
+	va_end(args);
+	pthread_mutex_lock(&c->lock);
+	if (c->reason[0] || (c->last_ns && now - c->last_ns < flight->gap_ns)) {
+		c->passed_over++;
+	} else {
+		control_want(c, reason, now + flight->post_roll_ns);
+		c->last_ns = now;
+	}
+	pthread_mutex_unlock(&c->lock);
+	control_wake(c);
+}
+
+/* What all of them keep. */
+static int control_recall(const struct control_recorders *r, struct stele_recalls *ret_recalls)
+{
+	struct stele_flight **flights = calloc(r->count, sizeof(*flights));
+	int error = -ENOMEM;
+
+	for (size_t i = 0; flights && i < r->count; i++)
+		flights[i] = r->all[i]->flight;
+	if (flights)
+		error = stele__recalls_take(flights, r->count, ret_recalls);
+	free(flights);
+	return error;
+}
+
 static int control_snapshot(struct stele_control *c, const char *path, const char *reason)
 {
+	struct control_recorders recorders;
+	struct stele_recalls recalls;
+	int error;
+
 	/*
-	 * What is kept is better than nothing if the drain is too busy to end a generation. The
+	 * What is kept is better than nothing if a drain is too busy to end a generation. The
 	 * second one begins with where everybody stands at this moment: where all of them wait,
 	 * nothing else would tell until when.
 	 */
-	stele__recorder_cut(c->recorder, CONTROL_CUT_NS);
-	stele__recorder_cut(c->recorder, CONTROL_CUT_NS);
-	return stele__snapshot_write(&c->snapshots, c->recorder->flight, path, reason);
+	control_hold(c, &recorders);
+	control_cut(&recorders);
+	control_cut(&recorders);
+	error = control_recall(&recorders, &recalls);
+	control_let_go(c, &recorders);
+	if (error < 0) {
+		c->snapshots.failed++;
+		return error;
+	}
+	error = stele__snapshot_write(&c->snapshots, &recalls, path, reason);
+	stele__recalls_free(&recalls);
+	return error;
 }
 
 /* Takes the snapshot that is wanted, if it is time; returns when to look again, in ns. */
 static uint64_t control_take_wanted(struct stele_control *c)
 {
 	char reason[CONTROL_REASON_BYTES] = "";
-	uint64_t now = stele__sys_monotonic_ns(), wait = UINT64_MAX;
+	uint64_t now = stele__sys_monotonic_ns(), wait = UINT64_MAX, number;
 
 	pthread_mutex_lock(&c->lock);
+	number = c->wanted;
 	if (c->reason[0] && c->due_ns > now)
 		wait = c->due_ns - now;
 	else
@@ -104,19 +201,44 @@ static uint64_t control_take_wanted(struct stele_control *c)
 		return wait;
 	control_snapshot(c, NULL, reason);
 	pthread_mutex_lock(&c->lock);
-	c->reason[0] = '\0';
+	if (c->wanted != number) {
+		wait = 0; /* somebody insisted meanwhile */
+	} else {
+		c->reason[0] = '\0';
+		pthread_cond_broadcast(&c->settled);
+	}
 	pthread_mutex_unlock(&c->lock);
-	return UINT64_MAX;
+	return wait;
 }
 
-/* Bytes of the program that are in memory, 0: unknown. */
-static uint64_t control_memory(const struct stele_control *c)
+void stele__control_await(struct stele_control *c)
+{
+	pthread_mutex_lock(&c->lock);
+	while (c->reason[0])
+		pthread_cond_wait(&c->settled, &c->lock);
+	pthread_mutex_unlock(&c->lock);
+}
+
+void stele__control_insist(struct stele_control *c, const char *reason)
+{
+	pthread_mutex_lock(&c->lock);
+	control_want(c, reason, 0);
+	pthread_mutex_unlock(&c->lock);
+	control_wake(c);
+	if (c->running)
+		stele__control_await(c);
+	else
+		control_take_wanted(c);
+}
+
+/* Bytes of a process that are in memory, 0: unknown. */
+static uint64_t control_memory_of(int pid)
 {
 	unsigned long long pages = 0;
 	char path[64];
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/%d/statm", c->snapshots.pid);
+	snprintf(path, sizeof(path), "/proc/%d/statm", pid);
 	file = fopen(path, "re");
 	if (!file)
 		return 0;
@@ -124,6 +246,22 @@ static uint64_t control_memory(const struct stele_control *c)
 		pages = 0;
 	fclose(file);
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Of the process that has most. */
+static uint64_t control_memory(struct stele_control *c)
+{
+	struct control_recorders recorders;
+	uint64_t most = 0;
+
+	control_hold(c, &recorders);
+	for (size_t i = 0; i < recorders.count; i++) {
+		uint64_t bytes = control_memory_of(recorders.all[i]->pid);
+
+		most = bytes > most ? bytes : most;
+	}
+	control_let_go(c, &recorders);
+	return most;
 }
 
 /* Once each time that it grows beyond the limit. */
@@ -161,17 +299,25 @@ static void STELE_PRINTF(2, 3) answer_print(struct control_answer *answer, const
 		answer->used += (size_t)n < room ? (size_t)n : room - 1;
 }
 
-static void answer_flight(struct stele_control *c, struct control_answer *answer)
+static void answer_flight(const struct stele_control *c, const struct control_recorders *recorders,
+			  struct control_answer *answer)
 {
 	const struct stele_flight_options *limits = &c->options->flight;
-	struct stele_flight_stats kept;
+	uint64_t all = 0, longest_ns = 0;
 	char bytes[64], most[64];
 
-	stele__flight_stats(c->recorder->flight, &kept);
-	answer_print(answer, "ring       %s of %s, the last %.1f s",
-		     stele__summary_bytes(kept.bytes, bytes, sizeof(bytes)),
+	for (size_t i = 0; i < recorders->count; i++) {
+		struct stele_flight_stats kept;
+
+		stele__flight_stats(recorders->all[i]->flight, &kept);
+		all += kept.bytes;
+		if (kept.begin_ns && kept.end_ns - kept.begin_ns > longest_ns)
+			longest_ns = kept.end_ns - kept.begin_ns;
+	}
+	answer_print(answer, "ring       %s of %s%s, the last %.1f s",
+		     stele__summary_bytes(all, bytes, sizeof(bytes)),
 		     stele__summary_bytes(limits->limits.bytes, most, sizeof(most)),
-		     kept.begin_ns ? (double)(kept.end_ns - kept.begin_ns) / 1e9 : 0);
+		     c->follow ? " for each" : "", (double)longest_ns / 1e9);
 	if (limits->limits.ns)
 		answer_print(answer, " (of %.1f s)", (double)limits->limits.ns / 1e9);
 	answer_print(answer, "\nsnapshots  %llu written, %llu failed, %llu removed\n",
@@ -186,19 +332,29 @@ static void control_status(struct stele_control *c, struct control_answer *answe
 {
 	const struct stele_recorder *r = c->recorder;
 	uint32_t events = stele__load_relaxed(&r->arena->events);
+	struct control_recorders recorders;
+	uint64_t seen = 0, lost = 0;
 	char classes[64];
+
+	control_hold(c, &recorders);
+	for (size_t i = 0; i < recorders.count; i++) {
+		seen += stele__load_relaxed(&recorders.all[i]->seen.events);
+		lost += stele__load_relaxed(&recorders.all[i]->seen.lost);
+	}
 
 	answer_print(answer, "program    %s, process %d\n", c->options->argv[0], c->snapshots.pid);
 	answer_print(answer, "recorder   process %d\n", (int)getpid());
 	answer_print(answer, "recording  %s\n",
 		     stele__classes_print(events, classes, sizeof(classes)));
-	answer_print(answer, "events     %llu, %llu lost\n",
-		     (unsigned long long)stele__load_relaxed(&r->seen.events),
-		     (unsigned long long)stele__load_relaxed(&r->seen.lost));
+	if (c->follow)
+		answer_print(answer, "followed   %zu processes\n", recorders.count - 1);
+	answer_print(answer, "events     %llu, %llu lost\n", (unsigned long long)seen,
+		     (unsigned long long)lost);
 	if (r->flight)
-		answer_flight(c, answer);
+		answer_flight(c, &recorders, answer);
 	else
 		answer_print(answer, "trace      %s\n", r->output.path);
+	control_let_go(c, &recorders);
 }
 
 static const char *control_snapshot_now(struct stele_control *c, const char *path,
@@ -222,14 +378,18 @@ static const char *control_switch(struct stele_control *c, uint32_t events,
 				  struct control_answer *answer)
 {
 	uint32_t before = stele__load_relaxed(&c->recorder->arena->events);
+	struct control_recorders recorders;
 	char classes[64];
 
-	if (c->options->follow)
-		return "with --follow-fork a recording cannot be switched on or off";
 	stele__store_relaxed(&c->recorder->arena->events, events);
+	if (c->follow)
+		stele__follow_switch(c->follow, events);
 	/* What was recorded up to now is in the file, if there is one. */
-	if (before & ~events)
-		stele__recorder_cut(c->recorder, CONTROL_CUT_NS);
+	if (before & ~events) {
+		control_hold(c, &recorders);
+		control_cut(&recorders);
+		control_let_go(c, &recorders);
+	}
 	answer_print(answer, "recording %s",
 		     stele__classes_print(events, classes, sizeof(classes)));
 	return NULL;
@@ -330,16 +490,19 @@ static void *control_run(void *arg)
 	return NULL;
 }
 
-struct stele_control *stele__control_new(struct stele_recorder *recorder)
+struct stele_control *stele__control_new(struct stele_recorder *recorder,
+					 struct stele_follow *follow)
 {
 	struct stele_control *c = calloc(1, sizeof(*c));
 
 	if (!c)
 		return NULL;
 	c->recorder = recorder;
+	c->follow = follow;
 	c->options = c->snapshots.options = recorder->options;
 	c->listen_fd = c->wake_fd = -1;
 	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->settled, NULL);
 	return c;
 }
 
@@ -377,6 +540,8 @@ void stele__control_stop(struct stele_control *c)
 		pthread_join(c->thread, NULL);
 		c->running = false;
 	}
+	c->due_ns = 0;
+	control_take_wanted(c);
 	stele__rendezvous_close(c->listen_fd, &c->place);
 	c->listen_fd = -1;
 }
@@ -387,11 +552,12 @@ void stele__control_free(struct stele_control *c)
 		return;
 	if (c->wake_fd >= 0)
 		close(c->wake_fd);
+	pthread_cond_destroy(&c->settled);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }
 
-struct stele_snapshots *stele__control_snapshots(struct stele_control *c)
+const struct stele_snapshots *stele__control_snapshots(const struct stele_control *c)
 {
 	return &c->snapshots;
 }
@@ -399,9 +565,4 @@ struct stele_snapshots *stele__control_snapshots(struct stele_control *c)
 uint64_t stele__control_passed_over(const struct stele_control *c)
 {
 	return c->passed_over;
-}
-
-const char *stele__control_pending(const struct stele_control *c)
-{
-	return c->reason[0] ? c->reason : NULL;
 }

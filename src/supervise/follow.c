@@ -12,7 +12,7 @@
 
 #include "arena/board.h"
 #include "stele/version.h"
-#include "supervise/recorder.h"
+#include "supervise/ending.h"
 #include "sys/sys.h"
 
 #define FOLLOW_OFFERS  8 /* open at once */
@@ -24,13 +24,14 @@
 struct follow_process {
 	struct stele_recorder recorder;
 	struct stele_follow *follow;
-	bool used;  /* there is an arena */
+	bool used;  /* there is an arena; the thread's, changed under the lock */
 	bool begun; /* somebody has taken it: there is a keeper */
 	int pid;
 	uint64_t taken_ns; /* since when it has been taken without an owner; 0: it is not */
 
 	/* The keeper's, from its beginning until `kept` is set. */
 	pthread_t keeper;
+	uint32_t running; /* keeper release / holder acquire: the recorder can be used */
 	struct stele_session_result result;
 	uint32_t kept; /* keeper release / follower acquire: the recording is complete */
 };
@@ -42,6 +43,7 @@ struct follow_pids {
 
 struct stele_follow {
 	const struct stele_session_options *options;
+	struct stele_follower follower;
 	struct stele_board *board;
 	int board_fd;
 	struct follow_process *processes; /* STELE_BOARD_PLACES */
@@ -50,6 +52,10 @@ struct stele_follow {
 	uint32_t stop;	  /* owner release / thread acquire */
 	uint32_t hurry;	  /* likewise, for the keepers: do not wait for the processes' ends */
 	uint32_t present; /* processes that are recorded; thread release / owner acquire */
+
+	pthread_mutex_t lock; /* of these, and of what is used */
+	uint32_t holders;     /* while there are any, no process that is running is released */
+	uint32_t events;      /* of processes to come */
 	struct stele_followed totals;
 	struct follow_pids came, noted; /* took an offer; were told by their parents */
 };
@@ -61,6 +67,8 @@ int stele__follow_new(const struct stele_session_options *options, struct stele_
 
 	if (f) {
 		f->options = options;
+		f->events = options->dormant ? 0 : options->events;
+		pthread_mutex_init(&f->lock, NULL);
 		f->processes = calloc(STELE_BOARD_PLACES, sizeof(*f->processes));
 		f->board_fd = stele__sys_memfd("stele-board");
 		error = !f->processes ? -ENOMEM : f->board_fd < 0 ? f->board_fd : 0;
@@ -81,6 +89,11 @@ int stele__follow_new(const struct stele_session_options *options, struct stele_
 uint32_t stele__follow_board(const struct stele_follow *f)
 {
 	return (uint32_t)f->board_fd + 1;
+}
+
+void stele__follow_control(struct stele_follow *f, const struct stele_follower *follower)
+{
+	f->follower = *follower;
 }
 
 /* Without memory a figure of the summary is too low. */
@@ -147,13 +160,21 @@ static int follow_offer(struct stele_follow *f, uint32_t i)
 	struct stele_board_place *place = &f->board->places[i];
 	int error;
 
+	pthread_mutex_lock(&f->lock);
 	*p = (struct follow_process){.follow = f, .recorder = {.file.fd = -1}};
+	pthread_mutex_unlock(&f->lock);
 	error = stele__recorder_arena(&p->recorder, f->options, stele__follow_board(f));
 	if (error < 0) {
 		stele__recorder_release(&p->recorder);
 		return error;
 	}
+	p->recorder.watch = f->follower.watch;
+	p->recorder.snapshot_wanted = f->follower.snapshot_wanted;
+	p->recorder.arg = f->follower.arg;
+	pthread_mutex_lock(&f->lock);
+	stele__store_relaxed(&p->recorder.arena->events, f->events);
 	p->used = true;
+	pthread_mutex_unlock(&f->lock);
 	stele__store_relaxed(&place->pid, 0);
 	stele__store_relaxed(&place->fd, (uint32_t)p->recorder.file.fd);
 	stele__store_release(&place->state, STELE_PLACE_OFFERED);
@@ -162,32 +183,40 @@ static int follow_offer(struct stele_follow *f, uint32_t i)
 	return 0;
 }
 
-/* Waits for the end of a process, which is not a child of ours. False: was told not to. */
-static bool keeper_wait(const struct follow_process *p)
+/* Waits for the end of a process, which is not a child of ours, or until it is told not to. */
+static struct stele_ending keeper_wait(const struct follow_process *p)
 {
 	struct pollfd ended = {.fd = (int)syscall(SYS_pidfd_open, p->pid, 0), .events = POLLIN};
+	struct stele_ending ending = {0};
 	bool gone = ended.fd < 0;
 
 	while (!gone && !stele__load_acquire(&p->follow->hurry))
 		gone = poll(&ended, 1, KEEPER_LOOK_MS) > 0;
+	if (gone)
+		ending = stele__ending_of(p->pid, ended.fd);
 	if (ended.fd >= 0)
 		close(ended.fd);
-	return gone;
+	ending.interrupted = !gone;
+	return ending;
 }
 
 /* One process from its first event to its file: opening names takes long, and nobody shall wait. */
 static void *keeper_run(void *arg)
 {
 	struct follow_process *p = arg;
-	struct stele_ending ending = {0};
+	const struct stele_follower *follower = &p->follow->follower;
+	struct stele_ending ending;
 
 	if (stele__recorder_open(&p->recorder, p->pid, "") == 0) {
 		stele__recorder_start(&p->recorder);
-		ending.interrupted = !keeper_wait(p);
+		stele__store_release(&p->running, 1); /* pairs with stele__follow_hold */
+		ending = keeper_wait(p);
 		if (!ending.interrupted)
 			stele__store_release(&p->recorder.gone, 1); /* pairs with its threads */
 		stele__recorder_stop(&p->recorder);
 		stele__recorder_finish(&p->recorder, &ending, &p->result);
+		if (follower->ended)
+			follower->ended(follower->arg, p->pid, &ending);
 	}
 	stele__store_release(&p->kept, 1);
 	stele__add_acq_rel(&p->follow->board->takes, 1);
@@ -206,8 +235,23 @@ static void follow_begin(struct stele_follow *f, struct follow_process *p, uint3
 	stele__store_release(&f->present, stele__load_relaxed(&f->present) + 1);
 }
 
+/* Nobody gets to hold it any more. False: somebody does. */
+static bool follow_take_back(struct stele_follow *f, struct follow_process *p)
+{
+	bool held;
+
+	pthread_mutex_lock(&f->lock);
+	held = f->holders > 0;
+	if (!held)
+		p->used = false;
+	pthread_mutex_unlock(&f->lock);
+	return !held;
+}
+
 static void follow_end(struct stele_follow *f, struct follow_process *p)
 {
+	if (!follow_take_back(f, p))
+		return;
 	pthread_join(p->keeper, NULL);
 	if (p->result.recorded) {
 		f->totals.processes++;
@@ -219,7 +263,7 @@ static void follow_end(struct stele_follow *f, struct follow_process *p)
 	}
 	follow_note(f, p->recorder.arena);
 	stele__recorder_release(&p->recorder);
-	p->used = p->begun = false;
+	p->begun = false;
 	stele__store_release(&f->board->places[p - f->processes].state, STELE_PLACE_EMPTY);
 	stele__store_release(&f->present, stele__load_relaxed(&f->present) - 1);
 }
@@ -300,6 +344,39 @@ int stele__follow_start(struct stele_follow *f)
 	return error;
 }
 
+size_t stele__follow_hold(struct stele_follow *f, struct stele_recorder ***ret_recorders)
+{
+	struct stele_recorder **recorders = calloc(STELE_BOARD_PLACES, sizeof(*recorders));
+	size_t count = 0;
+
+	pthread_mutex_lock(&f->lock);
+	for (uint32_t i = 0; recorders && i < STELE_BOARD_PLACES; i++)
+		if (f->processes[i].used &&
+		    stele__load_acquire(&f->processes[i].running)) /* pairs with keeper_run */
+			recorders[count++] = &f->processes[i].recorder;
+	f->holders++;
+	pthread_mutex_unlock(&f->lock);
+	*ret_recorders = recorders;
+	return count;
+}
+
+void stele__follow_let_go(struct stele_follow *f)
+{
+	pthread_mutex_lock(&f->lock);
+	f->holders--;
+	pthread_mutex_unlock(&f->lock);
+}
+
+void stele__follow_switch(struct stele_follow *f, uint32_t events)
+{
+	pthread_mutex_lock(&f->lock);
+	f->events = events;
+	for (uint32_t i = 0; i < STELE_BOARD_PLACES; i++)
+		if (f->processes[i].used)
+			stele__store_relaxed(&f->processes[i].recorder.arena->events, events);
+	pthread_mutex_unlock(&f->lock);
+}
+
 bool stele__follow_is_idle(const struct stele_follow *f)
 {
 	return stele__load_acquire(&f->present) == 0;
@@ -341,6 +418,7 @@ void stele__follow_free(struct stele_follow *f)
 		stele__sys_unmap(f->board, sizeof(*f->board));
 	if (f->board_fd >= 0)
 		stele__sys_close(f->board_fd);
+	pthread_mutex_destroy(&f->lock);
 	free(f->processes);
 	free(f->came.pids);
 	free(f->noted.pids);

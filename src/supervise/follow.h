@@ -7,7 +7,7 @@
 #ifndef STELE_SUPERVISE_FOLLOW_H
 #define STELE_SUPERVISE_FOLLOW_H
 
-#include "supervise/session.h"
+#include "supervise/recorder.h"
 
 struct stele_follow;
 
@@ -18,11 +18,33 @@ int stele__follow_new(const struct stele_session_options *options,
 /* What the first process's arena needs to know. */
 uint32_t stele__follow_board(const struct stele_follow *follow);
 
+/* For whoever controls their recordings; before the start. All is called in other threads. */
+struct stele_follower {
+	/* As of struct stele_recorder. */
+	struct stele_watch watch;
+	void (*snapshot_wanted)(void *arg);
+	/* A process has ended, its recording is complete and still there. It may take its time. */
+	void (*ended)(void *arg, int pid, const struct stele_ending *ending);
+	void *arg;
+};
+void stele__follow_control(struct stele_follow *follow, const struct stele_follower *follower);
+
 /* 0 or -errno: no thread. */
 int stele__follow_start(struct stele_follow *follow);
 
 /* Is any of the processes still there? One that was just born may not be known yet. */
 bool stele__follow_is_idle(const struct stele_follow *follow);
+
+/*
+ * The recorders of those that are there, and of some that have just ended: they stay until they are
+ * let go of, which should be soon. *ret_recorders: to be freed; NULL: none. Threads: any, between
+ * start and stop.
+ */
+size_t stele__follow_hold(struct stele_follow *follow, struct stele_recorder ***ret_recorders);
+void stele__follow_let_go(struct stele_follow *follow);
+
+/* What is recorded of all of them, and of those to come: enum stele_events. Threads: as above. */
+void stele__follow_switch(struct stele_follow *follow, uint32_t events);
 
 /* Ends the thread; recordings of processes that are still there end here, too. Accepts NULL. */
 void stele__follow_stop(struct stele_follow *follow);

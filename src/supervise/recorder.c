@@ -20,6 +20,7 @@
 /* A free that is encoded late may stand behind the next alloc of its address: a thread that was
  * stopped in the middle of an event is waited for longer than usual. */
 #define RECORDER_HEAP_LATE_NS 500000000ull
+#define RECORDER_LOOK_NS      20000000ull
 
 void stele__recorder_say(const struct stele_session_options *options, enum stele_say level,
 			 const char *format, ...)
@@ -272,19 +273,29 @@ static void recorder_serve_cut(struct stele_recorder *r)
 	r->cut_generation = stele__drain_want_cut(r->drain);
 }
 
-int stele__recorder_cut(struct stele_recorder *r, uint64_t timeout_ns)
+uint32_t stele__recorder_want_cut(struct stele_recorder *r)
 {
-	uint32_t ticket = stele__add_acq_rel(&r->cuts_wanted, 1) + 1, done;
-	uint64_t end = stele__sys_monotonic_ns() + timeout_ns, now;
+	uint32_t ticket = stele__add_acq_rel(&r->cuts_wanted, 1) + 1;
 
-	if (!stele__load_acquire(&r->pumping))
-		return -ESRCH;
 	stele__bell_strike(r->arena);
+	return ticket;
+}
+
+int stele__recorder_await_cut(struct stele_recorder *r, uint32_t ticket, uint64_t end_ns)
+{
+	uint32_t done;
+
 	while (done = stele__load_acquire(&r->cuts_done), (int32_t)(done - ticket) < 0) {
-		now = stele__sys_monotonic_ns();
-		if (now >= end)
+		uint64_t now = stele__sys_monotonic_ns();
+
+		if (stele__load_acquire(&r->complete)) /* pairs with recorder_complete */
+			return 0;
+		if (now >= end_ns)
 			return -ETIMEDOUT;
-		stele__sys_futex_wait(&r->cuts_done, done, end - now);
+		/* Looks up now and then: of a recording that ends nobody tells. */
+		stele__sys_futex_wait(&r->cuts_done, done,
+				      end_ns - now < RECORDER_LOOK_NS ? end_ns - now
+								      : RECORDER_LOOK_NS);
 	}
 	return 0;
 }
@@ -338,7 +349,7 @@ int stele__recorder_start(struct stele_recorder *r)
 		stele__recorder_say(r->options, STELE_SAY_ERROR,
 				    "no thread for the drain: %s; the rings alone are kept",
 				    stele_strerror(error));
-	stele__store_release(&r->pumping, error == 0); /* pairs with stele__recorder_cut */
+	r->pumping = error == 0;
 	if (r->options->arena && error == 0 &&
 	    stele__durable_start(&r->durable, r->output.fd, r->file.fd) < 0)
 		stele__recorder_say(r->options, STELE_SAY_WARNING,
@@ -351,13 +362,19 @@ void stele__recorder_stop(struct stele_recorder *r)
 {
 	if (r->pumping)
 		stele__pump_stop(&r->pump);
-	stele__store_release(&r->pumping, false);
+	r->pumping = false;
 	stele__durable_stop(&r->durable);
 }
 
 bool stele__recorder_was_joined(const struct stele_recorder *r)
 {
 	return stele__load_acquire(&r->arena->pid) != 0;
+}
+
+/* There is nothing more to come. */
+static void recorder_complete(struct stele_recorder *r)
+{
+	stele__store_release(&r->complete, 1); /* pairs with stele__recorder_await_cut */
 }
 
 static void recorder_finish_drain(struct stele_recorder *r, const struct stele_ending *ending,
@@ -370,6 +387,7 @@ static void recorder_finish_drain(struct stele_recorder *r, const struct stele_e
 	if (error < 0 && !r->output.error)
 		r->output.error = error;
 	recorder_check_output(r);
+	recorder_complete(r);
 	stele__drain_stats(r->drain, &result->drain);
 }
 
@@ -417,7 +435,7 @@ void stele__recorder_tell(const struct stele_arena *arena, const struct stele_sy
 {
 	struct stele_symbols_stats names;
 
-	result->heap = arena->events & STELE_EVENTS_MEMORY;
+	result->heap = stele__load_relaxed(&arena->events) & STELE_EVENTS_MEMORY;
 	result->images = arena->images;
 	result->clock = recorder_clock_name(arena);
 	stele__symbols_stats(symbols, &names);
@@ -438,6 +456,7 @@ void stele__recorder_finish(struct stele_recorder *r, const struct stele_ending 
 
 void stele__recorder_discard(struct stele_recorder *r)
 {
+	recorder_complete(r);
 	stele__tracefile_discard(&r->output);
 }
 

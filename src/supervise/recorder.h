@@ -45,6 +45,7 @@ struct stele_recorder {
 	uint32_t cuts_wanted, cuts_done;     /* any thread / the pump; futex */
 	uint32_t cuts_begun, cut_generation; /* the pump's */
 	bool cut_pending;
+	uint32_t complete; /* owner release / whoever waits for a cut acquire: it has ended */
 	struct {
 		uint64_t events, lost;
 	} seen; /* pump relaxed: for status */
@@ -67,9 +68,11 @@ int stele__recorder_open(struct stele_recorder *recorder, int pid, const char *i
 int stele__recorder_start(struct stele_recorder *recorder);
 void stele__recorder_stop(struct stele_recorder *recorder);
 
-/* Everything up to now goes into a whole generation. 0; -ETIMEDOUT; -ESRCH: no pump runs. Threads:
- * any, while the owner neither starts nor stops. */
-int stele__recorder_cut(struct stele_recorder *recorder, uint64_t timeout_ns);
+/* Everything up to now shall go into a whole generation; a ticket for waiting until it has.
+ * Threads: any, from open until release. */
+uint32_t stele__recorder_want_cut(struct stele_recorder *recorder);
+/* 0: it has, or the recording has ended; -ETIMEDOUT: it is CLOCK_MONOTONIC end_ns. */
+int stele__recorder_await_cut(struct stele_recorder *recorder, uint32_t ticket, uint64_t end_ns);
 
 /* Has the process joined the recording? */
 bool stele__recorder_was_joined(const struct stele_recorder *recorder);

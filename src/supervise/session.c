@@ -21,6 +21,7 @@
 #include "supervise/child.h"
 #include "supervise/control.h"
 #include "supervise/definitions.h"
+#include "supervise/ending.h"
 #include "supervise/follow.h"
 #include "supervise/locate.h"
 #include "supervise/recorder.h"
@@ -135,6 +136,15 @@ static void session_stop(struct session *s)
 		kill(s->child.pid, SIGCONT);
 }
 
+/* A signal that is meant for the recorder. */
+static bool session_takes(const struct session *s, const struct signalfd_siginfo *info)
+{
+	if (info->ssi_signo != SIGUSR2 || !s->options->flight.on_usr2 || !s->control)
+		return false;
+	stele__control_trigger(s->control, "SIGUSR2 came");
+	return true;
+}
+
 static void session_take_signals(struct session *s)
 {
 	struct signalfd_siginfo info;
@@ -142,9 +152,7 @@ static void session_take_signals(struct session *s)
 	while (stele__signals_next(&s->signals, &info)) {
 		if (s->child.gone || !stele__signal_is_for_child(&info, s->child.pid))
 			continue;
-		if (info.ssi_signo == SIGUSR2 && s->options->flight.on_usr2 && s->control)
-			stele__control_trigger(s->control, "SIGUSR2 came");
-		else
+		if (!session_takes(s, &info))
 			stele__signal_forward(&info, s->child.pid);
 	}
 	if (stele__child_poll(&s->child) == STELE_CHILD_STOPPED)
@@ -176,18 +184,37 @@ static void session_want_snapshot(void *arg)
 	stele__control_trigger(s->control, "the program wants it");
 }
 
+/* In a thread of the process's own. */
+static void session_see_end(void *arg, int pid, const struct stele_ending *ending)
+{
+	const struct session *s = arg;
+
+	if (!s->options->flight.on_failure || !stele__ending_is_crash(ending))
+		return;
+	stele__control_trigger(s->control, "process %d was killed by signal %d (%s)", pid,
+			       ending->signal, strsignal(ending->signal));
+	stele__control_await(s->control);
+}
+
 static void session_prepare_control(struct session *s)
 {
 	const struct stele_flight_options *flight = &s->options->flight;
-	struct stele_recorder *r = &s->recorder;
+	struct stele_follower follower = {
+		.watch = {.seen = session_see, .arg = s},
+		.snapshot_wanted = session_want_snapshot,
+		.ended = session_see_end,
+		.arg = s,
+	};
 
-	s->control = stele__control_new(r);
+	s->control = stele__control_new(&s->recorder, s->follow);
 	if (!s->control || !flight->on)
 		return;
-	memcpy(r->watch.limit_ns, flight->watch_ns, sizeof(r->watch.limit_ns));
-	r->watch.seen = session_see;
-	r->snapshot_wanted = session_want_snapshot;
-	r->watch.arg = r->arg = s;
+	memcpy(follower.watch.limit_ns, flight->watch_ns, sizeof(flight->watch_ns));
+	s->recorder.watch = follower.watch;
+	s->recorder.snapshot_wanted = follower.snapshot_wanted;
+	s->recorder.arg = s;
+	if (s->follow)
+		stele__follow_control(s->follow, &follower);
 }
 
 /* Signals and the child, until it is gone. */
@@ -210,8 +237,9 @@ static bool session_is_interrupted(struct session *s)
 	bool interrupted = false;
 
 	while (stele__signals_next(&s->signals, &info))
-		interrupted |= info.ssi_signo == SIGINT || info.ssi_signo == SIGTERM ||
-			       info.ssi_signo == SIGHUP || info.ssi_signo == SIGQUIT;
+		if (!session_takes(s, &info))
+			interrupted |= info.ssi_signo == SIGINT || info.ssi_signo == SIGTERM ||
+				       info.ssi_signo == SIGHUP || info.ssi_signo == SIGQUIT;
 	return interrupted;
 }
 
@@ -228,28 +256,10 @@ static void session_wait_for_followed(struct session *s)
 	}
 }
 
-/* Signals, the child and its recording, until it is gone. */
-static void session_watch(struct session *s, struct stele_session_result *result)
-{
-	stele__recorder_start(&s->recorder);
-	session_wait(s);
-	stele__store_release(&s->recorder.gone, 1); /* pairs with recorder_threads */
-	stele__control_stop(s->control);
-	stele__recorder_stop(&s->recorder);
-	if (!s->follow)
-		return;
-	session_wait_for_followed(s);
-	stele__follow_stop(s->follow);
-	stele__follow_totals(s->follow, s->recorder.arena, &result->followed);
-}
-
-/* The flight recorder's last: how the program ended is in it. */
-static void session_keep_end(struct session *s, const struct stele_ending *ending,
-			     struct stele_session_result *result)
+/* How the program ended may be what a snapshot is wanted for. */
+static void session_keep_end(struct session *s, const struct stele_ending *ending)
 {
 	const struct stele_flight_options *flight = &s->options->flight;
-	struct stele_snapshots *snapshots = stele__control_snapshots(s->control);
-	const char *pending = stele__control_pending(s->control);
 	bool failed = ending->signal || ending->exit_status;
 	bool wanted = flight->on_end || (failed && flight->on_failure);
 	char reason[600] = "";
@@ -260,10 +270,15 @@ static void session_keep_end(struct session *s, const struct stele_ending *endin
 	else if (wanted)
 		snprintf(reason, sizeof(reason), "the program ended with status %d",
 			 ending->exit_status);
-	else if (pending)
-		snprintf(reason, sizeof(reason), "%s", pending);
-	if (*reason)
-		stele__snapshot_write(snapshots, s->recorder.flight, NULL, reason);
+	if (wanted)
+		stele__control_insist(s->control, reason);
+}
+
+/* After the control's stop. */
+static void session_tell_snapshots(const struct session *s, struct stele_session_result *result)
+{
+	const struct stele_snapshots *snapshots = stele__control_snapshots(s->control);
+
 	result->snapshots = snapshots->written;
 	result->snapshots_failed = snapshots->failed;
 	result->snapshots_removed = snapshots->removed;
@@ -324,7 +339,26 @@ static void session_conclude(struct session *s, struct stele_session_result *res
 			"context switches: %s (stele doctor)",
 			stele_strerror(result->unswitched));
 	if (s->recorder.flight && s->control)
-		session_keep_end(s, &ending, result);
+		session_keep_end(s, &ending);
+}
+
+/* Signals, the child and its recording, until it is gone; then those of its children. */
+static void session_watch(struct session *s, struct stele_session_result *result)
+{
+	stele__recorder_start(&s->recorder);
+	session_wait(s);
+	stele__store_release(&s->recorder.gone, 1); /* pairs with recorder_threads */
+	stele__recorder_stop(&s->recorder);
+	session_conclude(s, result);
+	if (s->follow)
+		session_wait_for_followed(s);
+	stele__control_stop(s->control);
+	if (s->recorder.flight && s->control)
+		session_tell_snapshots(s, result);
+	if (!s->follow)
+		return;
+	stele__follow_stop(s->follow);
+	stele__follow_totals(s->follow, s->recorder.arena, &result->followed);
 }
 
 /*
@@ -375,7 +409,6 @@ static void session_run_traced(struct session *s, char *const *environment,
 	if (result->status == 0) {
 		session_watch(s, result);
 		result->wall_ns = stele__sys_monotonic_ns() - begin;
-		session_conclude(s, result);
 	} else {
 		stele__control_stop(s->control);
 		stele__recorder_discard(&s->recorder);

@@ -64,30 +64,36 @@ static int snapshot_open(struct stele_snapshots *s, const char *pattern,
 	return error;
 }
 
-static int snapshot_fill(const struct stele_recall *recall, const char *reason,
+static int snapshot_fill(struct stele_snapshots *s, const struct stele_recalls *recalls,
 			 struct stele_tracefile *output)
 {
 	const struct stele_sink sink = {.write = stele__tracefile_write, .arg = output};
-	int error = stele__recall_write(recall, reason, &sink);
+	uint64_t bytes;
+	int error = stele__recalls_write(recalls, &sink);
 
+	bytes = output->bytes;
 	if (error == 0)
-		error = stele__tracefile_finish(output, output->bytes);
+		error = stele__tracefile_finish(output, bytes);
 	if (error < 0)
 		stele__tracefile_discard(output);
+	else
+		s->bytes += bytes;
 	return error;
 }
 
-static void snapshot_tell(const struct stele_snapshots *s, const char *path,
-			  const struct stele_recall *recall, const char *reason, int removed)
+static void snapshot_tell(const struct stele_snapshots *s, const struct stele_tracefile *output,
+			  const struct stele_recalls *recalls, const char *reason, int removed)
 {
-	char size[64], gone[64] = "";
+	char size[64], gone[64] = "", many[64] = "";
 
 	if (removed > 0)
 		snprintf(gone, sizeof(gone), "; %d older removed", removed);
-	stele__recorder_say(s->options, STELE_SAY_NOTICE, "snapshot %s (%s, the last %.1f s): %s%s",
-			    path,
-			    stele__summary_bytes(stele__recall_bytes(recall), size, sizeof(size)),
-			    (double)stele__recall_ns(recall) / 1e9, reason, gone);
+	if (recalls->count > 1)
+		snprintf(many, sizeof(many), " of %zu processes", recalls->count);
+	stele__recorder_say(s->options, STELE_SAY_NOTICE,
+			    "snapshot %s (%s, the last %.1f s%s): %s%s", output->path,
+			    stele__summary_bytes(output->bytes, size, sizeof(size)),
+			    (double)stele__recalls_ns(recalls) / 1e9, many, reason, gone);
 }
 
 /* Whoever asks may be in another directory. */
@@ -98,7 +104,7 @@ static void snapshot_remember(struct stele_snapshots *s, const char *path)
 }
 
 /* By the name of the options: the sentence is ours to say. */
-static int snapshot_numbered(struct stele_snapshots *s, const struct stele_recall *recall,
+static int snapshot_numbered(struct stele_snapshots *s, const struct stele_recalls *recalls,
 			     const char *reason)
 {
 	const struct stele_quota quota = {s->options->flight.keep, s->options->flight.keep_bytes};
@@ -108,7 +114,7 @@ static int snapshot_numbered(struct stele_snapshots *s, const struct stele_recal
 	int error = snapshot_open(s, pattern, &output), removed;
 
 	if (error == 0)
-		error = snapshot_fill(recall, reason, &output);
+		error = snapshot_fill(s, recalls, &output);
 	if (error < 0) {
 		stele__recorder_say(s->options, STELE_SAY_ERROR,
 				    "cannot write a snapshot as '%s': %s", pattern,
@@ -119,36 +125,30 @@ static int snapshot_numbered(struct stele_snapshots *s, const struct stele_recal
 	removed = stele__quota_apply(&quota, pattern, output.path);
 	if (removed > 0)
 		s->removed += (uint64_t)removed;
-	snapshot_tell(s, output.path, recall, reason, removed);
+	snapshot_tell(s, &output, recalls, reason, removed);
 	return 0;
 }
 
-static int snapshot_named(struct stele_snapshots *s, const struct stele_recall *recall,
-			  const char *path, const char *reason)
+static int snapshot_named(struct stele_snapshots *s, const struct stele_recalls *recalls,
+			  const char *path)
 {
 	struct stele_tracefile output;
 	int error = stele__tracefile_open(path, s->options->force, &output);
 
 	if (error == 0)
-		error = snapshot_fill(recall, reason, &output);
+		error = snapshot_fill(s, recalls, &output);
 	if (error == 0)
 		snapshot_remember(s, output.path);
 	return error;
 }
 
-int stele__snapshot_write(struct stele_snapshots *s, struct stele_flight *flight, const char *path,
-			  const char *reason)
+int stele__snapshot_write(struct stele_snapshots *s, struct stele_recalls *recalls,
+			  const char *path, const char *reason)
 {
-	struct stele_recall *recall;
-	int error = stele__flight_recall(flight, &recall);
+	int error;
 
-	if (error == 0) {
-		error = path ? snapshot_named(s, recall, path, reason)
-			     : snapshot_numbered(s, recall, reason);
-		if (error == 0)
-			s->bytes += stele__recall_bytes(recall);
-		stele__recall_free(recall);
-	}
+	stele__recalls_label(recalls, reason);
+	error = path ? snapshot_named(s, recalls, path) : snapshot_numbered(s, recalls, reason);
 	s->written += error == 0;
 	s->failed += error < 0;
 	return error;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Snapshots of a flight recorder: what it keeps, written to a file of its own, and the files of
- * earlier ones removed that are too many. Threads: one at a time.
+ * Snapshots: what the flight recorders keep, written to a file, and the files of earlier ones
+ * removed that are too many. Threads: one at a time.
  */
 #ifndef STELE_SUPERVISE_SNAPSHOT_H
 #define STELE_SUPERVISE_SNAPSHOT_H
 
-#include "drain/flight.h"
+#include "supervise/recalls.h"
 #include "supervise/session.h"
 
 struct stele_snapshots {
@@ -19,11 +19,12 @@ struct stele_snapshots {
 };
 
 /*
- * Writes one. path: where to, which replaces an existing file if the options say so; NULL: by the
- * options' output, where no file is replaced: %n, which such a name has, is counted on. reason: for
- * the sentence, which goes to the options' say if path is NULL; else the caller tells. -errno.
+ * Writes one, labelled with the reason. path: where to, which replaces an existing file if the
+ * options say so; NULL: by the options' output, where no file is replaced: %n, which such a name
+ * has, is counted on. reason: for the sentence, which goes to the options' say if path is NULL;
+ * else the caller tells. -errno.
  */
-int stele__snapshot_write(struct stele_snapshots *snapshots, struct stele_flight *flight,
+int stele__snapshot_write(struct stele_snapshots *snapshots, struct stele_recalls *recalls,
 			  const char *path, const char *reason);
 
 /* What %n stands for in this pattern of a file's name is filled in. -ENAMETOOLONG. */

@@ -81,8 +81,10 @@ static void summary_ring(const struct summary *s)
 	char events[SUMMARY_TEXT], time[SUMMARY_TEXT], bytes[SUMMARY_TEXT];
 
 	summary_duration(r->wall_ns, time, sizeof(time));
-	summary_line(s, "ring", "%s events in %s passed through it",
-		     stele__summary_count(r->drain.events, events, sizeof(events)), time);
+	summary_line(
+		s, "ring", "%s events in %s passed through it",
+		stele__summary_count(r->drain.events + r->followed.events, events, sizeof(events)),
+		time);
 	if (!r->snapshots)
 		summary_line(s, "snapshots", "none: nothing asked for one");
 	else
@@ -227,12 +229,12 @@ static void summary_process(const struct summary *s)
 	uint64_t missed = r->drain.children + r->followed.missed;
 
 	if (r->followed.processes)
-		summary_line(s, "children",
-			     "%s recorded in files of their own, %llu events, %llu lost",
+		summary_line(s, "children", "%s recorded%s, %llu events, %llu lost",
 			     stele__summary_count(r->followed.processes, text, sizeof(text)),
+			     r->ring ? ", too" : " in files of their own",
 			     (unsigned long long)r->followed.events,
 			     (unsigned long long)r->followed.lost);
-	if (r->followed.processes)
+	if (r->followed.processes && !r->ring)
 		summary_line(s, "", "one trace of all: stele merge -o all.trace FILE FILE…");
 	if (missed)
 		summary_line(s, r->followed.processes ? "" : "children", "%s %s not recorded",

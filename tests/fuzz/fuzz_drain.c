@@ -187,7 +187,8 @@ static bool fuzz_land(struct synthetic *s, struct stele_flight *flight)
 	bool landed = stele__flight_recall(flight, &recall) == 0;
 
 	if (landed) {
-		stele__recall_write(recall, "landed", &sink);
+		stele__recall_label(recall, "landed");
+		stele__recall_write(recall, &sink);
 		stele__recall_free(recall);
 	}
 	stele__flight_free(flight);

@@ -3,7 +3,9 @@
  * Does what it is told, a line at a time, and answers each with "done": "region NAME MS", "lock MS"
  * (another thread waits so long for a lock), "call MS" (for a byte in a pipe), "wait MS" (for a
  * condition), "poll MS", "grow MIB", "want" and "handler" (a snapshot), "hang" (a thread waits for
- * a lock for ever), "work N" (so many regions), "abort", "exit STATUS".
+ * a lock for ever), "work N" (so many regions), "abort", "exit STATUS"; "child LINE": a child
+ * process does so, which the first such line makes; "share MS": the child waits so long for a lock
+ * that the two share.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -11,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -148,22 +151,115 @@ static void obey(const char *word, const char *name, long number)
 	}
 }
 
-int main(void)
+/* The child ------------------------------------------------------------------------------------ */
+
+static void listen_to(FILE *in, FILE *out);
+
+static pthread_mutex_t *shared;
+static FILE *to_child, *from_child;
+
+static FILE *stream(int fd, const char *how)
+{
+	FILE *file = fdopen(fd, how);
+
+	if (!file)
+		abort();
+	setvbuf(file, NULL, _IOLBF, 0);
+	return file;
+}
+
+static void bear_child(void)
+{
+	int down[2], up[2];
+
+	if (pipe(down) || pipe(up))
+		abort();
+	if (fork() == 0) {
+		close(down[1]);
+		close(up[0]);
+		listen_to(stream(down[0], "r"), stream(up[1], "w"));
+		_exit(0);
+	}
+	close(down[0]);
+	close(up[1]);
+	to_child = stream(down[1], "w");
+	from_child = stream(up[0], "r");
+}
+
+static void tell_child(const char *line)
+{
+	if (!to_child)
+		bear_child();
+	fputs(line, to_child);
+}
+
+/* One that has died answers, too. */
+static void await_child(void)
+{
+	char answer[64];
+
+	if (fgets(answer, sizeof(answer), from_child))
+		return;
+	fclose(to_child);
+	fclose(from_child);
+	to_child = from_child = NULL;
+}
+
+static void share(long ms)
+{
+	pthread_mutex_lock(shared);
+	tell_child("take\n");
+	milliseconds(ms);
+	pthread_mutex_unlock(shared);
+	await_child();
+}
+
+static void make_shared(void)
+{
+	pthread_mutexattr_t attributes;
+
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	if (shared == MAP_FAILED || pthread_mutexattr_init(&attributes) ||
+	    pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED) ||
+	    pthread_mutex_init(shared, &attributes))
+		abort();
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
+static void listen_to(FILE *in, FILE *out)
 {
 	char line[256], word[32], name[64];
 
-	if (pipe(ends))
-		return 99;
-	signal(SIGUSR1, want_snapshot);
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	while (fgets(line, sizeof(line), stdin)) {
+	while (fgets(line, sizeof(line), in)) {
 		long number = 0;
 
-		if (sscanf(line, "region %63s %ld", name, &number) == 2)
+		if (sscanf(line, "region %63s %ld", name, &number) == 2) {
 			obey("region", name, number);
-		else if (sscanf(line, "%31s %ld", word, &number) >= 1)
+		} else if (!strncmp(line, "child ", 6)) {
+			tell_child(line + 6);
+			await_child();
+		} else if (!strcmp(line, "take\n")) {
+			pthread_mutex_lock(shared);
+			pthread_mutex_unlock(shared);
+		} else if (sscanf(line, "share %ld", &number) == 1) {
+			share(number);
+		} else if (sscanf(line, "%31s %ld", word, &number) >= 1) {
 			obey(word, "", number);
-		puts("done");
+		}
+		fputs("done\n", out);
 	}
+}
+
+int main(void)
+{
+	if (pipe(ends))
+		return 99;
+	make_shared();
+	signal(SIGUSR1, want_snapshot);
+	signal(SIGPIPE, SIG_IGN);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	listen_to(stdin, stdout);
 	return 0;
 }

@@ -36,6 +36,23 @@ static int buffer_write(void *arg, const void *data, size_t bytes)
 	return 0;
 }
 
+/* Reading gives what writing gives, whatever the pieces. */
+static void check_reading(const struct stele_recall *recall, const struct buffer *written)
+{
+	struct stele_recall_cursor cursor = {.recall = recall};
+	uint8_t piece[777];
+	size_t used = 0;
+	int64_t n;
+
+	while ((n = stele__recall_read(&cursor, piece, 1 + used % sizeof(piece))) > 0) {
+		CHECK(used + (size_t)n <= written->used &&
+		      !memcmp(piece, written->data + used, (size_t)n));
+		used += (size_t)n;
+	}
+	CHECK_EQ(n, 0);
+	CHECK_EQ(used, written->used);
+}
+
 /* What the flight has now, as a trace in memory. */
 static struct buffer recalled(struct stele_flight *flight, const char *reason)
 {
@@ -44,8 +61,10 @@ static struct buffer recalled(struct stele_flight *flight, const char *reason)
 	struct stele_recall *recall = NULL;
 
 	CHECK_EQ(stele__flight_recall(flight, &recall), 0);
-	CHECK_EQ(stele__recall_write(recall, reason, &sink), 0);
-	CHECK(b.used > stele__recall_bytes(recall));
+	stele__recall_label(recall, reason);
+	CHECK_EQ(stele__recall_write(recall, &sink), 0);
+	CHECK_EQ(stele__recall_bytes(recall), b.used);
+	check_reading(recall, &b);
 	stele__recall_free(recall);
 	return b;
 }
@@ -324,7 +343,7 @@ static void recall_outlives_what_is_forgotten(void)
 	}
 	CHECK_EQ(synthetic_finish(&p.s), 0);
 	process_close(&p, flight);
-	CHECK_EQ(stele__recall_write(recall, "late", &out), 0);
+	CHECK_EQ(stele__recall_write(recall, &out), 0);
 	CHECK(buffer_is_valid(&b));
 	stele__recall_free(recall);
 	free(b.data);

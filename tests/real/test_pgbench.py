@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -70,23 +71,44 @@ class Cluster:
         self.call("pg_ctl", "-D", str(self.directory / "data"), "-m", "fast", "stop")
         equal(process.wait(60), 0)
 
-    def record(self):
-        """The server's traces as one; and what pgbench said."""
+    def prepare(self):
         self.call("initdb", "-D", str(self.directory / "data"), "-U", "real", "-A", "trust", "-N",
                   "--no-locale", "-E", "UTF8")
         plain = self.server()
         self.client("pgbench", "-q", "-U", "real", "-i", "-s", "1", "postgres")
         self.stop(plain)
+
+    def work(self):
+        """What pgbench said."""
+        return self.client("pgbench", "-U", "real", "-c", str(CLIENTS), "-j", "2", "-T", "2", "-n",
+                           "postgres").stdout
+
+    def record(self):
+        """The server's traces as one; and what pgbench said."""
+        self.prepare()
         recorded = self.server(STELE, "record", "--follow-fork", "-f", "-o",
                                f"{self.directory}/%p.trace", "--")
-        said = self.client("pgbench", "-U", "real", "-c", str(CLIENTS), "-j", "2", "-T", "2", "-n",
-                           "postgres").stdout
+        said = self.work()
         self.stop(recorded)
         traces = sorted(self.directory.glob("*.trace"), key=lambda path: int(path.stem))
         merged = self.directory / "all.trace"
         subprocess.run([STELE, "merge", "-o", str(merged), *map(str, traces)], check=True,
                        capture_output=True)
         return merged, said
+
+    def snapshot(self):
+        """What the server's flight recorders have while pgbench works."""
+        self.prepare()
+        recorded = self.server(STELE, "record", "--follow-fork", "--ring=20s", "-o",
+                               f"{self.directory}/%n.trace", "--")
+        worker = threading.Thread(target=self.work)
+        worker.start()
+        time.sleep(1)
+        trace = subprocess.run([STELE, "snapshot", str(recorded.pid)], check=True, user=self.user,
+                               capture_output=True, text=True, cwd=self.directory).stdout
+        worker.join()
+        self.stop(recorded)
+        return trace.strip()
 
 
 def why(trace, *what):
@@ -123,6 +145,14 @@ def semaphores_have_their_posters(answer):
     check(total > 0 and known > 0.7 * total, (known, total))
 
 
+def go_accepts(trace):
+    try:
+        accepted, _, line = oracle.verdict(BUILD, str(trace))
+    except oracle.Unavailable as reason:
+        raise Skip(str(reason)) from reason
+    check(accepted, line)
+
+
 @case
 def who_had_what_the_slowest_statement_waited_for_is_known():
     with Cluster() as cluster:
@@ -136,11 +166,18 @@ def who_had_what_the_slowest_statement_waited_for_is_known():
         semaphores_have_their_posters(answer)
         first = answer["slowest"][0]
         equal(sum(row["ns"] for row in first["rows"]), first["ns"])
-        try:
-            accepted, _, line = oracle.verdict(BUILD, str(merged))
-        except oracle.Unavailable as reason:
-            raise Skip(str(reason)) from reason
-        check(accepted, line)
+        go_accepts(merged)
+
+
+@case
+def the_same_is_known_from_a_snapshot_of_a_server_that_goes_on():
+    with Cluster() as cluster:
+        trace = cluster.snapshot()
+        answer = why(trace, f"--request={PORT}", "--slowest=20")
+        check(answer["count"] > 1000, answer["count"])
+        slowest_waited_for_a_row(answer)
+        semaphores_have_their_posters(answer)
+        go_accepts(trace)
 
 
 run()

@@ -106,6 +106,21 @@ static void part_lost(FILE *out, const struct stele_recording *rec)
 /* Of more than this without a name, it is worth a word how to get them. */
 #define UNNAMED_MANY_PERCENT 10
 
+/* A merged trace has no modules, by which names could be looked up. */
+static void part_remedy(FILE *out, const char *path, const struct stele_recording *rec)
+{
+	if (!rec->merged)
+		fprintf(out, "            to name them: stele symbolize -o named.trace %s\n", path);
+	else if (!rec->snapshot[0])
+		fputs("            to name them: stele symbolize -o named.trace TRACE, of each one "
+		      "before 'stele merge'\n",
+		      out);
+	else
+		fputs("            the recorder would name them, if debugging information were "
+		      "installed\n",
+		      out);
+}
+
 /* As it is now: what the recorder counted was before stele symbolize. */
 static void part_stacks(FILE *out, const struct stele_trust *trust, const char *path)
 {
@@ -127,8 +142,7 @@ static void part_stacks(FILE *out, const struct stele_trust *trust, const char *
 	fprintf(out, "%.1f %% of the code addresses without a name\n",
 		stele__percent(unnamed, frames));
 	if (trust->recording.present && stele__percent(unnamed, frames) > UNNAMED_MANY_PERCENT)
-		fprintf(out, "            to name them: stele symbolize -o named.trace %s\n",
-			trust->recording.merged ? "TRACE, of each one before 'stele merge'" : path);
+		part_remedy(out, path, &trust->recording);
 	if (trust->stackless)
 		fprintf(out, "            %" PRIu64 " waits and system calls have no stack\n",
 			trust->stackless);

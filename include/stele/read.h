@@ -253,6 +253,10 @@ enum stele_detail_kind {
 	STELE_DETAIL_FILE = 5,	  /**< from now on the descriptor (object) stands for name */
 	STELE_DETAIL_ORDER = 6,	  /**< takes inner (at stack) while it has object (taken_stack) */
 	STELE_DETAIL_STACK = 7,	  /**< of the stack at object, freed next: result bytes were used */
+	/** The goroutine has been waiting for result ns: why (name), stack, object, holder; or in a
+	    system call: name is empty, object is the descriptor + 1, 0: unknown. At the beginning
+	    of a generation, which may be the trace's first. */
+	STELE_DETAIL_STANDING = 8,
 };
 
 /**
@@ -267,13 +271,15 @@ enum stele_detail_kind {
 struct stele_detail {
 	uint8_t kind;	 /**< enum stele_detail_kind */
 	int64_t time;	 /**< ns; of a wait: the transition's, which may be told some ns later */
-	uint64_t thread; /**< that did it */
+	uint64_t thread; /**< that did it; STELE_NO_ID: none in particular */
+	uint64_t goroutine; /**< of what stands */
 	uint64_t object; /**< address of the lock, condition, …; signals; or a descriptor, in the
 			      lower 32 bits: those above tell the processes of a merged trace apart
 			  */
 	uint64_t inner;
 	int64_t result;
-	struct stele_string name; /**< a path or address; lives as long as the last event */
+	struct stele_string name; /**< a path or address, a reason; lives as long as the last
+				     event */
 	uint64_t holder;	  /**< thread that has it; STELE_NO_ID: unknown */
 	uint32_t stack;		  /**< where; 0: unknown */
 	uint32_t taken_stack;	  /**< where it was taken; 0: unknown */

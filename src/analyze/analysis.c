@@ -15,7 +15,7 @@ int stele_analysis_new(struct stele_analysis **ret_analysis)
 	struct stele__keymap *maps[] = {
 		a ? &a->names : NULL,  a ? &a->sites : NULL,   a ? &a->goroutines : NULL,
 		a ? &a->tags : NULL,   a ? &a->tasks : NULL,   a ? &a->ranges : NULL,
-		a ? &a->groups : NULL, a ? &a->threads : NULL,
+		a ? &a->groups : NULL, a ? &a->threads : NULL, a ? &a->underway : NULL,
 	};
 
 	if (!a)
@@ -23,12 +23,13 @@ int stele_analysis_new(struct stele_analysis **ret_analysis)
 	for (size_t i = 0; i < STELE_ARRAY_LENGTH(maps); i++)
 		stele__keymap_init(maps[i]);
 	a->empty = stele__name_intern(a, (struct stele_string){"", 0});
+	a->main = stele__name_intern(a, (struct stele_string){"main", 4});
 	a->memory = stele__memory_new();
 	a->locks = stele__locks_new();
 	a->files = stele__files_new();
 	a->signalled = stele__signalled_new();
 	a->orders = stele__orders_new();
-	if (stele__stacks_init(&a->stacks) < 0 || !a->empty || !a->memory || !a->locks ||
+	if (stele__stacks_init(&a->stacks) < 0 || !a->empty || !a->main || !a->memory || !a->locks ||
 	    !a->files || !a->signalled || !a->orders) {
 		stele_analysis_free(a);
 		return -ENOMEM;
@@ -60,6 +61,7 @@ void stele_analysis_free(struct stele_analysis *a)
 	stele__keymap_free(&a->tasks);
 	stele__keymap_free(&a->ranges);
 	stele__keymap_free(&a->groups);
+	stele__keymap_free(&a->underway);
 	stele__keymap_free(&a->names);
 	for (unsigned kind = 0; kind < STELE__SITES_COUNT; kind++)
 		free(a->sorted[kind]);
@@ -101,6 +103,8 @@ static int analysis_details(struct stele_analysis *a, const struct stele_reader 
 		r = stele__locks_detail(a, reader, &detail);
 		if (r >= 0)
 			r = stele__files_detail(a, &detail);
+		if (r >= 0)
+			r = stele__underway_detail(a, reader, &detail);
 		if (detail.kind == STELE_DETAIL_STACK)
 			stele__stack_used(a, &detail);
 		if (r < 0)

@@ -20,12 +20,18 @@ struct stele__flow *stele__flow_of_thread(const struct stele_analysis *a, uint64
 	return tag ? stele__flow_find(a, tag->goroutine) : NULL;
 }
 
+const struct stele__name *stele__flow_entry(const struct stele_analysis *a,
+					    const struct stele__flow *go)
+{
+	if (go->entry)
+		return go->entry;
+	return go->times.thread == a->trust.recording.pid ? a->main : a->empty;
+}
+
 const struct stele__name *stele__flow_label(const struct stele_analysis *a,
 					    const struct stele__flow *go)
 {
-	if (go->name && go->name->text.bytes)
-		return go->name;
-	return go->entry ? go->entry : a->empty;
+	return go->name && go->name->text.bytes ? go->name : stele__flow_entry(a, go);
 }
 
 void stele__flow_free(struct stele__flow *go)
@@ -203,8 +209,32 @@ static int flow_call(struct stele_analysis *a, struct stele__flow *go, uint32_t 
 	return go->call ? 0 : -ENOMEM;
 }
 
+/* What it waits for, or the descriptor, as if it were told of the event. */
+static int flow_resume(struct stele_analysis *a, const struct stele_reader *reader,
+		       struct stele__flow *go, const struct stele_event *event,
+		       const struct stele__underway *underway)
+{
+	struct stele_detail detail = {.time = event->time,
+				      .thread = event->thread,
+				      .object = underway->object,
+				      .holder = underway->holder};
+	const struct stele__stack *s = a->stacks.all[underway->stack];
+
+	if (underway->stack && s && !go->entry)
+		go->entry = stele__name_intern(a, stele__origin(s->frames, s->count));
+	if (!underway->object)
+		return 0;
+	if (event->to == STELE_STATE_WAITING) {
+		detail.kind = STELE_DETAIL_WAIT;
+		return stele__locks_detail(a, reader, &detail);
+	}
+	detail.kind = STELE_DETAIL_CALL;
+	detail.object--;
+	return stele__files_detail(a, &detail);
+}
+
 static int flow_enter(struct stele_analysis *a, const struct stele_reader *reader,
-		      struct stele__flow *go, const struct stele_event *event)
+		      struct stele__flow *go, const struct stele_event *event, uint32_t stack)
 {
 	static const enum stele_site_kind kinds[STELE__STATE_COUNT] = {
 		[STELE_STATE_RUNNABLE] = STELE_SITES_READY,
@@ -212,7 +242,6 @@ static int flow_enter(struct stele_analysis *a, const struct stele_reader *reade
 		[STELE_STATE_SYSCALL] = STELE_SITES_SYSCALL,
 	};
 	bool waits = event->to == STELE_STATE_WAITING;
-	uint32_t stack;
 	int r;
 
 	go->state = event->to;
@@ -229,7 +258,7 @@ static int flow_enter(struct stele_analysis *a, const struct stele_reader *reade
 	}
 	go->times.waits += waits;
 	go->times.syscalls += event->to == STELE_STATE_SYSCALL;
-	r = stele__stack_find(a, reader, event->stack, &stack);
+	r = stack ? 0 : stele__stack_find(a, reader, event->stack, &stack);
 	if (r < 0)
 		return r;
 	/* The kernel tells that a thread waits, not where. */
@@ -242,6 +271,25 @@ static int flow_enter(struct stele_analysis *a, const struct stele_reader *reade
 	if (go->site && event->to == STELE_STATE_SYSCALL)
 		return flow_call(a, go, stack);
 	return go->site ? 0 : -ENOMEM;
+}
+
+/* The first state that it is seen in, of which more may have been told. */
+static int flow_appear(struct stele_analysis *a, const struct stele_reader *reader,
+		       struct stele__flow *go, const struct stele_event *event)
+{
+	const struct stele__underway *underway = stele__underway_of(a, go);
+	bool waits = event->to == STELE_STATE_WAITING;
+	struct stele_event told = *event;
+	int r = 0;
+
+	if (!underway || (!waits && event->to != STELE_STATE_SYSCALL))
+		return flow_enter(a, reader, go, event, 0);
+	told.name = underway->reason->text;
+	r = flow_resume(a, reader, go, event, underway);
+	if (r == 0)
+		r = flow_enter(a, reader, go, &told, underway->stack);
+	stele__underway_drop(a, go->id);
+	return r;
 }
 
 /* The function that a goroutine was created with; else the outermost one it is seen in. */
@@ -339,7 +387,7 @@ int stele__flow_transition(struct stele_analysis *a, const struct stele_reader *
 		return r;
 	if (event->to == STELE_STATE_NOT_EXIST)
 		return flow_end(a, go, event);
-	r = flow_enter(a, reader, go, event);
+	r = known ? flow_enter(a, reader, go, event, 0) : flow_appear(a, reader, go, event);
 	if (r == 0 && !known && event->from == STELE_STATE_UNDETERMINED &&
 	    !a->trust.recording.present)
 		flow_was(a, go);

@@ -90,6 +90,15 @@ struct stele__tag {
 	const struct stele__name *name;
 };
 
+/* What a goroutine is at that was not seen yet: a wait, or a system call. */
+struct stele__underway {
+	const struct stele__name *reason; /* empty: it is a call */
+	uint64_t object; /* that it waits for; of a call its descriptor + 1; 0: unknown */
+	uint64_t holder; /* STELE_NO_ID: unknown */
+	int64_t ago;	 /* ns since it began, when it was told */
+	uint32_t stack;
+};
+
 /* A task or range that is open. */
 struct stele__scope {
 	uint64_t id;
@@ -111,6 +120,7 @@ struct stele_analysis {
 	struct stele__keymap goroutines; /* alive */
 	struct stele__keymap tags, tasks, ranges, groups;
 	struct stele__keymap threads; /* from threads to their tags, which `tags` owns */
+	struct stele__keymap underway; /* by goroutines that were not seen yet */
 	struct stele__locks *locks;
 	struct stele__orders *orders;
 	struct stele__why *why; /* NULL: nobody asked */
@@ -120,7 +130,7 @@ struct stele_analysis {
 	struct stele_times *finished;
 	uint32_t finished_count, finished_max;
 	struct stele_trust trust;
-	const struct stele__name *empty;
+	const struct stele__name *empty, *main;
 	unsigned version; /* of the format */
 	int64_t synced;	  /* when the generation began */
 	bool done;
@@ -177,7 +187,10 @@ int stele__scopes_finish(struct stele_analysis *a, int64_t time);
 
 /* By the thread it is of; NULL: unknown, or not alive. */
 struct stele__flow *stele__flow_of_thread(const struct stele_analysis *a, uint64_t thread);
-/* The thread's name, or the function it was created with; empty: unknown. */
+/* The function it was created with, or that it is seen in; empty: unknown. */
+const struct stele__name *stele__flow_entry(const struct stele_analysis *a,
+					    const struct stele__flow *go);
+/* The thread's name, or that function. */
 const struct stele__name *stele__flow_label(const struct stele_analysis *a,
 					    const struct stele__flow *go);
 
@@ -199,6 +212,13 @@ int stele__orders_detail(struct stele_analysis *a, const struct stele_reader *re
 			 const struct stele_detail *detail);
 /* Before stele__locks_finish. */
 int stele__orders_finish(struct stele_analysis *a);
+
+int stele__underway_detail(struct stele_analysis *a, const struct stele_reader *reader,
+			   const struct stele_detail *detail);
+/* NULL: nothing was told of it. */
+const struct stele__underway *stele__underway_of(const struct stele_analysis *a,
+						 const struct stele__flow *go);
+void stele__underway_drop(struct stele_analysis *a, uint64_t goroutine);
 
 /* NULL: no memory. */
 struct stele__signalled *stele__signalled_new(void);

@@ -70,7 +70,7 @@ static struct stele__group *times_group(struct stele_analysis *a, const struct s
 int stele__times_account(struct stele_analysis *a, struct stele__flow *go)
 {
 	const struct stele__name *name = go->name ? go->name : a->empty;
-	const struct stele__name *entry = go->entry ? go->entry : a->empty;
+	const struct stele__name *entry = stele__flow_entry(a, go);
 	struct stele__group *group = times_group(a, name->text.bytes ? name : entry);
 
 	if (!group)

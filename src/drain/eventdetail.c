@@ -33,6 +33,8 @@ void stele__detail_wait(struct stele_drain *d, struct stele_drain_thread *t, uin
 
 	if (!object)
 		return;
+	t->go->standing.object = object;
+	t->go->standing.holder = holder;
 	stele__own_object(d, object, 0);
 	p = detail_begin(d, t, STELE_OWN_DETAIL_WAIT, 2, t->lane.batch.time);
 	if (!p)
@@ -129,6 +131,52 @@ void stele__detail_files_again(struct stele_drain *d)
 		stele__batch_varint(&b, stele__intern_string(d, name));
 	}
 	stele__outlet_batch(&d->outlet, &b);
+}
+
+#define STANDING_BYTES_MAX (1 + 7 * STELE_VARINT_BYTES_MAX)
+
+static void standing_begin(struct stele_drain *d, struct stele_batch *b)
+{
+	stele__batch_begin_experimental(b, STELE_EXPERIMENT_ALLOCFREE, d->generation, STELE_NONE_ID,
+					d->floor);
+	stele__batch_varint(b, STELE_PAYLOAD_DETAILS);
+}
+
+static void standing_tell(struct stele_drain *d, struct stele_batch *b,
+			  const struct stele_drain_go *go)
+{
+	const struct stele_drain_standing *standing = &go->standing;
+	bool waits = go->state == STELE_GO_WAITING;
+
+	if (waits && standing->object)
+		stele__own_object(d, standing->object, 0);
+	stele__batch_varint(b, STELE_OWN_DETAIL_STANDING << 3 | 6);
+	stele__batch_varint(b, 0);
+	stele__batch_varint(b, go->id);
+	stele__batch_varint(b, d->floor - standing->begin);
+	stele__batch_varint(b, waits ? stele__intern_wait(d, standing->wait) : 0);
+	stele__batch_varint(b, waits ? stele__intern_stack(d, standing->stack)
+				     : stele__intern_call(d, standing->stack, standing->wait));
+	stele__batch_varint(b, standing->object);
+	stele__batch_varint(b, standing->holder);
+}
+
+void stele__detail_standing_again(struct stele_drain *d)
+{
+	struct stele_batch b = stele__batch(d->tables.batch, STELE_BATCH_BUFFER_BYTES);
+
+	for (const struct stele_drain_go *go = d->go_list; go; go = go->next) {
+		if ((go->state != STELE_GO_WAITING && go->state != STELE_GO_SYSCALL) ||
+		    !go->standing.begin || go->standing.begin > d->floor)
+			continue;
+		if (stele__batch_is_open(&b) && stele__batch_room(&b) < STANDING_BYTES_MAX)
+			stele__outlet_batch(&d->outlet, &b);
+		if (!stele__batch_is_open(&b))
+			standing_begin(d, &b);
+		standing_tell(d, &b, go);
+	}
+	if (stele__batch_is_open(&b))
+		stele__outlet_batch(&d->outlet, &b);
 }
 
 void stele__detail_order(struct stele_drain *d, struct stele_drain_thread *t,

@@ -44,6 +44,15 @@ struct stele_region {
 	uint64_t begin; /* wire time */
 };
 
+/* What a goroutine that waits, or is in a system call, is at. */
+struct stele_drain_standing {
+	uint64_t begin;	 /* wire time */
+	uint64_t object; /* of a wait: what for; of a call: its descriptor + 1; 0: unknown */
+	uint32_t holder; /* thread id; 0: unknown */
+	uint32_t stack;	 /* dictionary id */
+	uint16_t wait;	 /* as in stele_drain_interval */
+};
+
 struct stele_drain_go {
 	uint64_t id;
 	uint64_t epoch;	     /* of ownership, as told by records */
@@ -51,6 +60,7 @@ struct stele_drain_go {
 	uint32_t generation; /* in which it was mentioned last */
 	uint8_t state;	     /* enum stele_go_status */
 	bool bridge; /* invented: exists only while a thread without a goroutine needs one */
+	struct stele_drain_standing standing;
 	struct stele_drain_thread *owner;	/* whose `go` this is; NULL: nobody's */
 	struct stele_drain_go *next, *previous; /* all live ones */
 	struct stele_region *regions;		/* open, innermost last */
@@ -448,6 +458,7 @@ void stele__detail_file(struct stele_drain *d, struct stele_drain_thread *t,
 			const struct stele_record *r, uint64_t time);
 /* With options.excerpts: what descriptors stand for when a generation begins. */
 void stele__detail_files_again(struct stele_drain *d);
+void stele__detail_standing_again(struct stele_drain *d);
 void stele__detail_release(struct stele_drain *d, struct stele_drain_thread *t,
 			   const struct stele_record *r, uint64_t time);
 

@@ -320,6 +320,7 @@ void stele__own_again(struct stele_drain *d)
 	stele__lookup_done(&d->own.objects_again, NULL);
 	d->own.told = (struct stele_drain_stats){0};
 	stele__detail_files_again(d);
+	stele__detail_standing_again(d);
 }
 
 /* Those that are there. */

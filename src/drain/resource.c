@@ -190,6 +190,8 @@ void stele__go_block(struct stele_drain *d, struct stele_drain_thread *t, unsign
 	resource_event2(d, &t->lane, STELE_EV_GO_BLOCK, time, stele__intern_wait(d, wait),
 			stele__intern_stack(d, stack));
 	t->go->state = STELE_GO_WAITING;
+	t->go->standing = (struct stele_drain_standing){
+		.begin = time, .stack = stack, .wait = (uint16_t)wait};
 }
 
 void stele__go_release(struct stele_drain_thread *t)
@@ -240,6 +242,12 @@ void stele__syscall_begin(struct stele_drain *d, struct stele_drain_thread *t,
 	resource_event2(d, &t->lane, STELE_EV_GO_SYSCALL_BEGIN, time, ++t->proc->seq,
 			stele__intern_call(d, call->stack, call->wait));
 	t->go->state = STELE_GO_SYSCALL;
+	t->go->standing = (struct stele_drain_standing){
+		.begin = time,
+		.object = call->file ? (uint32_t)call->object + 1ull : 0,
+		.stack = call->stack,
+		.wait = call->wait,
+	};
 	t->proc->state = STELE_PROC_SYSCALL;
 }
 

@@ -55,6 +55,7 @@ enum stele_own_detail {
 	STELE_OWN_DETAIL_FILE = 5,    /* fd name:string */
 	STELE_OWN_DETAIL_ORDER = 6,   /* outer inner taken:stack taken:stack */
 	STELE_OWN_DETAIL_STACK = 7,   /* address used */
+	STELE_OWN_DETAIL_STANDING = 8, /* goroutine ago reason:string stack object holder */
 };
 
 enum stele_own_ending {

@@ -48,6 +48,7 @@ static bool detail_fill(const struct stele__generation *g, const struct stele__w
 	detail->kind = (uint8_t)kind;
 	detail->result = 0;
 	detail->inner = 0;
+	detail->goroutine = STELE_NO_ID;
 	detail->name = (struct stele_string){"", 0};
 	detail->object = field[0];
 	detail->holder = STELE_NO_ID;
@@ -77,6 +78,15 @@ static bool detail_fill(const struct stele__generation *g, const struct stele__w
 		return true;
 	case STELE_OWN_DETAIL_FILE:
 		detail->name = detail_name(g, window, field[1]);
+		return true;
+	case STELE_OWN_DETAIL_STANDING:
+		detail->goroutine = field[0];
+		detail->result = stele__ticks_ns(field[1], g->ns_per_tick);
+		detail->name = detail_name(g, window, field[2]);
+		detail->stack = detail_stack(g, field[3]);
+		detail->object = field[4];
+		if (field[5])
+			detail->holder = field[5];
 		return true;
 	default:
 		return false;

@@ -375,26 +375,40 @@ static bool merge_leaves_out(const struct stele__merge *m, const struct merge_in
 	}
 }
 
+/* An object of a wait; a descriptor, which is not shared. */
+static uint64_t merge_object(struct stele__merge *m, const struct merge_input *in,
+			     const struct stele_detail *detail)
+{
+	bool file = detail->kind == STELE_DETAIL_CALL || detail->kind == STELE_DETAIL_FILE ||
+		    (detail->kind == STELE_DETAIL_STANDING && !detail->name.bytes);
+
+	if (!file)
+		return stele__sameness_object(&m->same, in->index, detail->object);
+	return detail->kind == STELE_DETAIL_STANDING && !detail->object
+		       ? 0
+		       : detail->object | in->index << FILE_SHIFT;
+}
+
 static void merge_detail(struct stele__merge *m, struct merge_input *in,
 			 struct stele_detail *detail)
 {
 	uint64_t index = in->index;
 
+	/* Where its process comes in; then what stands follows from the events. */
+	if (detail->kind == STELE_DETAIL_STANDING &&
+	    stele__standing_go(&in->transcript.standing, detail->goroutine))
+		return;
+	if (detail->goroutine != STELE_NO_ID)
+		detail->goroutine = merge_id(in, STELE_ARG_GO, detail->goroutine);
+
 	detail->time += in->offset;
 	detail->thread = detail->thread == STELE_NO_ID
 				 ? STELE_NO_ID
 				 : merge_id(in, STELE_ARG_THREAD, detail->thread);
-	switch (detail->kind) {
-	case STELE_DETAIL_CALL:
-	case STELE_DETAIL_FILE:
-		detail->object |= index << FILE_SHIFT;
-		break;
-	case STELE_DETAIL_RESULT:
-		break;
-	default:
-		detail->object = stele__sameness_object(&m->same, index, detail->object);
+	if (detail->kind != STELE_DETAIL_RESULT)
+		detail->object = merge_object(m, in, detail);
+	if (detail->kind == STELE_DETAIL_ORDER)
 		detail->inner = stele__sameness_object(&m->same, index, detail->inner);
-	}
 	if (detail->holder != STELE_NO_ID)
 		detail->holder = stele__sameness_named_thread(&m->same, index, detail->holder);
 	stele__retrace_detail(&m->retrace, &in->transcript.source, detail);

@@ -224,7 +224,8 @@ void stele__retrace_event(struct stele__retrace *t, uint64_t thread, uint8_t typ
 	retrace_fail(t, stele__batch_event(b, type, time, args));
 }
 
-#define DETAIL_BYTES_MAX (1 + 5 * STELE_VARINT_BYTES_MAX)
+#define DETAIL_FIELDS_MAX 6
+#define DETAIL_BYTES_MAX  (1 + (1 + DETAIL_FIELDS_MAX) * STELE_VARINT_BYTES_MAX)
 
 /* The fields of a detail with ids of the result; returns how many there are. */
 static unsigned detail_fields(struct stele__retrace *t, struct stele__retrace_source *source,
@@ -253,6 +254,14 @@ static unsigned detail_fields(struct stele__retrace *t, struct stele__retrace_so
 	case STELE_DETAIL_FILE:
 		field[1] = stele__retrace_string(t, detail->name);
 		return 2;
+	case STELE_DETAIL_STANDING:
+		field[0] = detail->goroutine;
+		field[1] = detail->result < 0 ? 0 : (uint64_t)detail->result; /* ticks are ns */
+		field[2] = detail->name.bytes ? stele__retrace_string(t, detail->name) : 0;
+		field[3] = stele__retrace_stack(t, source, detail->stack);
+		field[4] = detail->object;
+		field[5] = detail->holder == STELE_NO_ID ? 0 : detail->holder;
+		return 6;
 	default:
 		return 1;
 	}
@@ -281,7 +290,7 @@ void stele__retrace_detail(struct stele__retrace *t, struct stele__retrace_sourc
 	uint64_t time = detail->time < 0 || (uint64_t)detail->time < t->time
 				? t->time
 				: (uint64_t)detail->time;
-	uint64_t field[4] = {0};
+	uint64_t field[DETAIL_FIELDS_MAX] = {0};
 	struct stele_batch *b;
 	unsigned count;
 

@@ -62,6 +62,8 @@ struct stele_site {
 	uint32_t stack;		    /**< for stele_analysis_stack(); 0: none */
 	uint64_t open_count;	    /**< that had not ended when the trace did: not in `spread` */
 	int64_t open_ns;	    /**< their time up to there */
+	int64_t open_longest_ns;    /**< of one, with what was before the trace: a flight recorder
+				       tells */
 	struct stele_spread spread; /**< those that ended */
 	uint64_t early_count;	    /**< of them, by goroutines that had not run yet */
 	int64_t early_ns;

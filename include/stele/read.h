@@ -269,9 +269,9 @@ enum stele_detail_kind {
 
 /** What Stele knows beyond Go's format of something that a thread did. */
 struct stele_detail {
-	uint8_t kind;	 /**< enum stele_detail_kind */
-	int64_t time;	 /**< ns; of a wait: the transition's, which may be told some ns later */
-	uint64_t thread; /**< that did it; STELE_NO_ID: none in particular */
+	uint8_t kind;	    /**< enum stele_detail_kind */
+	int64_t time;	    /**< ns; of a wait: the transition's, which may be told some ns later */
+	uint64_t thread;    /**< that did it; STELE_NO_ID: none in particular */
 	uint64_t goroutine; /**< of what stands */
 	uint64_t object; /**< address of the lock, condition, …; signals; or a descriptor, in the
 			      lower 32 bits: those above tell the processes of a merged trace apart

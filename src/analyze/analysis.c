@@ -29,8 +29,8 @@ int stele_analysis_new(struct stele_analysis **ret_analysis)
 	a->files = stele__files_new();
 	a->signalled = stele__signalled_new();
 	a->orders = stele__orders_new();
-	if (stele__stacks_init(&a->stacks) < 0 || !a->empty || !a->main || !a->memory || !a->locks ||
-	    !a->files || !a->signalled || !a->orders) {
+	if (stele__stacks_init(&a->stacks) < 0 || !a->empty || !a->main || !a->memory ||
+	    !a->locks || !a->files || !a->signalled || !a->orders) {
 		stele_analysis_free(a);
 		return -ENOMEM;
 	}

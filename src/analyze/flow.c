@@ -169,11 +169,12 @@ static void flow_leave(struct stele__flow *go, int64_t time, bool open)
 	flow_spend(go, ns, 1);
 	for (size_t i = 0; i < STELE_ARRAY_LENGTH(sites); i++)
 		if (sites[i] && open)
-			stele__site_add_open(sites[i], ns);
+			stele__site_add_open(sites[i], ns, go->before);
 		else if (sites[i])
 			flow_add(go, &sites[i]->s, ns);
 	go->site = go->call = go->file = NULL;
 	go->since = time;
+	go->before = 0;
 }
 
 /* Another state follows. */
@@ -285,6 +286,7 @@ static int flow_appear(struct stele_analysis *a, const struct stele_reader *read
 	if (!underway || (!waits && event->to != STELE_STATE_SYSCALL))
 		return flow_enter(a, reader, go, event, 0);
 	told.name = underway->reason->text;
+	go->before = underway->ago;
 	r = flow_resume(a, reader, go, event, underway);
 	if (r == 0)
 		r = flow_enter(a, reader, go, &told, underway->stack);

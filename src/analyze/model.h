@@ -67,10 +67,11 @@ struct stele__flow {
 	uint8_t state;
 	bool ran; /* at any time */
 	int64_t since;
-	struct stele__site *site;    /* where the time in this state goes, too; NULL: nowhere */
-	struct stele__site *call;    /* likewise, of a system call: by its name */
-	struct stele__site *file;    /* likewise, with what it was for: known in the end only */
-	uint64_t fd;		     /* its descriptor; STELE_NO_ID: unknown */
+	int64_t before;		  /* that the state had lasted when the goroutine was seen first */
+	struct stele__site *site; /* where the time in this state goes, too; NULL: nowhere */
+	struct stele__site *call; /* likewise, of a system call: by its name */
+	struct stele__site *file; /* likewise, with what it was for: known in the end only */
+	uint64_t fd;		  /* its descriptor; STELE_NO_ID: unknown */
 	struct stele__called called; /* by the transition that is being looked at */
 	const struct stele__name *reason;
 	const struct stele__name *name, *entry; /* NULL: unknown */
@@ -119,7 +120,7 @@ struct stele_analysis {
 	struct stele__keymap sites;
 	struct stele__keymap goroutines; /* alive */
 	struct stele__keymap tags, tasks, ranges, groups;
-	struct stele__keymap threads; /* from threads to their tags, which `tags` owns */
+	struct stele__keymap threads;  /* from threads to their tags, which `tags` owns */
 	struct stele__keymap underway; /* by goroutines that were not seen yet */
 	struct stele__locks *locks;
 	struct stele__orders *orders;
@@ -162,7 +163,8 @@ int stele__stack_alike(struct stele_analysis *a, uint32_t stack, uint32_t *ret_s
 /* NULL: no memory. */
 struct stele__site *stele__site_find(struct stele_analysis *a, enum stele_site_kind kind,
 				     const struct stele__name *name, uint32_t stack);
-void stele__site_add_open(struct stele__site *site, int64_t ns);
+/* before: what it had lasted when it was seen first. */
+void stele__site_add_open(struct stele__site *site, int64_t ns, int64_t before);
 int stele__sites_sort(struct stele_analysis *a);
 
 /* The goroutine, NULL if it is not alive. */

@@ -15,7 +15,7 @@ static int scope_close(struct stele_analysis *a, enum stele_site_kind kind,
 	if (!site)
 		return -ENOMEM;
 	if (open)
-		stele__site_add_open(site, ns);
+		stele__site_add_open(site, ns, 0);
 	else
 		stele_spread_add(&site->s.spread, ns);
 	return 0;

@@ -31,10 +31,15 @@ struct stele__site *stele__site_find(struct stele_analysis *a, enum stele_site_k
 	return site;
 }
 
-void stele__site_add_open(struct stele__site *site, int64_t ns)
+void stele__site_add_open(struct stele__site *site, int64_t ns, int64_t before)
 {
+	int64_t whole = ns;
+
 	site->s.open_count++;
 	stele__ns_add(&site->s.open_ns, ns);
+	stele__ns_add(&whole, before);
+	if (site->s.open_longest_ns < whole)
+		site->s.open_longest_ns = whole;
 }
 
 int64_t stele_site_total(const struct stele_site *site)

@@ -101,6 +101,7 @@ static void json_sites(FILE *out, const struct stele_report *r, const char *name
 			json_quantiles(out, &s->spread);
 			stele__json_number(out, "open_count", s->open_count);
 			stele__json_signed(out, "open_ns", s->open_ns);
+			stele__json_signed(out, "open_longest_ns", s->open_longest_ns);
 		}
 		if (kind != STELE_SITES_SYSCALL && kind != STELE_SITES_READY &&
 		    kind != STELE_SITES_SAMPLE)

@@ -177,6 +177,19 @@ static void report_latency(FILE *out, const struct stele_report *r)
 	stele__part_more(out, all, r->top);
 }
 
+/* Of those that had not ended; the longest, if it is older than the trace. */
+static void report_open(FILE *out, const struct stele_site *s)
+{
+	char text[STELE__COLUMN_TEXT];
+
+	if (!s->open_count)
+		return;
+	fprintf(out, " (%" PRIu64 " not ended", s->open_count);
+	if (s->open_longest_ns > s->open_ns)
+		fprintf(out, ", up to %s old", stele__column_time(s->open_longest_ns, text));
+	fputc(')', out);
+}
+
 static void report_site(FILE *out, const struct stele_report *r, const struct stele_site *s,
 			const struct report_table *table)
 {
@@ -192,8 +205,7 @@ static void report_site(FILE *out, const struct stele_report *r, const struct st
 	if (name.bytes)
 		fputs("  ", out);
 	stele__column_name(out, name, s->open_count ? columns - 18 : columns);
-	if (s->open_count)
-		fprintf(out, " (%" PRIu64 " not ended)", s->open_count);
+	report_open(out, s);
 	fputc('\n', out);
 	if (table->stacks)
 		stele__part_frames(out, r, s->stack);

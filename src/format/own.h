@@ -48,13 +48,13 @@ enum stele_own_total {
 
 /* Payload kind 0x44: kinds of details; the head of one holds the number of its fields, too. */
 enum stele_own_detail {
-	STELE_OWN_DETAIL_WAIT = 1,    /* object holder */
-	STELE_OWN_DETAIL_RELEASE = 2, /* object stack taken:stack */
-	STELE_OWN_DETAIL_CALL = 3,    /* fd */
-	STELE_OWN_DETAIL_RESULT = 4,  /* value:signed */
-	STELE_OWN_DETAIL_FILE = 5,    /* fd name:string */
-	STELE_OWN_DETAIL_ORDER = 6,   /* outer inner taken:stack taken:stack */
-	STELE_OWN_DETAIL_STACK = 7,   /* address used */
+	STELE_OWN_DETAIL_WAIT = 1,     /* object holder */
+	STELE_OWN_DETAIL_RELEASE = 2,  /* object stack taken:stack */
+	STELE_OWN_DETAIL_CALL = 3,     /* fd */
+	STELE_OWN_DETAIL_RESULT = 4,   /* value:signed */
+	STELE_OWN_DETAIL_FILE = 5,     /* fd name:string */
+	STELE_OWN_DETAIL_ORDER = 6,    /* outer inner taken:stack taken:stack */
+	STELE_OWN_DETAIL_STACK = 7,    /* address used */
 	STELE_OWN_DETAIL_STANDING = 8, /* goroutine ago reason:string stack object holder */
 };
 

@@ -148,6 +148,42 @@ def hang_is_seen_while_it_lasts():
                   for lock in report["locks"]["top"]), report["locks"])
 
 
+def report(p, trace):
+    return json.loads(subprocess.run([place.STELE, "report", "--json", p.path(trace)], check=True,
+                                     capture_output=True, text=True).stdout)
+
+
+def functions(row):
+    return [frame["function"] for frame in row["stack"]]
+
+
+@case
+def hang_that_is_older_than_the_ring_has_its_place():
+    """So have calls; and it is known for how long."""
+    with running("--ring=1s", "--generation=100ms") as (p, r):
+        r.tell("hang")
+        r.stele.stdin.write("call 4000\n")
+        r.stele.stdin.flush()
+        time.sleep(2.5)
+        trace = os.path.basename(r.ask("snapshot", r.pid).stdout.strip())
+        p.valid(trace)
+        told = report(p, trace)
+        wait = next(row for row in told["waits"]["top"] if row["reason"] == "sync")
+        equal((functions(wait)[0], wait["open_count"]), ("take", 1))
+        check(wait["open_ns"] < 2e9 < 2.4e9 < wait["open_longest_ns"], wait)
+        lock = told["locks"]["top"][0]
+        equal((lock["lock"], lock["holders"][0]["thread"]), ("lock", "main"))
+        call = next(row for row in told["syscalls"]["top"] if "receive" in functions(row))
+        check(call["open_count"] == 1 and call["open_longest_ns"] > 2.4e9, call)
+        check(any(row["name"] == "read pipe" and row["open_count"] == 1
+                  for row in told["files"]["top"]), told["files"])
+        text = subprocess.run([place.STELE, "report", p.path(trace)], check=True,
+                              capture_output=True, text=True).stdout
+        check(re.search(r"sync \(1 not ended, up to [23]\.\d+ s old\)", text), text)
+        equal(r.stele.stdout.readline(), "done\n")
+        r.end()
+
+
 @case
 def triggers_in_quick_succession_make_one_snapshot():
     with running("--ring=10s", "--snapshot-on=region:20ms", "--snapshot-gap=60s") as (p, r):

@@ -103,6 +103,9 @@ def process_of_which_the_newest_is_kept_is_there_all_at_once():
         created = [e for e in events if e.get("from") == "NotExist" and
                    e["time_ns"] > events[0]["time_ns"] + 1e9]
         check(len(created) >= 2, created)
+        waits = json.loads(stele(p, "report", "--json", trace))["waits"]["top"]
+        check(any(row["reason"] == "sync" and row["stack"][0]["function"] == "take"
+                  for row in waits), f"where the other thread waits: {waits}")
         try:
             accepted, _, line = oracle.verdict(BUILD, p.path(trace))
             check(accepted, line)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
+#include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -55,6 +56,9 @@ static int calls_fail(void)
 	SHOW(pselect(0, &set, NULL, NULL, &wrong, NULL));
 	SHOW(epoll_wait(-1, &e, 1, 0));
 	SHOW(epoll_pwait(-1, &e, 1, 0, NULL));
+	SHOW(getaddrinfo(NULL, NULL, NULL, NULL));
+	SHOW(getnameinfo(NULL, 0, NULL, 0, NULL, 0, 0));
+	SHOW(gethostbyname2("localhost", 12345) != NULL);
 	SHOW(wait(NULL));
 	SHOW(wait4(-1, NULL, 0, NULL));
 	SHOW(waitpid(1, NULL, 0));

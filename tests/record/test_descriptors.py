@@ -176,4 +176,41 @@ def names_last_over_generations_and_into_a_cut():
     equal(recorded.files[0].get("read kept"), (1, 1, 0))
 
 
+
+RESOLVER = r"""
+#include <netdb.h>
+#include <stddef.h>
+
+__attribute__((noinline)) static int look_up(void)
+{
+	struct addrinfo *found = NULL;
+	int error = getaddrinfo("localhost", "http", NULL, &found);
+
+	if (!error)
+		freeaddrinfo(found);
+	return error;
+}
+
+int main(void)
+{
+	return look_up() || !gethostbyname("localhost");
+}
+"""
+
+
+@case
+def looking_up_a_host_is_a_wait_for_the_network():
+    """By calls within libc, which nobody sees: a server that does not answer would be no reason."""
+    with place.Place() as p:
+        program = p.compile("resolver", RESOLVER, "-O1", "-g")
+        done = p.record("-o", "x.trace", "--", program)
+        if done.returncode == 1:
+            raise Skip("this machine does not know localhost")
+        equal(done.returncode, 0, done.stderr)
+        p.valid("x.trace")
+        waits = Recorded.report(p.path("x.trace"), None)["waits"]["top"]
+        places = sorted(row["stack"][0]["function"] for row in waits if row["reason"] == "network")
+        equal(places, ["look_up", "main"])
+
+
 run()

@@ -70,15 +70,8 @@
 		return result;                                                                     \
 	}
 
-/* Of a file, which is looked up if it is not known yet. */
-STELE_INLINE stele_interval call_begin(long number, int fd)
-{
-	stele__file_note(fd);
-	return stele_syscall_begin_file(number, fd);
-}
-
 #define CALL(type, name, params, args, number, fd)                                                 \
-	RECORDED(type, name, params, args, call_begin(number, fd), )
+	RECORDED(type, name, params, args, stele__file_call(number, fd), )
 #define PLAIN(type, name, params, args, number, argument)                                          \
 	RECORDED(type, name, params, args, stele_syscall_begin(number, (uint64_t)(argument)), )
 
@@ -102,9 +95,9 @@ int __connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t bytes);
 
 /* What comes is something new, whatever its number stood for. */
 RECORDED(int, accept, (int fd, __SOCKADDR_ARG address, socklen_t *bytes), (fd, address, bytes),
-	 call_begin(SYS_accept, fd), stele__file_forget(result))
+	 stele__file_call(SYS_accept, fd), stele__file_forget(result))
 RECORDED(int, accept4, (int fd, __SOCKADDR_ARG address, socklen_t *bytes, int flags),
-	 (fd, address, bytes, flags), call_begin(SYS_accept4, fd), stele__file_forget(result))
+	 (fd, address, bytes, flags), stele__file_call(SYS_accept4, fd), stele__file_forget(result))
 
 /* Only then it is known what it is connected to: told within the call. */
 static void call_connected(int fd)
@@ -137,7 +130,7 @@ static bool call_fcntl_blocks(int command)
 		va_end(list);                                                                      \
 		if (!call_fcntl_blocks(command) || !stele__recording())                            \
 			return STELE_REAL(name)(fd, command, argument);                            \
-		call = call_begin(SYS_fcntl, fd);                                                  \
+		call = stele__file_call(SYS_fcntl, fd);                                            \
 		result = STELE_REAL(name)(fd, command, argument);                                  \
 		stele_syscall_end(call, result < 0 ? -errno : result);                             \
 		return result;                                                                     \

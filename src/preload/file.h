@@ -33,6 +33,13 @@ STELE_INLINE void stele__file_note(int fd)
 		stele__file_tell(fd);
 }
 
+/* A system call of a file, which is looked up if it is not known yet. */
+STELE_INLINE stele_interval stele__file_call(long number, int fd)
+{
+	stele__file_note(fd);
+	return stele_syscall_begin_file(number, fd);
+}
+
 /* It stands for something else, or for nothing, from now on. */
 void stele__file_forget(int fd) STELE_HIDDEN;
 /* All do: a child of a fork has a recording of its own. */

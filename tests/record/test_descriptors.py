@@ -213,4 +213,123 @@ def looking_up_a_host_is_a_wait_for_the_network():
         equal(places, ["look_up", "main"])
 
 
+
+STREAMS = r"""
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LINES 2000 /* of 10 bytes: five buffers of 4096 */
+
+static FILE *opened(const char *name, const char *how)
+{
+	FILE *f = fopen(name, how);
+
+	if (!f)
+		exit(2);
+	setvbuf(f, NULL, _IOFBF, 4096);
+	return f;
+}
+
+static void write_all(const char *name, int how)
+{
+	FILE *f = opened(name, "w");
+
+	for (int i = 0; i < LINES; i++)
+		if (how ? fputs("123456789\n", f) < 0 : fwrite("123456789\n", 5, 2, f) != 2)
+			exit(3);
+	if (fflush(f))
+		exit(4);
+	fclose(f);
+}
+
+static void read_all(const char *name, int how)
+{
+	FILE *f = opened(name, "r");
+	char text[100], *line = NULL;
+	size_t room = 0;
+	int n = 0, c;
+
+	if (how == 0)
+		while (fgets(text, sizeof(text), f))
+			n++;
+	else if (how == 1)
+		while (fread(text, 1, 10, f) == 10)
+			n++;
+	else if (how == 2)
+		while (getline(&line, &room, f) == 10)
+			n++;
+	else
+		while ((c = getc_unlocked(f)) != EOF)
+			n += c == '\n';
+	if (n != LINES)
+		exit(5);
+	free(line);
+	fclose(f);
+}
+
+/* Nobody else's business is touched: streams in memory; several threads with one stream. */
+static void *share(void *f)
+{
+	char text[64];
+
+	for (int i = 0; i < 20000; i++) {
+		if (!fgets(text, sizeof(text), f))
+			rewind(f);
+		ungetc('x', f);
+		getc(f);
+	}
+	return NULL;
+}
+
+int main(int count, char **names)
+{
+	char memory[] = "in memory\n", text[64];
+	pthread_t threads[3];
+	FILE *f;
+
+	write_all("puts", 1);
+	write_all("writes", 0);
+	for (int how = 0; how < 4; how++) {
+		char name[] = {'r', (char)('0' + how), 0};
+
+		write_all(name, 0);
+		read_all(name, how);
+	}
+	f = fmemopen(memory, sizeof(memory), "r");
+	if (!fgets(text, sizeof(text), f) || strcmp(text, memory))
+		return 6;
+	fclose(f);
+	f = opened("shared", "w+");
+	fputs("some lines\nof text\n", f);
+	for (int i = 0; i < 3; i++)
+		pthread_create(&threads[i], NULL, share, f);
+	for (int i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	fclose(f);
+	f = popen("sleep 0.2; echo hi", "r");
+	return !fgets(text, sizeof(text), f) || pclose(f);
+}
+"""
+
+
+@case
+def streams_read_and_write_when_their_buffers_ask_for_it():
+    with place.Place() as p:
+        program = p.compile("streams", STREAMS, "-O2", "-g", "-pthread")
+        done = p.record("-o", "x.trace", "--", program)
+        equal(done.returncode, 0, done.stderr)
+        p.valid("x.trace")
+        answer = Recorded.report(p.path("x.trace"), None)
+        folder = os.path.realpath(p.directory) + "/"
+        files = {row["name"].replace(folder, ""): (row["count"], row["bytes"])
+                 for row in answer["files"]["top"]}
+        # 20,000 bytes: four whole buffers and what is left; reading, also once for the end.
+        equal([files[f"write {name}"] for name in ("puts", "writes", "r0")], [(5, 20000)] * 3)
+        equal([files[f"read r{how}"] for how in range(4)], [(6, 20000)] * 4)
+        pipe = next(row for row in answer["files"]["top"] if row["name"] == "read pipe")
+        check(pipe["count"] == 1 and pipe["max_ns"] > 150e6, pipe)
+
+
 run()

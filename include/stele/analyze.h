@@ -431,6 +431,17 @@ const struct stele_times *stele_analysis_groups(const struct stele_analysis *ana
 const struct stele_site *const *stele_analysis_sites(const struct stele_analysis *analysis,
 						     enum stele_site_kind kind, size_t *ret_count);
 
+/** A function that CPU samples met. */
+struct stele_hot_function {
+	struct stele_string name;
+	uint64_t self;	/**< samples in which it ran itself */
+	uint64_t total; /**< or what it had called; once a sample, also where it called itself */
+};
+
+/** All of them, by how often they ran themselves. */
+const struct stele_hot_function *stele_analysis_hot_functions(const struct stele_analysis *analysis,
+							      size_t *ret_count);
+
 /** Frames of a site's stack, innermost first. */
 const struct stele_stack_frame *stele_analysis_stack(const struct stele_analysis *analysis,
 						     uint32_t stack, size_t *ret_count);

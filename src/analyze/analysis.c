@@ -67,6 +67,7 @@ void stele_analysis_free(struct stele_analysis *a)
 		free(a->sorted[kind]);
 	free(a->finished);
 	free(a->group_times);
+	free(a->hot_functions);
 	free(a);
 }
 
@@ -176,7 +177,9 @@ int stele_analysis_finish(struct stele_analysis *analysis)
 		r = stele__locks_finish(analysis);
 	if (r == 0)
 		r = stele__why_finish(analysis);
-	return r < 0 ? r : stele__sites_sort(analysis);
+	if (r == 0)
+		r = stele__sites_sort(analysis);
+	return r < 0 ? r : stele__hotspots_finish(analysis);
 }
 
 const struct stele_trust *stele_analysis_trust(const struct stele_analysis *analysis)

@@ -138,6 +138,8 @@ struct stele_analysis {
 	/* Made by finish(). */
 	const struct stele_site **sorted[STELE__SITES_COUNT];
 	size_t sorted_count[STELE__SITES_COUNT];
+	struct stele_hot_function *hot_functions;
+	size_t hot_function_count;
 	struct stele_times *group_times;
 	size_t group_count;
 };
@@ -214,6 +216,9 @@ int stele__orders_detail(struct stele_analysis *a, const struct stele_reader *re
 			 const struct stele_detail *detail);
 /* Before stele__locks_finish. */
 int stele__orders_finish(struct stele_analysis *a);
+
+/* Behind stele__sites_sort. */
+int stele__hotspots_finish(struct stele_analysis *a);
 
 int stele__underway_detail(struct stele_analysis *a, const struct stele_reader *reader,
 			   const struct stele_detail *detail);

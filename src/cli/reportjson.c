@@ -157,6 +157,22 @@ static void json_memory(FILE *out, const struct stele_report *r)
 	fputs("]}", out);
 }
 
+static void json_functions(FILE *out, const struct stele_report *r)
+{
+	size_t count;
+	const struct stele_hot_function *functions =
+		stele_analysis_hot_functions(r->analysis, &count);
+
+	fprintf(out, ",\n\"hot_functions\": {\"places\": %zu, \"top\": [", count);
+	for (size_t i = 0; i < count && i < r->top; i++) {
+		fprintf(out, "%s\n{\"self\": %" PRIu64 ", \"total\": %" PRIu64, i ? "," : "",
+			functions[i].self, functions[i].total);
+		stele__json_member(out, "name", functions[i].name);
+		fputc('}', out);
+	}
+	fputs("]}", out);
+}
+
 void stele__report_json(FILE *out, const struct stele_report *report)
 {
 	static const struct {
@@ -181,6 +197,7 @@ void stele__report_json(FILE *out, const struct stele_report *report)
 	json_times(out, "groups", times, count, report->top);
 	for (size_t i = 0; i < STELE_ARRAY_LENGTH(tables); i++)
 		json_sites(out, report, tables[i].name, tables[i].kind);
+	json_functions(out, report);
 	stele__ledger_json(out, report);
 	json_memory(out, report);
 	fputs("}\n", out);

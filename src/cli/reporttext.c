@@ -10,9 +10,10 @@
 #include "cli/report.h"
 #include "cli/verdict.h"
 
-#define REPORT_NAME   36
-#define REPORT_INDENT 6
-#define REPORT_FILE   38
+#define REPORT_NAME	36
+#define REPORT_INDENT	6
+#define REPORT_FILE	38
+#define REPORT_FUNCTION 68
 
 struct report_table {
 	enum stele_site_kind kind;
@@ -263,6 +264,24 @@ static void report_files(FILE *out, const struct stele_report *r)
 	stele__part_more(out, count, r->top);
 }
 
+static void report_functions(FILE *out, const struct stele_report *r, uint64_t samples)
+{
+	size_t count;
+	const struct stele_hot_function *functions =
+		stele_analysis_hot_functions(r->analysis, &count);
+
+	stele__part_title(out, r, "HOTTEST FUNCTIONS");
+	fprintf(out, " (%" PRIu64 " CPU samples)\n%10s%10s  %s\n", samples, "itself", "with all",
+		"function, and what it called");
+	for (size_t i = 0; i < count && i < r->top; i++) {
+		fprintf(out, "%8.1f %%%8.1f %%  ", stele__percent(functions[i].self, samples),
+			stele__percent(functions[i].total, samples));
+		stele__column_name(out, functions[i].name, REPORT_FUNCTION);
+		fputc('\n', out);
+	}
+	stele__part_more(out, count, r->top);
+}
+
 static void report_samples(FILE *out, const struct stele_report *r)
 {
 	size_t count;
@@ -274,8 +293,9 @@ static void report_samples(FILE *out, const struct stele_report *r)
 		return;
 	for (size_t i = 0; i < count; i++)
 		sum += sites[i]->spread.count;
+	report_functions(out, r, sum);
 	stele__part_title(out, r, "HOTTEST STACKS");
-	fputs(" (CPU samples)\n", out);
+	fputc('\n', out);
 	for (size_t i = 0; i < count && i < r->top; i++) {
 		stele__part_count(out, sites[i]->spread.count, 10);
 		fprintf(out, "%8.1f %%\n", stele__percent(sites[i]->spread.count, sum));

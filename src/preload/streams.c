@@ -5,6 +5,9 @@
  * so single characters but for what getc_unlocked() and putc_unlocked() call themselves, and
  * printf() and scanf(), of which nobody knows before what they will do.
  */
+#ifndef __NO_INLINE__
+#define __NO_INLINE__ 1 /* headers would define some of them */
+#endif
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

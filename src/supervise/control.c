@@ -41,7 +41,6 @@ struct stele_control {
 	struct stele_rendezvous place;
 	int listen_fd, wake_fd; /* -1: none */
 	pthread_t thread;
-	bool running;
 	uint32_t stop; /* owner release / thread acquire */
 
 	pthread_cond_t settled;		   /* no snapshot is wanted */
@@ -51,6 +50,7 @@ struct stele_control {
 	uint64_t wanted;		   /* its number */
 	uint64_t last_ns;		   /* of the last that a trigger got; 0: none yet */
 	uint64_t passed_over;
+	bool running; /* the thread, which takes what is wanted */
 
 	/* The thread's. */
 	bool memory_told; /* that the program uses much */
@@ -214,18 +214,21 @@ static uint64_t control_take_wanted(struct stele_control *c)
 void stele__control_await(struct stele_control *c)
 {
 	pthread_mutex_lock(&c->lock);
-	while (c->reason[0])
+	while (c->reason[0] && c->running)
 		pthread_cond_wait(&c->settled, &c->lock);
 	pthread_mutex_unlock(&c->lock);
 }
 
 void stele__control_insist(struct stele_control *c, const char *reason)
 {
+	bool running;
+
 	pthread_mutex_lock(&c->lock);
 	control_want(c, reason, 0);
+	running = c->running;
 	pthread_mutex_unlock(&c->lock);
 	control_wake(c);
-	if (c->running)
+	if (running)
 		stele__control_await(c);
 	else
 		control_take_wanted(c);
@@ -520,9 +523,11 @@ void stele__control_start(struct stele_control *c, int pid)
 	c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (c->wake_fd < 0)
 		error = -errno;
+	pthread_mutex_lock(&c->lock);
 	if (error == 0)
 		error = -pthread_create(&c->thread, NULL, control_run, c);
 	c->running = error == 0;
+	pthread_mutex_unlock(&c->lock);
 	if (error < 0)
 		stele__recorder_say(c->options, STELE_SAY_WARNING,
 				    "the recording cannot be controlled: there is no thread for "
@@ -536,11 +541,13 @@ void stele__control_stop(struct stele_control *c)
 		return;
 	stele__store_release(&c->stop, 1);
 	if (c->running) {
-		eventfd_write(c->wake_fd, 1);
+		control_wake(c);
 		pthread_join(c->thread, NULL);
-		c->running = false;
 	}
+	pthread_mutex_lock(&c->lock);
+	c->running = false;
 	c->due_ns = 0;
+	pthread_mutex_unlock(&c->lock);
 	control_take_wanted(c);
 	stele__rendezvous_close(c->listen_fd, &c->place);
 	c->listen_fd = -1;

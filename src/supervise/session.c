@@ -274,7 +274,6 @@ static void session_keep_end(struct session *s, const struct stele_ending *endin
 		stele__control_insist(s->control, reason);
 }
 
-/* After the control's stop. */
 static void session_tell_snapshots(const struct session *s, struct stele_session_result *result)
 {
 	const struct stele_snapshots *snapshots = stele__control_snapshots(s->control);
@@ -353,12 +352,13 @@ static void session_watch(struct session *s, struct stele_session_result *result
 	if (s->follow)
 		session_wait_for_followed(s);
 	stele__control_stop(s->control);
+	if (s->follow) {
+		stele__follow_stop(s->follow);
+		stele__follow_totals(s->follow, s->recorder.arena, &result->followed);
+	}
+	/* Nobody is left who could want one. */
 	if (s->recorder.flight && s->control)
 		session_tell_snapshots(s, result);
-	if (!s->follow)
-		return;
-	stele__follow_stop(s->follow);
-	stele__follow_totals(s->follow, s->recorder.arena, &result->followed);
 }
 
 /*

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Any bytes as a trace to be cut, renamed, made anonymous and merged with itself: no crash, and if
- * the trace was sound, with nothing in it that Go's reader wrongly lets pass, what comes out is
- * sound. The last two bytes choose the window.
+ * Any bytes as a trace to be cut, renamed, made anonymous, merged with itself and with a part of
+ * it: no crash, and if the trace was sound, with nothing in it that Go's reader wrongly lets pass,
+ * what comes out is sound. The last two bytes choose the window.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -142,7 +142,7 @@ static int merge_next(void *arg, const struct stele_event **ret_event)
 	return stele_reader_next(arg, ret_event);
 }
 
-static bool merge(const uint8_t *data, size_t bytes, struct out *out)
+static bool merge(const struct out *traces, struct out *out)
 {
 	struct stele__merge_input inputs[2];
 	const struct stele__merge_job job = {inputs, 2, out_write, out};
@@ -152,7 +152,7 @@ static bool merge(const uint8_t *data, size_t bytes, struct out *out)
 	int r = 0;
 
 	for (int i = 0; i < 2 && r == 0; i++) {
-		r = stele_reader_open_memory(data, bytes, NULL, &readers[i]);
+		r = stele_reader_open_memory(traces[i].data, traces[i].bytes, NULL, &readers[i]);
 		inputs[i] = (struct stele__merge_input){readers[i], merge_next, readers[i]};
 	}
 	if (r == 0)
@@ -166,6 +166,17 @@ static bool merge(const uint8_t *data, size_t bytes, struct out *out)
 	return r == 0 && out->bytes;
 }
 
+/* A sound trace with a part of itself, which begins later and with what is there already. */
+static void merge_late(struct out whole, struct out part)
+{
+	struct out out = {malloc(OUT_BYTES_MAX), 0};
+
+	if (out.data && is_sound(part.data, part.bytes, true) &&
+	    merge((struct out[]){whole, part}, &out) && !is_sound(out.data, out.bytes, false))
+		__builtin_trap();
+	free(out.data);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -173,9 +184,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct stele_renamer renamer = {out_module, out_rename, out_write, &out};
 	struct stele_rename_stats stats;
 	bool sound = is_sound(data, size, true);
+	struct out whole = {(uint8_t *)data, size};
 
-	if (out.data && cut(data, size, &out) && sound && !is_sound(out.data, out.bytes, false))
-		__builtin_trap();
+	if (out.data && cut(data, size, &out) && sound) {
+		if (!is_sound(out.data, out.bytes, false))
+			__builtin_trap();
+		merge_late(whole, out);
+	}
 	out.bytes = 0;
 	if (out.data && stele__rename(data, size, &renamer, &stats) == 0 && sound &&
 	    !is_sound(out.data, out.bytes, false))
@@ -185,7 +200,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    !is_sound(out.data, out.bytes, false))
 		__builtin_trap();
 	out.bytes = 0;
-	if (out.data && merge(data, size, &out) && sound && !is_sound(out.data, out.bytes, false))
+	if (out.data && merge((struct out[]){whole, whole}, &out) && sound &&
+	    !is_sound(out.data, out.bytes, false))
 		__builtin_trap();
 	free(out.data);
 	return 0;

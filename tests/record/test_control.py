@@ -282,7 +282,8 @@ def dormant_program_is_recorded_from_start_to_stop():
         calls = json.loads(subprocess.run([place.STELE, "report", "--json", p.path("d.trace")],
                                           check=True, capture_output=True, text=True).stdout)
         rows = {row["name"]: row["count"] for row in calls["files"]["top"]}
-        equal(rows.get("read pipe"), 1, f"named, though it was open before: {rows}")
+        # The call, and the line that asked for it.
+        check(rows.get("read pipe", 0) >= 2, f"named, though it was open before: {rows}")
 
 
 @case

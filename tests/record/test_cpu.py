@@ -4,6 +4,7 @@
 
 usage: test_cpu.py STELE SPINNER
 """
+import json
 import os
 import re
 import subprocess
@@ -31,6 +32,7 @@ class Spun:
             for trace in p.traces():
                 p.valid(trace)
             self.stacks = [self.folded(p, trace) for trace in p.traces()]
+            self.functions = [self.hot_functions(p, trace) for trace in p.traces()]
 
     @staticmethod
     def folded(p, trace):
@@ -41,6 +43,14 @@ class Spun:
             stack, _, count = line.rpartition(" ")
             stacks[stack] = stacks.get(stack, 0) + int(count)
         return stacks
+
+
+    @staticmethod
+    def hot_functions(p, trace):
+        out = subprocess.run([place.STELE, "report", "--json", "--top=1000", p.path(trace)],
+                             capture_output=True, text=True, check=True).stdout
+        return {row["name"]: (row["self"], row["total"])
+                for row in json.loads(out)["hot_functions"]["top"]}
 
 
 def total(stacks, function=""):
@@ -65,6 +75,19 @@ def samples_are_where_time_goes():
     spun = Spun("plain", "2")
     sensible(spun.stacks[0], spun.expected[0], spun.hot_share[0])
     print(f"# {spun.interrupted} calls interrupted")
+
+
+@case
+def functions_are_summed_up_from_all_stacks():
+    spun = Spun("plain", "1")
+    expected = {}
+    for stack, count in spun.stacks[0].items():
+        frames = stack.split(";")
+        for function in set(frames):
+            own, whole = expected.get(function, (0, 0))
+            expected[function] = (own + count * (frames[-1] == function), whole + count)
+    equal(spun.functions[0], expected)
+    check(expected["hot"][0] > 10 and expected["spin"][1] > expected["spin"][0], expected)
 
 
 @case

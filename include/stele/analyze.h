@@ -455,6 +455,29 @@ const struct stele_lock *const *stele_analysis_locks(const struct stele_analysis
 const struct stele_lock_cycle *stele_analysis_lock_cycles(const struct stele_analysis *analysis,
 							  size_t *ret_count);
 
+/** A lock that somebody waits for when the trace ends, and what the one is at that has it. */
+struct stele_blockage {
+	const struct stele_lock *lock; /**< with all others of this name */
+	uint64_t address;
+	uint64_t waiters;
+	int64_t longest_ns;	    /**< of one of them, with what was before the trace */
+	struct stele_string waiter; /**< that one */
+	uint64_t waiter_thread;
+	uint32_t waiter_stack;
+	uint64_t holder_thread; /**< STELE_NO_ID: unknown, and so is the rest */
+	struct stele_string holder;
+	uint8_t state;		  /**< the holder's, enum stele_resource_state; 0: it is gone */
+	struct stele_string what; /**< the reason of its wait; its call, and what that is for */
+	int64_t ns;		  /**< it has been in that state, likewise */
+	uint32_t stack;
+	size_t next;   /**< the one that the holder waits in itself; SIZE_MAX: none */
+	bool deadlock; /**< by that it waits for itself */
+};
+
+/** Those with the longest waits first. */
+const struct stele_blockage *stele_analysis_blockages(const struct stele_analysis *analysis,
+						      size_t *ret_count);
+
 /** NULL: nobody asked. */
 const struct stele_why *stele_analysis_why(const struct stele_analysis *analysis);
 

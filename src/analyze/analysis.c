@@ -68,6 +68,8 @@ void stele_analysis_free(struct stele_analysis *a)
 	free(a->finished);
 	free(a->group_times);
 	free(a->hot_functions);
+	free(a->blockages);
+	free(a->fallen);
 	free(a);
 }
 

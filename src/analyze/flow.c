@@ -193,6 +193,7 @@ static int flow_next(struct stele_analysis *a, const struct stele_reader *reader
 		r = stele__why_leave(a, reader, go, time, event);
 	if (r == 0 && go->called.call)
 		r = stele__why_called(a, go, time);
+	stele__blocked_note(go, time);
 	if (r == 0 && go->object)
 		r = stele__locks_waited(a, go, time, false);
 	flow_leave(go, time, false);
@@ -333,6 +334,8 @@ static int flow_end(struct stele_analysis *a, struct stele__flow *go,
 {
 	int r = stele__memory_ended(a, event);
 
+	if (r == 0)
+		r = stele__blocked_gone(a, go, event->time);
 	go->times.ended = true;
 	go->times.last = event->time;
 	if (r == 0)
@@ -402,8 +405,12 @@ int stele__flow_finish(struct stele_analysis *a, int64_t time)
 	size_t at = 0;
 	int r = 0;
 
-	while (r == 0 && (go = stele__keymap_each(&a->goroutines, &at))) {
+	while (r == 0 && (go = stele__keymap_each(&a->goroutines, &at)))
 		r = stele__files_called(a, go, NULL);
+	if (r == 0)
+		r = stele__blocked_finish(a, time);
+	at = 0;
+	while (r == 0 && (go = stele__keymap_each(&a->goroutines, &at))) {
 		if (r == 0)
 			r = stele__why_leave(a, NULL, go, time, NULL);
 		if (r == 0)

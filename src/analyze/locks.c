@@ -78,7 +78,8 @@ struct stele__object *stele__locks_object_at(struct stele_analysis *a, uint64_t 
 	}
 	object->address = address;
 	object->name = object->made_by = object->made_file = a->empty;
-	object->owner = STELE_NO_ID;
+	object->owner = object->owner_before = STELE_NO_ID;
+	object->owner_since = INT64_MIN / 2;
 	return object;
 }
 
@@ -352,6 +353,14 @@ int stele__locks_holders(const struct stele__object *object, int64_t begin, int6
 	return r;
 }
 
+uint64_t stele__locks_owner(const struct stele__object *object, int64_t since, int64_t now,
+			    uint64_t holder)
+{
+	if (releases_behind(object, since) == object->release_count)
+		return holder;
+	return now - object->owner_since > LOCKS_SLACK_NS ? object->owner : object->owner_before;
+}
+
 struct locks_wait {
 	struct stele_analysis *a;
 	struct stele__lock_class *class;
@@ -422,6 +431,8 @@ int stele__locks_waited(struct stele_analysis *a, struct stele__flow *go, int64_
 	}
 	object->waiting--;
 	if (!open && object->is_lock) {
+		if (time - object->owner_since > LOCKS_SLACK_NS)
+			object->owner_before = object->owner;
 		object->owner = go->times.thread;
 		object->owner_since = time;
 	}

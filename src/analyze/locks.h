@@ -37,6 +37,7 @@ struct stele__object {
 	uint64_t waiting; /* goroutines that do so now */
 	uint64_t owner;	  /* thread that waited for it, and has it; STELE_NO_ID: unknown */
 	int64_t owner_since;
+	uint64_t owner_before; /* not counting those that got it in the same moment: see owner_of */
 	struct stele__release *releases; /* the newest, by their number modulo release_max */
 	uint32_t release_max;		 /* a power of two */
 	uint64_t release_count;
@@ -59,6 +60,12 @@ typedef int stele__hold_fn(void *arg, const struct stele__hold *hold);
  */
 int stele__locks_holders(const struct stele__object *object, int64_t begin, int64_t end,
 			 uint64_t holder, bool open, stele__hold_fn *told, void *arg);
+
+/* Who has a lock that is being waited for since then, when `holder` had it; STELE_NO_ID: unknown.
+ * At the end of a process, when its waits are told to end, those who got it by that do not count.
+ */
+uint64_t stele__locks_owner(const struct stele__object *object, int64_t since, int64_t now,
+			    uint64_t holder);
 
 /* NULL: nothing was told of it. */
 struct stele__object *stele__locks_object_find(const struct stele_analysis *a, uint64_t address);

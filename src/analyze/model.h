@@ -61,6 +61,16 @@ struct stele__called {
 	bool client;	/* of a connection that was made from here */
 };
 
+/* A wait or system call. */
+struct stele__block {
+	int64_t end, ns; /* with what was before the trace */
+	uint8_t state;	 /* 0: there was none */
+	uint64_t owner;	 /* thread that has the lock; STELE_NO_ID: unknown */
+	const struct stele__object *object;
+	const struct stele__site *site, *call; /* where; a call, with what it is for if known */
+	const struct stele__name *reason;
+};
+
 /* A goroutine that is alive. */
 struct stele__flow {
 	uint64_t id;
@@ -78,6 +88,7 @@ struct stele__flow {
 	int64_t latencies[STELE__LATENCIES];	/* the first times that it was ready */
 	uint32_t latency_count;			/* of those */
 	struct stele_spread *latency;		/* those after them; NULL: none */
+	struct stele__block block;		/* the last that it was in */
 	struct stele__object *object;		/* that it waits for; NULL: unknown */
 	uint64_t holder;	       /* the thread that had it then; STELE_NO_ID: unknown */
 	struct stele__region *regions; /* open ones, outermost first */
@@ -138,6 +149,10 @@ struct stele_analysis {
 	/* Made by finish(). */
 	const struct stele_site **sorted[STELE__SITES_COUNT];
 	size_t sorted_count[STELE__SITES_COUNT];
+	struct stele__fallen *fallen; /* goroutines that ended in the middle of one: the newest */
+	size_t fallen_count;
+	struct stele_blockage *blockages;
+	size_t blockage_count;
 	struct stele_hot_function *hot_functions;
 	size_t hot_function_count;
 	struct stele_times *group_times;
@@ -216,6 +231,16 @@ int stele__orders_detail(struct stele_analysis *a, const struct stele_reader *re
 			 const struct stele_detail *detail);
 /* Before stele__locks_finish. */
 int stele__orders_finish(struct stele_analysis *a);
+
+#define STELE__BLOCKAGES_MAX 1024u /* locks, which are looked for one by one */
+#define STELE__FALLEN_MAX    8192u
+
+/* It leaves its state, which may be of this kind. Before its object is forgotten. */
+void stele__blocked_note(struct stele__flow *go, int64_t time);
+/* It has ended: what it was in a moment before, it never left. 0 or -ENOMEM. */
+int stele__blocked_gone(struct stele_analysis *a, const struct stele__flow *go, int64_t time);
+/* While goroutines are still as they were in the end. */
+int stele__blocked_finish(struct stele_analysis *a, int64_t time);
 
 /* Behind stele__sites_sort. */
 int stele__hotspots_finish(struct stele_analysis *a);

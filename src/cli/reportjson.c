@@ -7,6 +7,7 @@
 #include "cli/jsonparts.h"
 #include "cli/ledger.h"
 #include "cli/report.h"
+#include "cli/stuck.h"
 
 static void json_quantiles(FILE *out, const struct stele_spread *spread)
 {
@@ -199,6 +200,7 @@ void stele__report_json(FILE *out, const struct stele_report *report)
 		json_sites(out, report, tables[i].name, tables[i].kind);
 	json_functions(out, report);
 	stele__ledger_json(out, report);
+	stele__stuck_json(out, report);
 	json_memory(out, report);
 	fputs("}\n", out);
 }

@@ -8,6 +8,7 @@
 #include "cli/ledger.h"
 #include "cli/parts.h"
 #include "cli/report.h"
+#include "cli/stuck.h"
 #include "cli/verdict.h"
 
 #define REPORT_NAME	36
@@ -363,6 +364,7 @@ static void report_memory(FILE *out, const struct stele_report *r)
 void stele__report_text(FILE *out, const struct stele_report *report)
 {
 	stele__part_trust(out, report);
+	stele__stuck_text(out, report);
 	report_times(out, report);
 	report_latency(out, report);
 	for (size_t i = 0; i < STELE_ARRAY_LENGTH(report_tables); i++) {

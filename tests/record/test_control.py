@@ -173,6 +173,9 @@ def hang_that_is_older_than_the_ring_has_its_place():
         check(wait["open_ns"] < 2e9 < 2.4e9 < wait["open_longest_ns"], wait)
         lock = told["locks"]["top"][0]
         equal((lock["lock"], lock["holders"][0]["thread"]), ("lock", "main"))
+        stuck = told["blockages"][0]
+        equal((stuck["lock"], stuck["waiter"], stuck["holder"], stuck["state"], stuck["what"]),
+              ("lock", "take", "main", "syscall", "read pipe"))
         call = next(row for row in told["syscalls"]["top"] if "receive" in functions(row))
         check(call["open_count"] == 1 and call["open_longest_ns"] > 2.4e9, call)
         check(any(row["name"] == "read pipe" and row["open_count"] == 1

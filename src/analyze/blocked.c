@@ -60,8 +60,7 @@ static void fallen_thin(struct stele_analysis *a)
 
 int stele__blocked_gone(struct stele_analysis *a, const struct stele__flow *go, int64_t time)
 {
-	if (!go->block.state || time - go->block.end > MOMENT_NS ||
-	    go->times.thread == STELE_NO_ID)
+	if (!go->block.state || time - go->block.end > MOMENT_NS || go->times.thread == STELE_NO_ID)
 		return 0;
 	if (!a->fallen)
 		a->fallen = calloc(STELE__FALLEN_MAX, sizeof(*a->fallen));

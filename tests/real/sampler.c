@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +76,21 @@ static uint32_t walk_by_libunwind(ucontext_t *context, uint64_t *pcs)
 	return count;
 }
 
+/* libgcc's, in none of its headers. */
+struct dwarf_eh_bases {
+	void *text, *data, *function;
+};
+const void *_Unwind_Find_FDE(void *pc, struct dwarf_eh_bases *bases);
+
+/* By neither of the two that are compared. */
+static bool has_unwind_table(uintptr_t pc)
+{
+	struct dwarf_eh_bases bases;
+
+	return _Unwind_Find_FDE((void *)pc, &bases) != NULL;
+}
+
+/* Where code tells nothing (libgmp's assembly), a walk ends, and libunwind guesses. */
 static void compare(const uint64_t *ours, uint32_t our_count, const uint64_t *theirs,
 		    uint32_t their_count, uintptr_t pc)
 {
@@ -83,6 +99,8 @@ static void compare(const uint64_t *ours, uint32_t our_count, const uint64_t *th
 
 	while (same < our_count && same < their_count && ours[same] == theirs[same])
 		same++;
+	if (same == our_count && !has_unwind_table(same ? ours[same - 1] : pc))
+		most = same;
 	walks++;
 	walks_equal += same == most;
 	frames_equal += same;

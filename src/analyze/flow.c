@@ -193,7 +193,8 @@ static int flow_next(struct stele_analysis *a, const struct stele_reader *reader
 		r = stele__why_leave(a, reader, go, time, event);
 	if (r == 0 && go->called.call)
 		r = stele__why_called(a, go, time);
-	stele__blocked_note(go, time);
+	if (go->times.thread != STELE_NO_ID) /* what a fiber was in matters only if it is alive */
+		stele__blocked_note(go, time);
 	if (r == 0 && go->object)
 		r = stele__locks_waited(a, go, time, false);
 	flow_leave(go, time, false);

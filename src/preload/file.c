@@ -336,7 +336,6 @@ CLOSES(int, close, (int fd), (fd), fd)
 CLOSES(int, __close, (int fd), (fd), fd)
 CLOSES(int, dup2, (int from, int to), (from, to), to)
 CLOSES(int, dup3, (int from, int to, int flags), (from, to, flags), to)
-CLOSES(int, fclose, (FILE * file), (file), fileno(file))
 CLOSES(int, closedir, (DIR * directory), (directory), dirfd(directory))
 CLOSES(FILE *, freopen, (const char *restrict path, const char *restrict mode, FILE *restrict file),
        (path, mode, file), fileno(file))

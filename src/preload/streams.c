@@ -167,3 +167,20 @@ WRITES(int, __overflow, (FILE * f, int c), (f, c), stream_must_write(f, 1), 1, r
 WRITES(int, fflush, (FILE * f), (f), f &&stream_pending(f) && f->_fileno >= 0, 0, result < 0)
 WRITES(int, fflush_unlocked, (FILE * f), (f), f &&stream_pending(f) && f->_fileno >= 0, 0,
        result < 0)
+
+/* Writes what is left; the call is begun while it is known what the descriptor stands for. */
+STELE_EXPORT int fclose(FILE *f)
+{
+	size_t pending = stream_pending(f);
+	stele_interval call = 0;
+	int fd = f->_fileno, result;
+
+	if (!stele__recording())
+		return STELE_REAL(fclose)(f);
+	if (pending && fd >= 0)
+		call = stele__file_call(SYS_write, fd);
+	stele__file_forget(fd);
+	result = STELE_REAL(fclose)(f);
+	stele_syscall_end(call, result < 0 ? -errno : (int64_t)pending);
+	return result;
+}

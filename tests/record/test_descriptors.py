@@ -297,6 +297,9 @@ int main(int count, char **names)
 		write_all(name, 0);
 		read_all(name, how);
 	}
+	f = opened("printed", "w");
+	fprintf(f, "%d", 12345);
+	fclose(f);
 	f = fmemopen(memory, sizeof(memory), "r");
 	if (!fgets(text, sizeof(text), f) || strcmp(text, memory))
 		return 6;
@@ -328,6 +331,7 @@ def streams_read_and_write_when_their_buffers_ask_for_it():
         # 20,000 bytes: four whole buffers and what is left; reading, also once for the end.
         equal([files[f"write {name}"] for name in ("puts", "writes", "r0")], [(5, 20000)] * 3)
         equal([files[f"read r{how}"] for how in range(4)], [(6, 20000)] * 4)
+        equal(files["write printed"], (1, 5), "what fclose() finds")
         pipe = next(row for row in answer["files"]["top"] if row["name"] == "read pipe")
         check(pipe["count"] == 1 and pipe["max_ns"] > 150e6, pipe)
 

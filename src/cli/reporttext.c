@@ -272,7 +272,8 @@ static void report_functions(FILE *out, const struct stele_report *r, uint64_t s
 		stele_analysis_hot_functions(r->analysis, &count);
 
 	stele__part_title(out, r, "HOTTEST FUNCTIONS");
-	fprintf(out, " (%" PRIu64 " CPU samples)\n%10s%10s  %s\n", samples, "itself", "with all",
+	fprintf(out, " (%" PRIu64 " CPU %s)\n%10s%10s  %s\n", samples,
+		samples == 1 ? "sample" : "samples", "itself", "with all",
 		"function, and what it called");
 	for (size_t i = 0; i < count && i < r->top; i++) {
 		fprintf(out, "%8.1f %%%8.1f %%  ", stele__percent(functions[i].self, samples),

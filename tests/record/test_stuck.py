@@ -6,6 +6,7 @@ usage: test_stuck.py STELE BUSY
 """
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -13,7 +14,11 @@ import sys
 import time
 
 import place
+from support import tap
 from support.tap import case, check, equal, run
+
+sys.modules["tap"] = tap  # one module by both names, or its exceptions would be others
+from support.browser import Browser  # noqa: E402
 
 BUSY = os.path.abspath(sys.argv[2])
 
@@ -124,6 +129,26 @@ def deadlock_is_found_in_a_snapshot_of_what_came_later():
         said = process.communicate()[1]
         equal(process.returncode, 0, said)
         deadlocked(p, "1.trace")
+
+
+@case
+def page_has_it_first():
+    with place.Place() as p:
+        program = p.compile("philosophers", PHILOSOPHERS, "-g", "-O1", "-pthread")
+        done = p.record("-o", "x.trace", "--", program, "700")
+        equal(done.returncode, 0, done.stderr)
+        report(p, "x.trace", "--html", p.path("x.html"))
+        with Browser() as browser:
+            browser.open(pathlib.Path(p.path("x.html")))
+            equal(browser.run("return document.querySelector('main section').id;"), "stuck")
+            equal(browser.run("return document.querySelector('#stuck h2').textContent;"),
+                  "Stuck in the end, by a deadlock")
+            rows = browser.run("""return Array.from(document.querySelectorAll("#stuck tbody tr"),
+              tr => Array.from(tr.children, td => td.textContent));""")
+            equal(sorted((row[0], row[-1]) for row in rows),
+                  [("door", ""), ("left", "yes"), ("middle", "yes"), ("right", "yes")])
+            check(all(row[5].startswith("dine ") and row[6] == "waits: sync" for row in rows), rows)
+            equal(browser.complaints(), [])
 
 
 @case

@@ -121,6 +121,8 @@ def real_traces_sort_and_filter():
         want = [row for row in report["waits"]["top"]
                 if "chan receive" in (row["reason"] + str(row["stack"])).lower()]
         equal(len(found), len(want))
+        equal([row[2] for row in browser.run(ROWS, "functions")],
+              [row["name"] for row in report["hot_functions"]["top"]])
         kinds = browser.run("""return Array.from(
           document.querySelector("#flames select").options, o => o.value);""")
         equal(kinds, ["sync", "wait", "net", "syscall", "sched", "cpu"])

@@ -52,12 +52,12 @@ struct stele_follow {
 	uint32_t stop;	  /* owner release / thread acquire */
 	uint32_t hurry;	  /* likewise, for the keepers: do not wait for the processes' ends */
 	uint32_t present; /* processes that are recorded; thread release / owner acquire */
+	struct stele_followed totals;
+	struct follow_pids came, noted; /* took an offer; were told by their parents */
 
 	pthread_mutex_t lock; /* of these, and of what is used */
 	uint32_t holders;     /* while there are any, no process that is running is released */
 	uint32_t events;      /* of processes to come */
-	struct stele_followed totals;
-	struct follow_pids came, noted; /* took an offer; were told by their parents */
 };
 
 int stele__follow_new(const struct stele_session_options *options, struct stele_follow **ret_follow)

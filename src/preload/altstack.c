@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "preload/altstack.h"
 
+#include <errno.h>
 #include <signal.h>
 
 #include "preload/preload.h"
@@ -68,17 +69,18 @@ static stack_t altstack_described(struct altstack *stack)
 
 void stele__altstack_thread_begin(void)
 {
+	uintptr_t low, high;
 	struct altstack *stack;
-	stack_t now;
+	stack_t described;
 
-	if (stele__load_relaxed(&altstacks_unwanted) || STELE_REAL(sigaltstack)(NULL, &now) != 0 ||
-	    !(now.ss_flags & SS_DISABLE))
+	if (stele__load_relaxed(&altstacks_unwanted) ||
+	    stele__sys_alternate_stack(&low, &high) != -ENOENT)
 		return;
 	stack = altstack_take();
 	if (!stack)
 		return;
-	now = altstack_described(stack);
-	if (STELE_REAL(sigaltstack)(&now, NULL) == 0)
+	described = altstack_described(stack);
+	if (STELE_REAL(sigaltstack)(&described, NULL) == 0)
 		altstack_mine = stack;
 	else
 		altstacks_give(stack, stack);
@@ -87,9 +89,9 @@ void stele__altstack_thread_begin(void)
 /* Is it what the kernel would take? What somebody set or took away past us, we do not. */
 static bool altstack_is_set(const struct altstack *stack)
 {
-	stack_t now;
+	uintptr_t low, high;
 
-	return STELE_REAL(sigaltstack)(NULL, &now) == 0 && now.ss_sp == stack->room;
+	return stele__sys_alternate_stack(&low, &high) == 0 && low == (uintptr_t)stack->room;
 }
 
 /* False: we are on it, in a handler. */

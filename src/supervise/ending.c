@@ -55,19 +55,24 @@ static bool ending_by_proc(int pid, int *ret_status)
 	return at && sscanf(at, " %d", ret_status) == 1;
 }
 
-struct stele_ending stele__ending_of(int pid, int pidfd)
+struct stele_ending stele__ending_of_status(int status)
 {
-	struct stele_ending ending = {0};
-	int status;
+	struct stele_ending ending = {.known = true};
 
-	if (!ending_by_pidfd(pidfd, &status) && !ending_by_proc(pid, &status))
-		return ending;
-	ending.known = true;
 	if (WIFSIGNALED(status))
 		ending.signal = WTERMSIG(status);
 	else
 		ending.exit_status = WEXITSTATUS(status);
 	return ending;
+}
+
+struct stele_ending stele__ending_of(int pid, int pidfd)
+{
+	int status;
+
+	return ending_by_pidfd(pidfd, &status) || ending_by_proc(pid, &status)
+		       ? stele__ending_of_status(status)
+		       : (struct stele_ending){0};
 }
 
 bool stele__ending_is_crash(const struct stele_ending *ending)

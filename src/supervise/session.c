@@ -305,7 +305,7 @@ static bool session_lacks_samples(const struct session *s,
 static void session_conclude(struct session *s, struct stele_session_result *result)
 {
 	const int status = s->child.status;
-	struct stele_ending ending = {.known = true};
+	const struct stele_ending ending = stele__ending_of_status(status);
 
 	result->status = stele__child_exit_status(status);
 	if (!stele__recorder_was_joined(&s->recorder)) {
@@ -318,10 +318,6 @@ static void session_conclude(struct session *s, struct stele_session_result *res
 		stele__recorder_discard(&s->recorder);
 		return;
 	}
-	if (WIFSIGNALED(status))
-		ending.signal = WTERMSIG(status);
-	else
-		ending.exit_status = WEXITSTATUS(status);
 	stele__recorder_finish(&s->recorder, &ending, result);
 	if (session_lacks_samples(s, result)) {
 		result->unsampled = true;

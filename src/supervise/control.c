@@ -60,52 +60,32 @@ struct stele_control {
 
 /* Of all processes. */
 struct control_recorders {
-	struct stele_recorder **all;
+	struct stele_recorder *all[1 + STELE_FOLLOW_MAX];
 	size_t count;
-	struct stele_recorder *first[1];     /* room for the first one, if it is alone */
-	struct stele_recorder **of_followed; /* to be freed */
 };
 
 static void control_hold(struct stele_control *c, struct control_recorders *r)
 {
-	size_t count = 0;
-
-	*r = (struct control_recorders){.count = 1, .first = {c->recorder}};
-	r->all = r->first;
-	if (c->follow)
-		count = stele__follow_hold(c->follow, &r->of_followed);
-	if (!count)
-		return;
-	r->all = malloc((count + 1) * sizeof(struct stele_recorder *));
-	if (!r->all) {
-		r->all = r->first;
-		return;
-	}
 	r->all[0] = c->recorder;
-	memcpy(r->all + 1, r->of_followed, count * sizeof(struct stele_recorder *));
-	r->count += count;
+	r->count = 1 + (c->follow ? stele__follow_hold(c->follow, r->all + 1) : 0);
 }
 
-static void control_let_go(struct stele_control *c, struct control_recorders *r)
+static void control_let_go(struct stele_control *c)
 {
 	if (c->follow)
 		stele__follow_let_go(c->follow);
-	if (r->all != r->first)
-		free(r->all);
-	free(r->of_followed);
 }
 
 /* All at once, each in its own time. */
 static void control_cut(const struct control_recorders *r)
 {
 	uint64_t end = stele__sys_monotonic_ns() + CONTROL_CUT_NS;
-	uint32_t *tickets = calloc(r->count, sizeof(*tickets));
+	uint32_t tickets[STELE_ARRAY_LENGTH(r->all)];
 
-	for (size_t i = 0; tickets && i < r->count; i++)
+	for (size_t i = 0; i < r->count; i++)
 		tickets[i] = stele__recorder_want_cut(r->all[i]);
-	for (size_t i = 0; tickets && i < r->count; i++)
+	for (size_t i = 0; i < r->count; i++)
 		stele__recorder_await_cut(r->all[i], tickets[i], end);
-	free(tickets);
 }
 
 /* Snapshots --------------------------------------------------------------------------------- */
@@ -148,15 +128,11 @@ void stele__control_trigger(struct stele_control *c, const char *format, ...)
 /* What all of them keep. */
 static int control_recall(const struct control_recorders *r, struct stele_recalls *ret_recalls)
 {
-	struct stele_flight **flights = calloc(r->count, sizeof(*flights));
-	int error = -ENOMEM;
+	struct stele_flight *flights[STELE_ARRAY_LENGTH(r->all)];
 
-	for (size_t i = 0; flights && i < r->count; i++)
+	for (size_t i = 0; i < r->count; i++)
 		flights[i] = r->all[i]->flight;
-	if (flights)
-		error = stele__recalls_take(flights, r->count, ret_recalls);
-	free(flights);
-	return error;
+	return stele__recalls_take(flights, r->count, ret_recalls);
 }
 
 static int control_snapshot(struct stele_control *c, const char *path, const char *reason)
@@ -174,7 +150,7 @@ static int control_snapshot(struct stele_control *c, const char *path, const cha
 	control_cut(&recorders);
 	control_cut(&recorders);
 	error = control_recall(&recorders, &recalls);
-	control_let_go(c, &recorders);
+	control_let_go(c);
 	if (error < 0) {
 		c->snapshots.failed++;
 		return error;
@@ -263,7 +239,7 @@ static uint64_t control_memory(struct stele_control *c)
 
 		most = bytes > most ? bytes : most;
 	}
-	control_let_go(c, &recorders);
+	control_let_go(c);
 	return most;
 }
 
@@ -344,7 +320,6 @@ static void control_status(struct stele_control *c, struct control_answer *answe
 		seen += stele__load_relaxed(&recorders.all[i]->seen.events);
 		lost += stele__load_relaxed(&recorders.all[i]->seen.lost);
 	}
-
 	answer_print(answer, "program    %s, process %d\n", c->options->argv[0], c->snapshots.pid);
 	answer_print(answer, "recorder   process %d\n", (int)getpid());
 	answer_print(answer, "recording  %s\n",
@@ -357,7 +332,7 @@ static void control_status(struct stele_control *c, struct control_answer *answe
 		answer_flight(c, &recorders, answer);
 	else
 		answer_print(answer, "trace      %s\n", r->output.path);
-	control_let_go(c, &recorders);
+	control_let_go(c);
 }
 
 static const char *control_snapshot_now(struct stele_control *c, const char *path,
@@ -391,7 +366,7 @@ static const char *control_switch(struct stele_control *c, uint32_t events,
 	if (before & ~events) {
 		control_hold(c, &recorders);
 		control_cut(&recorders);
-		control_let_go(c, &recorders);
+		control_let_go(c);
 	}
 	answer_print(answer, "recording %s",
 		     stele__classes_print(events, classes, sizeof(classes)));

@@ -10,7 +10,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "arena/board.h"
 #include "stele/version.h"
 #include "supervise/ending.h"
 #include "sys/sys.h"
@@ -344,19 +343,17 @@ int stele__follow_start(struct stele_follow *f)
 	return error;
 }
 
-size_t stele__follow_hold(struct stele_follow *f, struct stele_recorder ***ret_recorders)
+size_t stele__follow_hold(struct stele_follow *f, struct stele_recorder **ret_recorders)
 {
-	struct stele_recorder **recorders = calloc(STELE_BOARD_PLACES, sizeof(*recorders));
 	size_t count = 0;
 
 	pthread_mutex_lock(&f->lock);
-	for (uint32_t i = 0; recorders && i < STELE_BOARD_PLACES; i++)
+	for (uint32_t i = 0; i < STELE_BOARD_PLACES; i++)
 		if (f->processes[i].used &&
 		    stele__load_acquire(&f->processes[i].running)) /* pairs with keeper_run */
-			recorders[count++] = &f->processes[i].recorder;
+			ret_recorders[count++] = &f->processes[i].recorder;
 	f->holders++;
 	pthread_mutex_unlock(&f->lock);
-	*ret_recorders = recorders;
 	return count;
 }
 

@@ -7,6 +7,7 @@
 #ifndef STELE_SUPERVISE_FOLLOW_H
 #define STELE_SUPERVISE_FOLLOW_H
 
+#include "arena/board.h"
 #include "supervise/recorder.h"
 
 struct stele_follow;
@@ -35,12 +36,14 @@ int stele__follow_start(struct stele_follow *follow);
 /* Is any of the processes still there? One that was just born may not be known yet. */
 bool stele__follow_is_idle(const struct stele_follow *follow);
 
+#define STELE_FOLLOW_MAX STELE_BOARD_PLACES /* processes at once */
+
 /*
  * The recorders of those that are there, and of some that have just ended: they stay until they are
- * let go of, which should be soon. *ret_recorders: to be freed; NULL: none. Threads: any, between
- * start and stop.
+ * let go of, which should be soon. Room for STELE_FOLLOW_MAX; how many there are. Threads: any,
+ * between start and stop.
  */
-size_t stele__follow_hold(struct stele_follow *follow, struct stele_recorder ***ret_recorders);
+size_t stele__follow_hold(struct stele_follow *follow, struct stele_recorder **ret_recorders);
 void stele__follow_let_go(struct stele_follow *follow);
 
 /* What is recorded of all of them, and of those to come: enum stele_events. Threads: as above. */

@@ -9,8 +9,9 @@
 struct stele_ending stele__ending_of_status(int status);
 
 /*
- * Of one that is not, and has ended, by its pidfd (< 0: there is none). The kernel keeps it since Linux
- * 6.15; before, it can be seen until the parent has taken it, which is a race: not known then.
+ * Of one that is not, and has ended, by its pidfd (< 0: there is none). The kernel keeps it since
+ * Linux 6.15; before, it can be seen until the parent has taken it, which is a race: not known
+ * then.
  */
 struct stele_ending stele__ending_of(int pid, int pidfd);
 

@@ -167,9 +167,7 @@ static int follow_offer(struct stele_follow *f, uint32_t i)
 		stele__recorder_release(&p->recorder);
 		return error;
 	}
-	p->recorder.watch = f->follower.watch;
-	p->recorder.snapshot_wanted = f->follower.snapshot_wanted;
-	p->recorder.arg = f->follower.arg;
+	p->recorder.owner = f->follower.owner;
 	pthread_mutex_lock(&f->lock);
 	stele__store_relaxed(&p->recorder.arena->events, f->events);
 	p->used = true;
@@ -215,7 +213,7 @@ static void *keeper_run(void *arg)
 		stele__recorder_stop(&p->recorder);
 		stele__recorder_finish(&p->recorder, &ending, &p->result);
 		if (follower->ended)
-			follower->ended(follower->arg, p->pid, &ending);
+			follower->ended(follower->owner.arg, p->pid, &ending);
 	}
 	stele__store_release(&p->kept, 1);
 	stele__add_acq_rel(&p->follow->board->takes, 1);

@@ -21,12 +21,9 @@ uint32_t stele__follow_board(const struct stele_follow *follow);
 
 /* For whoever controls their recordings; before the start. All is called in other threads. */
 struct stele_follower {
-	/* As of struct stele_recorder. */
-	struct stele_watch watch;
-	void (*snapshot_wanted)(void *arg);
+	struct stele_recorder_owner owner; /* of each recorder */
 	/* A process has ended, its recording is complete and still there. It may take its time. */
 	void (*ended)(void *arg, int pid, const struct stele_ending *ending);
-	void *arg;
 };
 void stele__follow_control(struct stele_follow *follow, const struct stele_follower *follower);
 

@@ -123,7 +123,7 @@ static int recorder_create_drain(struct stele_recorder *r)
 				  : (struct stele_sink){.write = stele__tracefile_write,
 							.arg = &r->output},
 		.excerpts = r->flight != NULL,
-		.watch = r->watch,
+		.watch = r->owner.watch,
 		.symbolizer = stele__symbols_symbolizer(r->symbols),
 		.liveness = {recorder_threads, recorder_thread_exists, r},
 		.program = *r->image ? r->options->argv[0] : NULL,
@@ -313,8 +313,8 @@ static void recorder_look_for_wishes(struct stele_recorder *r)
 {
 	uint32_t wanted = stele__load_relaxed(&r->arena->snapshots);
 
-	if (wanted != r->snapshots && r->snapshot_wanted)
-		r->snapshot_wanted(r->arg);
+	if (wanted != r->snapshots && r->owner.snapshot_wanted)
+		r->owner.snapshot_wanted(r->owner.arg);
 	r->snapshots = wanted;
 	if (r->flight && stele__flight_is_pressed(r->flight))
 		stele__drain_want_cut(r->drain);

@@ -15,6 +15,13 @@
 #include "supervise/symbols.h"
 #include "supervise/tracefile.h"
 
+/* What a recorder's owner wants to be told, in the pump's thread. */
+struct stele_recorder_owner {
+	struct stele_watch watch;
+	void (*snapshot_wanted)(void *arg); /* by the program; NULL: nobody cares */
+	void *arg;
+};
+
 struct stele_recorder {
 	const struct stele_session_options *options;
 	const char *image; /* file of the program that begins, "": unknown */
@@ -36,11 +43,8 @@ struct stele_recorder {
 	bool write_failed; /* and said */
 	uint32_t process;  /* the traced process's pid, once it has attached */
 
-	/* The owner's, set before stele__recorder_open; both are called in the pump's thread. */
-	struct stele_watch watch;
-	void (*snapshot_wanted)(void *arg); /* by the program; NULL: nobody cares */
-	void *arg;
-	uint32_t snapshots; /* wanted so far: the pump's */
+	struct stele_recorder_owner owner; /* set before stele__recorder_open */
+	uint32_t snapshots;		   /* wanted so far: the pump's */
 
 	uint32_t cuts_wanted, cuts_done;     /* any thread / the pump; futex */
 	uint32_t cuts_begun, cut_generation; /* the pump's */

@@ -200,19 +200,15 @@ static void session_prepare_control(struct session *s)
 {
 	const struct stele_flight_options *flight = &s->options->flight;
 	struct stele_follower follower = {
-		.watch = {.seen = session_see, .arg = s},
-		.snapshot_wanted = session_want_snapshot,
+		.owner = {{.seen = session_see, .arg = s}, session_want_snapshot, s},
 		.ended = session_see_end,
-		.arg = s,
 	};
 
 	s->control = stele__control_new(&s->recorder, s->follow);
 	if (!s->control || !flight->on)
 		return;
-	memcpy(follower.watch.limit_ns, flight->watch_ns, sizeof(flight->watch_ns));
-	s->recorder.watch = follower.watch;
-	s->recorder.snapshot_wanted = follower.snapshot_wanted;
-	s->recorder.arg = s;
+	memcpy(follower.owner.watch.limit_ns, flight->watch_ns, sizeof(flight->watch_ns));
+	s->recorder.owner = follower.owner;
 	if (s->follow)
 		stele__follow_control(s->follow, &follower);
 }

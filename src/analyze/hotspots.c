@@ -2,7 +2,6 @@
 /* The functions that CPU samples met, by how often they were what ran. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "analyze/model.h"
 
@@ -35,14 +34,11 @@ static int hotspots_of_site(struct stele_analysis *a, struct stele__keymap *spot
 static int hotspots_compare(const void *left, const void *right)
 {
 	const struct stele_hot_function *a = left, *b = right;
-	size_t bytes = a->name.bytes < b->name.bytes ? a->name.bytes : b->name.bytes;
 	int r = (a->self < b->self) - (a->self > b->self);
 
 	if (!r)
 		r = (a->total < b->total) - (a->total > b->total);
-	if (!r)
-		r = memcmp(a->name.data, b->name.data, bytes);
-	return r ? r : (a->name.bytes > b->name.bytes) - (a->name.bytes < b->name.bytes);
+	return r ? r : stele__text_compare(a->name, b->name);
 }
 
 static int hotspots_list(struct stele_analysis *a, const struct stele__keymap *spots)

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "analyze/memsum.h"
 
@@ -153,14 +152,6 @@ int stele__actor_frees(struct stele_analysis *a, struct stele__allocator *alloca
 
 /* Results -------------------------------------------------------------------------------------- */
 
-static int party_by_text(struct stele_string a, struct stele_string b)
-{
-	size_t bytes = a.bytes < b.bytes ? a.bytes : b.bytes;
-	int r = bytes ? memcmp(a.data, b.data, bytes) : 0;
-
-	return r ? r : (a.bytes > b.bytes) - (a.bytes < b.bytes);
-}
-
 static int party_compare(const void *left, const void *right)
 {
 	const struct stele_memory_party *a = left, *b = right;
@@ -170,7 +161,7 @@ static int party_compare(const void *left, const void *right)
 	if (!r)
 		r = (a->freed_of_others < b->freed_of_others) -
 		    (a->freed_of_others > b->freed_of_others);
-	return r ? r : party_by_text(a->name, b->name);
+	return r ? r : stele__text_compare(a->name, b->name);
 }
 
 /* Keeps the greatest, in order. */
@@ -180,7 +171,7 @@ static void site_add_freer(struct stele_memory_site *site, struct stele_memory_f
 
 	while (i && (site->freed_by[i - 1].count < freer.count ||
 		     (site->freed_by[i - 1].count == freer.count &&
-		      party_by_text(freer.name, site->freed_by[i - 1].name) < 0))) {
+		      stele__text_compare(freer.name, site->freed_by[i - 1].name) < 0))) {
 		i--;
 		if (i + 1 < STELE_FREERS_MAX)
 			site->freed_by[i + 1] = site->freed_by[i];

@@ -10,7 +10,6 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "analyze/memsum.h"
 
@@ -318,12 +317,11 @@ static int stack_compare(const void *left, const void *right)
 static int owner_compare(const void *left, const void *right)
 {
 	const struct stele_memory_owner *a = left, *b = right;
-	size_t bytes = a->entry.bytes < b->entry.bytes ? a->entry.bytes : b->entry.bytes;
 	int r = (a->high_bytes < b->high_bytes) - (a->high_bytes > b->high_bytes);
 
 	if (!r)
 		r = (a->owners < b->owners) - (a->owners > b->owners);
-	return r ? r : memcmp(a->entry.data, b->entry.data, bytes);
+	return r ? r : stele__text_compare(a->entry, b->entry);
 }
 
 static int stacks_list(struct stele_analysis *a)

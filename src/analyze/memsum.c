@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define GO_TELLS_TINY 25 /* header; Go 1.24, which does so too, has none of its own */
 
@@ -259,7 +258,6 @@ static int place_compare(const void *left, const void *right)
 {
 	const struct stele__place *a = *(struct stele__place *const *)left;
 	const struct stele__place *b = *(struct stele__place *const *)right;
-	size_t bytes = a->s.name.bytes < b->s.name.bytes ? a->s.name.bytes : b->s.name.bytes;
 	int r = memory_more(a->s.sum.live_bytes, b->s.sum.live_bytes);
 
 	if (!r)
@@ -267,7 +265,7 @@ static int place_compare(const void *left, const void *right)
 	if (!r)
 		r = memory_more(a->s.sum.allocated, b->s.sum.allocated);
 	if (!r)
-		r = memcmp(a->s.name.data, b->s.name.data, bytes);
+		r = stele__text_compare(a->s.name, b->s.name);
 	if (!r)
 		r = (a->s.size > b->s.size) - (a->s.size < b->s.size);
 	return r ? r : (a->s.stack > b->s.stack) - (a->s.stack < b->s.stack);

@@ -2,7 +2,6 @@
 /* Places and names at which time was spent. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "analyze/model.h"
 
@@ -50,13 +49,6 @@ int64_t stele_site_total(const struct stele_site *site)
 	return total;
 }
 
-static int sites_by_text(struct stele_string a, struct stele_string b)
-{
-	int r = memcmp(a.data, b.data, a.bytes < b.bytes ? a.bytes : b.bytes);
-
-	return r ? r : (a.bytes > b.bytes) - (a.bytes < b.bytes);
-}
-
 static int sites_compare(const void *left, const void *right)
 {
 	const struct stele_site *a = *(const struct stele_site *const *)left;
@@ -67,7 +59,7 @@ static int sites_compare(const void *left, const void *right)
 	if (!r)
 		r = (a->spread.count < b->spread.count) - (a->spread.count > b->spread.count);
 	if (!r)
-		r = sites_by_text(a->name, b->name);
+		r = stele__text_compare(a->name, b->name);
 	/* Numbers of stacks are in the order in which they were seen. */
 	return r ? r : (a->stack > b->stack) - (a->stack < b->stack);
 }

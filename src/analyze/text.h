@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Comparing text of a trace with words of ours. */
+/* Comparing text of a trace, with words of ours and with other text. */
 #ifndef STELE_ANALYZE_TEXT_H
 #define STELE_ANALYZE_TEXT_H
 
@@ -18,6 +18,15 @@ STELE_INLINE bool stele__text_begins(struct stele_string text, const char *word)
 STELE_INLINE bool stele__text_is(struct stele_string text, const char *word)
 {
 	return text.bytes == strlen(word) && stele__text_begins(text, word);
+}
+
+/* By bytes; what another one begins with comes before it. */
+STELE_INLINE int stele__text_compare(struct stele_string a, struct stele_string b)
+{
+	size_t bytes = a.bytes < b.bytes ? a.bytes : b.bytes;
+	int r = bytes ? memcmp(a.data, b.data, bytes) : 0;
+
+	return r ? r : (a.bytes > b.bytes) - (a.bytes < b.bytes);
 }
 
 #endif

@@ -64,6 +64,16 @@ int main(int count, char **arguments)
 """
 
 
+def philosophers(p):
+    return p.compile("philosophers", PHILOSOPHERS, "-g", "-O1", "-pthread")
+
+
+def dine(p):
+    """They are recorded as x.trace until the process ends."""
+    done = p.record("-o", "x.trace", "--", philosophers(p), "700")
+    equal(done.returncode, 0, done.stderr)
+
+
 def report(p, trace, *options):
     return subprocess.run([place.STELE, "report", *options, p.path(trace)], check=True,
                           capture_output=True, text=True).stdout
@@ -95,16 +105,14 @@ def deadlocked(p, trace):
 @case
 def deadlock_is_found_when_the_process_has_ended():
     with place.Place() as p:
-        program = p.compile("philosophers", PHILOSOPHERS, "-g", "-O1", "-pthread")
-        done = p.record("-o", "x.trace", "--", program, "700")
-        equal(done.returncode, 0, done.stderr)
+        dine(p)
         deadlocked(p, "x.trace")
 
 
 @case
 def deadlock_is_found_when_it_was_killed():
     with place.Place() as p:
-        program = p.compile("philosophers", PHILOSOPHERS, "-g", "-O1", "-pthread")
+        program = philosophers(p)
         for number in (signal.SIGINT, signal.SIGKILL):
             process = p.start("-f", "-o", "x.trace", "--", program, "60000")
             place.wait_for(lambda: os.path.exists(p.path("x.trace")), "the recording")
@@ -119,7 +127,7 @@ def deadlock_is_found_when_it_was_killed():
 @case
 def deadlock_is_found_in_a_snapshot_of_what_came_later():
     with place.Place() as p:
-        program = p.compile("philosophers", PHILOSOPHERS, "-g", "-O1", "-pthread")
+        program = philosophers(p)
         env = {"XDG_RUNTIME_DIR": p.directory}
         process = p.start("--ring=500ms", "--generation=100ms", "--snapshot-on=never", "-o",
                           "%n.trace", "--", program, "3000", env=env)
@@ -134,9 +142,7 @@ def deadlock_is_found_in_a_snapshot_of_what_came_later():
 @case
 def page_has_it_first():
     with place.Place() as p:
-        program = p.compile("philosophers", PHILOSOPHERS, "-g", "-O1", "-pthread")
-        done = p.record("-o", "x.trace", "--", program, "700")
-        equal(done.returncode, 0, done.stderr)
+        dine(p)
         report(p, "x.trace", "--html", p.path("x.html"))
         with Browser() as browser:
             browser.open(pathlib.Path(p.path("x.html")))

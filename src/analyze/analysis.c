@@ -126,6 +126,7 @@ static int analysis_sync(struct stele_analysis *a, const struct stele_reader *re
 	a->trust.frequency = stele_reader_frequency(reader);
 	stele_recording_add(&a->trust.recording, reader);
 	stele__stacks_forget(&a->stacks);
+	stele__keymap_free(&a->underway); /* of the generation before: nobody came */
 	stele__memory_sync(a, reader);
 	return analysis_own_data(a, reader);
 }

@@ -221,9 +221,9 @@ static int flow_resume(struct stele_analysis *a, const struct stele_reader *read
 				      .thread = event->thread,
 				      .object = underway->object,
 				      .holder = underway->holder};
-	const struct stele__stack *s = a->stacks.all[underway->stack];
+	const struct stele__stack *s = underway->stack ? a->stacks.all[underway->stack] : NULL;
 
-	if (underway->stack && s && !go->entry)
+	if (s && !go->entry)
 		go->entry = stele__name_intern(a, stele__origin(s->frames, s->count));
 	if (!underway->object)
 		return 0;
@@ -412,8 +412,7 @@ int stele__flow_finish(struct stele_analysis *a, int64_t time)
 		r = stele__blocked_finish(a, time);
 	at = 0;
 	while (r == 0 && (go = stele__keymap_each(&a->goroutines, &at))) {
-		if (r == 0)
-			r = stele__why_leave(a, NULL, go, time, NULL);
+		r = stele__why_leave(a, NULL, go, time, NULL);
 		if (r == 0)
 			r = stele__why_gone(a, go, time, false);
 		if (r == 0 && go->object)

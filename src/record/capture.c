@@ -15,7 +15,7 @@
 #define RUNTIME_SITE_BITS  12
 #define RUNTIME_SITE_BYTES (4 * STELE_CACHE_LINE)
 /* Of any other, once its walks were not the last one over again so often: few, of deeper stacks. */
-#define SITE_BITS  5
+#define SITE_BITS  7
 #define SITE_BYTES (8 * STELE_CACHE_LINE)
 #define SITE_TURNS 32
 
@@ -29,7 +29,8 @@ struct capture_sites {
 static struct capture_trails {
 	struct stele_trail trail;
 	struct capture_sites sites;
-	uint32_t turns; /* walks since the slot was new that were others than the last */
+	uint32_t turns;	 /* walks since the slot was new that were others than the last */
+	uint32_t chance; /* of stele__trail_replaced */
 } * trails;
 static uint32_t trail_count;
 
@@ -118,9 +119,10 @@ static struct stele_capture capture_with(const struct stele_unwind_start *start,
 /* The thread was here before, most likely: on the stack of one of its goroutines, at this call. */
 static struct stele_capture capture_at_site(const struct stele_unwind_start *start,
 					    const struct stele_stack_bounds *bounds,
-					    struct stele_trail *trail,
-					    const struct capture_sites *sites)
+					    struct capture_trails *mine)
 {
+	struct stele_trail *trail = &mine->trail;
+	const struct capture_sites *sites = &mine->sites;
 	uint64_t hash = (start->sp ^ start->pc << 20) * 0x9e3779b97f4a7c15ull;
 	char *pair = sites->at + (hash >> (64 - sites->bits) & ~1ull) * sites->bytes;
 	struct stele_trail_site *first = (void *)pair, *second = (void *)(pair + sites->bytes);
@@ -139,8 +141,7 @@ static struct stele_capture capture_at_site(const struct stele_unwind_start *sta
 	}
 	capture = capture_with(start, bounds, trail, &kept);
 	if (kept)
-		stele__trail_remember(first->value && (!second->value || hash >> 20 & 1) ? second
-											 : first,
+		stele__trail_remember(stele__trail_replaced(first, second, &mine->chance),
 				      sites->bytes, trail);
 	return capture;
 }
@@ -213,7 +214,7 @@ struct stele_capture stele__capture(const struct stele_unwind_start *start)
 	mine = &trails[ring->slot];
 	if (ring->slot >= trail_count || !stele__trail_enter(&mine->trail, start->sp))
 		return capture_with(start, &bounds, NULL, &kept);
-	capture = mine->sites.at ? capture_at_site(start, &bounds, &mine->trail, &mine->sites)
+	capture = mine->sites.at ? capture_at_site(start, &bounds, mine)
 				 : capture_on_trail(start, &bounds, mine);
 	stele__trail_leave(&mine->trail);
 	return capture;

@@ -14,19 +14,9 @@ static bool on_alternate_stack(uintptr_t sp)
 	return stele__sys_alternate_stack(&low, &high) == 0 && sp >= low && sp < high;
 }
 
-bool stele__trail_enter(struct stele_trail *trail, uintptr_t sp)
+bool stele__trail_is_taken(uintptr_t walker, uintptr_t sp)
 {
-	uintptr_t walker = stele__load_relaxed(&trail->walker);
-
-	if (STELE_UNLIKELY(walker != 0) && (sp < walker || on_alternate_stack(sp)))
-		return false;
-	stele__store_release(&trail->walker, sp);
-	return true;
-}
-
-void stele__trail_leave(struct stele_trail *trail)
-{
-	stele__store_release(&trail->walker, 0);
+	return sp < walker || on_alternate_stack(sp);
 }
 
 STELE_INLINE uintptr_t trail_word(const struct stele_trail_frame *f, int32_t at)
@@ -105,15 +95,25 @@ void stele__trail_remember(struct stele_trail_site *site, size_t bytes,
 	site->value = fits ? trail->value : 0;
 }
 
+struct stele_trail_site *stele__trail_replaced(struct stele_trail_site *first,
+					       struct stele_trail_site *second, uint32_t *chance)
+{
+	if (!first->value)
+		return first;
+	if (!second->value)
+		return second;
+	*chance = *chance * 1664525 + 1013904223;
+	return *chance >> 31 ? second : first;
+}
+
 STELE_READS_FRAMES bool stele__trail_recalls(const struct stele_trail_site *site,
 					     const struct stele_unwind_start *start, uintptr_t high)
 {
-	uint32_t generation = stele__module_generation();
 	uintptr_t change = 0;
 
 	if (!site->value || site->sp != start->sp || site->at != start->pc - !start->own ||
 	    (site->needs_fp && site->fp != start->fp) || site->sp + site->high != high ||
-	    site->generation != generation || !stele__module_is_settled(generation))
+	    !stele__module_is_settled(site->generation))
 		return false;
 	for (unsigned i = 0; i < site->count; i++)
 		change |= *(const uintptr_t *)(site->sp + site->words[i].at) ^ site->words[i].want;

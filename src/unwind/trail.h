@@ -88,12 +88,27 @@ struct stele_trail_site {
 #define STELE_SITE_WORDS(bytes)                                                                    \
 	(((bytes) - sizeof(struct stele_trail_site)) / sizeof(struct stele_trail_word))
 
+/* Is the walk that began at walker still under way, for one that begins at sp? */
+bool stele__trail_is_taken(uintptr_t walker, uintptr_t sp) STELE_HIDDEN;
+
 /*
  * Takes the trail for a walk that begins at sp. False: a walk that this one interrupted has it. One
  * that began further in, on this very stack, was left and will not come back.
  */
-bool stele__trail_enter(struct stele_trail *trail, uintptr_t sp) STELE_HIDDEN;
-void stele__trail_leave(struct stele_trail *trail) STELE_HIDDEN;
+STELE_INLINE bool stele__trail_enter(struct stele_trail *trail, uintptr_t sp)
+{
+	uintptr_t walker = stele__load_relaxed(&trail->walker);
+
+	if (STELE_UNLIKELY(walker != 0) && stele__trail_is_taken(walker, sp))
+		return false;
+	stele__store_release(&trail->walker, sp);
+	return true;
+}
+
+STELE_INLINE void stele__trail_leave(struct stele_trail *trail)
+{
+	stele__store_release(&trail->walker, 0);
+}
 
 /* The chain is from now on as it is from `index` on: what lies in front of that is void. */
 STELE_INLINE void stele__trail_cut(struct stele_trail *trail, uint32_t index)
@@ -114,6 +129,15 @@ bool stele__trail_holds(struct stele_trail *trail, uint32_t index) STELE_HIDDEN;
  */
 void stele__trail_remember(struct stele_trail_site *site, size_t bytes,
 			   const struct stele_trail *trail) STELE_HIDDEN;
+
+/*
+ * Which of a pair makes place for another walk: one that is empty, else either by chance. Were it
+ * always the same for the same walk, two could replace each other for ever beside one that nothing
+ * comes back to; were it the older one, three that come in turn would never be met.
+ */
+struct stele_trail_site *stele__trail_replaced(struct stele_trail_site *first,
+					       struct stele_trail_site *second,
+					       uint32_t *chance) STELE_HIDDEN;
 
 /* Would a walk that begins here be the one that is remembered? */
 bool stele__trail_recalls(const struct stele_trail_site *site,

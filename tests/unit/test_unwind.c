@@ -426,6 +426,36 @@ static void trail_is_void_when_a_module_goes(void)
 	CHECK(!stele__unwind(&start, &bounds, pcs, FRAMES_MAX, &trail).same);
 }
 
+/* Of so many walks that come in turn to one pair: how many of the last hundred were not there? */
+static unsigned pair_misses(unsigned walks)
+{
+	struct stele_trail_site *pair[2] = {(void *)sites[0], (void *)sites[1]};
+	unsigned misses = 0;
+	uint32_t chance = 0;
+
+	/* Both hold what nothing comes back to. */
+	pair[0]->value = pair[1]->value = 1;
+	pair[0]->sp = pair[1]->sp = UINTPTR_MAX;
+	for (unsigned turn = 0; turn < 1000; turn++) {
+		uintptr_t sp = turn % walks;
+
+		if (pair[0]->sp == sp || pair[1]->sp == sp)
+			continue;
+		misses += turn >= 900;
+		stele__trail_replaced(pair[0], pair[1], &chance)->sp = sp;
+	}
+	memset(sites, 0, sizeof(sites));
+	return misses;
+}
+
+/* Two walks replaced each other at every call, beside one that was long gone. */
+static void trail_sites_of_a_pair_do_not_replace_each_other_for_ever(void)
+{
+	CHECK_EQ(pair_misses(1), 0);
+	CHECK_EQ(pair_misses(2), 0);
+	CHECK(pair_misses(3) < 90);
+}
+
 /* Unwind data that are no longer mapped end the walk; they do not end the process. */
 static void row_of_a_module_that_has_gone_is_none(void)
 {
@@ -647,6 +677,7 @@ int main(int argc, char **argv)
 		TEST(trail_is_shorter_than_the_stack),
 		TEST(trail_ignores_the_frame_pointer_where_it_is_none),
 		TEST(trail_is_void_when_a_module_goes),
+		TEST(trail_sites_of_a_pair_do_not_replace_each_other_for_ever),
 		TEST(row_of_a_module_that_has_gone_is_none),
 		TEST(guarded_rows_equal_direct_ones),
 		TEST(row_of_a_module_replaced_meanwhile_is_none),

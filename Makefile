@@ -36,6 +36,7 @@ bench: ## peers and Stele side by side
 	python3 tools/bench_heap.py build && python3 tools/bench_read.py build && \
 	build/bench/bench_alloc && python3 tools/bench_fiber.py build && \
 	python3 tools/bench_report.py build && python3 tools/bench_ring.py build && \
+	python3 tools/bench_calls.py build && \
 	python3 tools/bench_overhead.py build
 format: ## let clang-format-14 lay out the sources
 	@tools/setup-debian.sh test && python3 tools/tidy.py --format

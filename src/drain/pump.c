@@ -4,9 +4,9 @@
 #include "drain/worker.h"
 #include "sys/sys.h"
 
-#define PUMP_NS	     5000000u  /* between ticks that find records */
+#define PUMP_NS	     20000000u /* between ticks that find records */
 #define PUMP_IDLE_NS 50000000u /* at most, while nothing happens */
-#define PUMP_MANY    8192      /* records in one tick: more may be waiting already */
+#define PUMP_MANY    32768     /* records in one tick: more may be waiting already */
 
 /* How long to sleep after a tick that took so many records and so much time. */
 static uint64_t pump_pause(int64_t taken, uint64_t tick_ns, uint64_t last_ns)

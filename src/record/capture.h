@@ -17,10 +17,10 @@ void stele__capture_prepare(uint32_t slots) STELE_HIDDEN;
 /* A new thread has the slot: its predecessor may have died in the middle of a capture. */
 void stele__capture_new_owner(uint32_t slot) STELE_HIDDEN;
 
-/* By address: a copy on the stack would wait for the words that it is made of. */
 /* The calling thread, which has the slot, runs a runtime's goroutines, each on its own stack. */
 void stele__capture_of_runtime(uint32_t slot) STELE_HIDDEN;
 
+/* By address: a copy on the stack would wait for the words that it is made of. */
 struct stele_capture stele__capture(const struct stele_unwind_start *start) STELE_HIDDEN;
 
 /* Of the code that a signal interrupted, from its ucontext_t. */

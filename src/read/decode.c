@@ -121,51 +121,53 @@ static const uint8_t decode_last[256] = {
 #undef X
 };
 
-/* The number in these bytes, 1-8. */
-STELE_BMI2 static inline uint64_t decode_number(const uint8_t *p, unsigned bytes)
+/* The number that these eight bytes begin with. False: none ends in them. */
+STELE_BMI2 static inline bool decode_number(const uint8_t *p, uint64_t *ret_number)
 {
-	return _pext_u64(_bzhi_u64(stele__varint_load(p), 8 * bytes), 0x7f7f7f7f7f7f7f7f);
+	uint64_t bytes = stele__varint_load(p), ends = ~bytes & 0x8080808080808080;
+
+	*ret_number = _pext_u64(bytes & _blsmsk_u64(ends), 0x7f7f7f7f7f7f7f7f);
+	return STELE_LIKELY(ends);
 }
 
 /*
  * Up to three arguments, in 16 bytes with dt. One look at all 16 tells where each number ends; so
  * the next event does not wait for this one to be decoded. No branch depends on what the numbers
- * are or how many there are: those that the event does not have are rubbish. Stops in front of any
- * event that it cannot do.
+ * are: those that the event does not have are rubbish. Stops in front of any event that it cannot
+ * do, or whose rubbish looks like one.
  */
 STELE_BMI2 static struct stele_event *decode_bmi2(struct stele__decoder *d, double ns_per_tick,
 						  struct stele_event *event,
 						  const struct stele_event *limit)
 {
-	const uint8_t *at = d->at, *end = d->end;
+	const uint8_t *at = d->at, *far = at;
 	uint64_t time = (uint64_t)d->time;
 
-	for (; event < limit && end - at > DECODE_REACH; event++) {
+	if (d->end - at > DECODE_REACH)
+		far = d->end - DECODE_REACH;
+	for (; event < limit && at < far; event++) {
 		const uint8_t *p = at + 1;
 		uint32_t last = decode_last[*at];
-		uint32_t more = (uint32_t)_mm_movemask_epi8(
+		uint32_t ends = ~(uint32_t)_mm_movemask_epi8(
 			_mm_loadu_si128((const __m128i *)(const void *)p));
-		uint32_t ends = ~more, long_ones = more & more >> 1; /* from bit 16 on: a fence */
-		unsigned behind = _tzcnt_u32(_pdep_u32(last, ends)) + 1, b1, b2, b3;
-		uint64_t dt;
+		uint64_t end = _tzcnt_u32(_pdep_u32(last, ends)), end1, end2, dt;
 
-		long_ones &= long_ones >> 2;
-		long_ones &= long_ones >> 4; /* where eight bytes follow that end no number */
-		if (STELE_UNLIKELY(behind > 16 || _bzhi_u32(long_ones, behind)))
+		end1 = _tzcnt_u32(ends);
+		ends = _blsr_u32(ends);
+		end2 = _tzcnt_u32(ends);
+		if (STELE_UNLIKELY(end > 15) || !decode_number(p, &dt) ||
+		    !decode_number(p + 1 + end1, &event->value[0]) ||
+		    !decode_number(p + 1 + end2, &event->value[1]))
 			break;
-		b1 = _tzcnt_u32(ends) + 1;
-		ends = _blsr_u32(ends);
-		b2 = _tzcnt_u32(ends) + 1;
-		ends = _blsr_u32(ends);
-		b3 = _tzcnt_u32(ends) + 1;
-		dt = decode_number(p, b1);
-		event->value[0] = decode_number(p + b1, b2 - b1);
-		event->value[1] = decode_number(p + b2, b3 - b2);
-		if (last == 1u << 3)
-			event->value[2] = decode_number(p + b3, behind - b3);
-		time += (uint64_t)stele__ticks_ns(dt, ns_per_tick);
+		if (last == 1u << 3) {
+			uint64_t end3 = _tzcnt_u32(_blsr_u32(ends));
+
+			if (!decode_number(p + 1 + end3, &event->value[2]))
+				break;
+		}
+		time += (uint64_t)stele__ticks_scale((double)(int64_t)dt, ns_per_tick);
 		stele__blank(event, *at, (int64_t)time);
-		at = p + behind;
+		at = p + 1 + end;
 	}
 	d->time = (int64_t)time;
 	d->at = at;

@@ -200,13 +200,30 @@ int stele_reader_open_stream(stele_read_fn read, void *arg,
 /** Accepts NULL. */
 void stele_reader_close(struct stele_reader *reader);
 
+/* Events that wait to be fetched: the beginning of every reader, for stele_reader_next() alone. */
+struct stele__reader_run {
+	const struct stele_event *const *at, *const *end;
+};
+
+/* stele_reader_next() where no event waits. */
+int stele__reader_next_run(struct stele_reader *reader, const struct stele_event **ret_event);
+
 /**
  * The next event.
  *
  * @return 1 with an event; 0 at the end of a good trace; a negative code where the trace is
  *         broken (then, and at every later call): stele_reader_diag() says how.
  */
-int stele_reader_next(struct stele_reader *reader, const struct stele_event **ret_event);
+__attribute__((visibility("default"))) inline int
+stele_reader_next(struct stele_reader *reader, const struct stele_event **ret_event)
+{
+	struct stele__reader_run *run = (struct stele__reader_run *)reader;
+
+	if (run->at == run->end)
+		return stele__reader_next_run(reader, ret_event);
+	*ret_event = *run->at++;
+	return 1;
+}
 
 /** What ended the reading; NULL while nothing did. */
 const struct stele_diag *stele_reader_diag(const struct stele_reader *reader);

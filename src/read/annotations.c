@@ -22,18 +22,16 @@ STELE__RULE(heap_metric)
 
 STELE__RULE(label)
 {
-	struct stele_event *event;
-	struct stele_string text;
+	struct stele_event *event = turn->event;
 	int r = stele__order_need(order, turn, STELE__NEED_USER);
 
 	if (r >= 0)
-		r = stele__order_string(order, turn, turn->event->value[0], &text);
+		r = stele__order_string(order, turn, event->value[0], &event->name);
 	if (r < 0)
 		return r;
-	event = stele__order_emit(order, turn, STELE_EVENT_LABEL);
+	stele__order_emit(order, turn, STELE_EVENT_LABEL);
 	event->resource = STELE_RESOURCE_GOROUTINE;
 	event->resource_id = event->goroutine;
-	event->name = text;
 	return 1;
 }
 
@@ -160,24 +158,21 @@ STELE__RULE(region_end)
 
 STELE__RULE(log)
 {
-	const uint64_t *args = turn->event->value;
-	struct stele_string category, message;
-	struct stele_event *event;
+	struct stele_event *event = turn->event;
+	const uint64_t *args = event->value;
 	uint32_t stack;
 	int r = stele__order_need(order, turn, STELE__NEED_USER);
 
 	if (r >= 0)
-		r = stele__order_string(order, turn, args[1], &category);
+		r = stele__order_string(order, turn, args[1], &event->name);
 	if (r >= 0)
-		r = stele__order_string(order, turn, args[2], &message);
+		r = stele__order_string(order, turn, args[2], &event->text);
 	if (r >= 0)
 		r = stele__order_stack(order, turn, args[3], &stack);
 	if (r < 0)
 		return r;
-	event = stele__order_emit(order, turn, STELE_EVENT_LOG);
+	stele__order_emit(order, turn, STELE_EVENT_LOG);
 	event->task = args[0];
-	event->name = category;
-	event->text = message;
 	event->stack = stack;
 	return 1;
 }

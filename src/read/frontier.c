@@ -10,44 +10,43 @@
 #define FRONTIER_AHEAD	   8192
 #define FRONTIER_BLOCK_MAX 64
 
-static void heap_set(struct stele__heap *heap, struct stele__stream *streams, uint32_t slot,
-		     struct stele__heap_entry entry)
+static void heap_set(struct stele__heap_entry *entries, struct stele__stream *streams,
+		     uint32_t slot, struct stele__heap_entry entry)
 {
-	heap->entries[slot] = entry;
+	entries[slot] = entry;
 	streams[entry.stream].heap_slot = slot;
 }
 
 static void heap_up(struct stele__heap *heap, struct stele__stream *streams, uint32_t slot,
 		    struct stele__heap_entry entry)
 {
+	struct stele__heap_entry *entries = heap->entries;
+
 	while (slot) {
 		uint32_t parent = (slot - 1) / 2;
 
-		if (!stele__heap_less(&entry, &heap->entries[parent]))
+		if (!stele__heap_less(&entry, &entries[parent]))
 			break;
-		heap_set(heap, streams, slot, heap->entries[parent]);
+		heap_set(entries, streams, slot, entries[parent]);
 		slot = parent;
 	}
-	heap_set(heap, streams, slot, entry);
+	heap_set(entries, streams, slot, entry);
 }
 
 static void heap_down(struct stele__heap *heap, struct stele__stream *streams, uint32_t slot,
 		      struct stele__heap_entry entry)
 {
-	for (;;) {
-		uint64_t child = (uint64_t)slot * 2 + 1;
+	struct stele__heap_entry *entries = heap->entries;
+	uint64_t count = heap->count, child;
 
-		if (child >= heap->count)
-			break;
-		if (child + 1 < heap->count &&
-		    stele__heap_less(&heap->entries[child + 1], &heap->entries[child]))
+	for (; (child = (uint64_t)slot * 2 + 1) < count; slot = (uint32_t)child) {
+		if (child + 1 < count && stele__heap_less(&entries[child + 1], &entries[child]))
 			child++;
-		if (!stele__heap_less(&heap->entries[child], &entry))
+		if (!stele__heap_less(&entries[child], &entry))
 			break;
-		heap_set(heap, streams, slot, heap->entries[child]);
-		slot = (uint32_t)child;
+		heap_set(entries, streams, slot, entries[child]);
 	}
-	heap_set(heap, streams, slot, entry);
+	heap_set(entries, streams, slot, entry);
 }
 
 static void heap_push(struct stele__heap *heap, struct stele__stream *streams, uint32_t stream)

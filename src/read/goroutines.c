@@ -34,23 +34,36 @@ static struct stele_event *go_emit(struct stele__order *order, const struct stel
 	return stele__order_emit_transition(order, turn, STELE_RESOURCE_GOROUTINE, id, from, to);
 }
 
-/* The thread's goroutine, which must be known and in this state. */
-static int go_current(struct stele__order *order, const struct stele__turn *turn, unsigned status,
-		      uint32_t *ret_index)
+static STELE_COLD int go_not_current(struct stele__order *order, const struct stele__turn *turn,
+				     unsigned status, uint32_t index)
 {
-	struct stele__thread *thread = stele__order_thread(order, turn);
-	uint32_t index = stele__world_goroutine_of(&order->world, thread);
+	uint64_t id = stele__order_thread(order, turn)->goroutine;
 
 	if (index == STELE__NOTHING)
-		return stele__order_fail(order, turn, "goroutine %" PRIu64 " is unknown",
-					 thread->goroutine);
-	if (order->world.goroutines[index].status != status)
-		return stele__order_fail(order, turn, "goroutine %" PRIu64 " is %s, not %s",
-					 thread->goroutine,
-					 go_status_name(order->world.goroutines[index].status),
-					 go_status_name(status));
+		return stele__order_fail(order, turn, "goroutine %" PRIu64 " is unknown", id);
+	return stele__order_fail(order, turn, "goroutine %" PRIu64 " is %s, not %s", id,
+				 go_status_name(order->world.goroutines[index].status),
+				 go_status_name(status));
+}
+
+/* As go_emit(), of a thread that is at hand. */
+STELE_INLINE void go_seen(struct stele_event *event, const struct stele__thread *thread,
+			  uint64_t id, enum stele_resource_state from, enum stele_resource_state to)
+{
+	stele__order_seen_transition(event, thread, STELE_RESOURCE_GOROUTINE, id, from, to);
+}
+
+/* The thread's goroutine, which must be known and in this state. */
+STELE_INLINE int go_current(struct stele__order *order, const struct stele__turn *turn,
+			    unsigned status, uint32_t *ret_index)
+{
+	uint32_t index = stele__world_goroutine_of(&order->world, stele__order_thread(order, turn));
+
 	*ret_index = index;
-	return 0;
+	if (STELE_LIKELY(index != STELE__NOTHING &&
+			 order->world.goroutines[index].status == status))
+		return 0;
+	return go_not_current(order, turn, status, index);
 }
 
 /* The goroutine if it is in this state and n is its next number; NULL: not yet. */
@@ -249,34 +262,31 @@ STELE__RULE(go_start)
 
 STELE__RULE(go_leave)
 {
-	const struct stele_event *timed = turn->event;
-	struct stele_string reason = {"", 0};
+	struct stele_event *event = turn->event;
 	struct stele__goroutine *go;
 	enum stele_resource_state to;
-	struct stele_event *event;
 	uint32_t index = 0, stack = 0;
 	int r = stele__order_need(order, turn, STELE__NEED_USER);
 
 	if (r >= 0)
 		r = go_current(order, turn, STELE_GO_RUNNING, &index);
-	if (r >= 0 && timed->type != STELE_EV_GO_DESTROY) {
-		r = stele__order_string(order, turn, timed->value[0], &reason);
+	if (r >= 0 && event->type != STELE_EV_GO_DESTROY) {
+		r = stele__order_string(order, turn, event->value[0], &event->name);
 		if (r >= 0)
-			r = stele__order_stack(order, turn, timed->value[1], &stack);
+			r = stele__order_stack(order, turn, event->value[1], &stack);
 	}
 	if (r < 0)
 		return r;
 	go = &order->world.goroutines[index];
-	to = timed->type == STELE_EV_GO_DESTROY ? STELE_STATE_NOT_EXIST
-	     : timed->type == STELE_EV_GO_STOP	? STELE_STATE_RUNNABLE
+	to = event->type == STELE_EV_GO_DESTROY ? STELE_STATE_NOT_EXIST
+	     : event->type == STELE_EV_GO_STOP	? STELE_STATE_RUNNABLE
 						: STELE_STATE_WAITING;
-	event = go_emit(order, turn, go->id, STELE_STATE_RUNNING, to);
-	event->name = reason;
+	go_emit(order, turn, go->id, STELE_STATE_RUNNING, to);
 	event->stack = event->transition_stack = stack;
-	if (timed->type == STELE_EV_GO_DESTROY)
+	if (event->type == STELE_EV_GO_DESTROY)
 		stele__world_drop_goroutine(&order->world, index);
 	else
-		go->status = timed->type == STELE_EV_GO_STOP ? STELE_GO_RUNNABLE : STELE_GO_WAITING;
+		go->status = event->type == STELE_EV_GO_STOP ? STELE_GO_RUNNABLE : STELE_GO_WAITING;
 	stele__order_unbind_goroutine(stele__order_thread(order, turn));
 	go_wake(order, event->resource_id);
 	return 1;
@@ -309,8 +319,9 @@ STELE__RULE(go_unblock)
  */
 STELE__RULE(go_switch)
 {
-	uint64_t id = turn->event->value[0], n = turn->event->value[1], old;
-	bool destroy = turn->event->type == STELE_EV_GO_SWITCH_DESTROY;
+	struct stele_event *event = turn->event;
+	uint64_t id = event->value[0], n = event->value[1], old;
+	bool destroy = event->type == STELE_EV_GO_SWITCH_DESTROY;
 	struct stele__thread *thread = stele__order_thread(order, turn);
 	struct stele__goroutine *target;
 	uint32_t index = 0, current = 0;
@@ -324,13 +335,13 @@ STELE__RULE(go_switch)
 	if (!target)
 		return stele__order_wait(order, STELE__WAIT_GOROUTINE, id);
 	old = thread->goroutine;
-	go_emit(order, turn, id, STELE_STATE_WAITING, STELE_STATE_RUNNABLE);
-	stele__order_more(order);
-	go_emit(order, turn, old, STELE_STATE_RUNNING,
+	go_seen(event, thread, id, STELE_STATE_WAITING, STELE_STATE_RUNNABLE);
+	event = stele__order_more(order, event);
+	go_seen(event, thread, old, STELE_STATE_RUNNING,
 		destroy ? STELE_STATE_NOT_EXIST : STELE_STATE_WAITING);
 	stele__order_unbind_goroutine(thread);
-	stele__order_more(order);
-	go_emit(order, turn, id, STELE_STATE_RUNNABLE, STELE_STATE_RUNNING);
+	event = stele__order_more(order, event);
+	go_seen(event, thread, id, STELE_STATE_RUNNABLE, STELE_STATE_RUNNING);
 	target->status = STELE_GO_RUNNING;
 	target->seq = n;
 	if (destroy)
@@ -442,7 +453,7 @@ STELE__RULE(go_destroy_syscall)
 				order, turn, "proc %" PRIu64 " is not in a system call", proc->id);
 		stele__order_emit_transition(order, turn, STELE_RESOURCE_PROC, proc->id,
 					     STELE_STATE_RUNNING, STELE_STATE_IDLE);
-		stele__order_more(order);
+		stele__order_more(order, turn->event);
 	}
 	go_emit(order, turn, thread->goroutine, STELE_STATE_SYSCALL, STELE_STATE_NOT_EXIST);
 	stele__world_drop_goroutine(&order->world, index);

@@ -105,8 +105,10 @@ void stele__order_warn(struct stele__order *order, const struct stele__turn *tur
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	order->notes->events += stele__order_run_count(order); /* they are delivered before */
 	stele__notes_warn(order->notes, STELE_E_CORRUPT, order_place(order, turn->stream), "%s: %s",
 			  stele__spec(turn->event->type)->name, text);
+	order->notes->events -= stele__order_run_count(order);
 }
 
 int stele__order_fail_code(struct stele__order *order, const struct stele__turn *turn, int code)
@@ -249,7 +251,7 @@ int stele__order_begin(struct stele__order *order)
 	struct stele__frontier *frontier = &order->frontier;
 	int r = stele__frontier_begin(frontier, g->chain_count);
 
-	order->run_count = 0;
+	stele__order_clear(order);
 	order->refills = 0; /* no look at streams that were not started yet */
 	order->failed = 0;
 	order->due = INT64_MIN;
@@ -361,14 +363,6 @@ static struct stele__stream *order_turn(struct stele__order *order)
 	return stream;
 }
 
-/* The event at the front was applied; it may be seen as several. */
-STELE_INLINE void order_applied(struct stele__order *order, struct stele__stream *stream)
-{
-	stele__order_add(order, stream->event++);
-	while (STELE_UNLIKELY(order->extra_seen < order->extra_count))
-		stele__order_add(order, &order->extra[order->extra_seen++]);
-}
-
 /*
  * The experiment's events change nobody's state, and come in masses where they come at all: the
  * context of one is that of all, until another kind of event or another thread's turn comes. The
@@ -377,9 +371,10 @@ STELE_INLINE void order_applied(struct stele__order *order, struct stele__stream
 static void order_apply_experimental(struct stele__order *order, struct stele__stream *stream)
 {
 	const struct stele__thread *thread = &order->world.threads[stream->thread];
+	uint64_t thread_id = thread->id, proc = thread->proc_id, goroutine = thread->goroutine;
 	const struct stele__heap *ready = &order->frontier.ready;
 	int64_t limit = ready->count ? ready->entries[0].time : INT64_MAX;
-	const struct stele_event **run = order->run + order->run_count;
+	const struct stele_event **run = order->run_at;
 	const struct stele_event **run_end = order->run + STELE__RUN_MAX - STELE__RUN_SEEN_MAX;
 	struct stele_event *event = stream->event, *end = stream->event_end;
 	int64_t time = event->time, last = order->last_time;
@@ -387,9 +382,9 @@ static void order_apply_experimental(struct stele__order *order, struct stele__s
 	if (order->due < limit)
 		limit = order->due;
 	do {
-		event->thread = thread->id;
-		event->proc = thread->proc_id;
-		event->goroutine = thread->goroutine;
+		event->thread = thread_id;
+		event->proc = proc;
+		event->goroutine = goroutine;
 		last = time > last ? time : last + 1;
 		event->time = last;
 		*run++ = event++;
@@ -397,8 +392,7 @@ static void order_apply_experimental(struct stele__order *order, struct stele__s
 			break;
 		time = event->time;
 	} while (time < limit && run <= run_end);
-	order->notes->events += (uint64_t)(run - order->run) - order->run_count;
-	order->run_count = (unsigned)(run - order->run);
+	order->run_at = run;
 	order->last_time = last;
 	stream->event = event;
 }
@@ -415,8 +409,10 @@ STELE_INLINE int order_apply_next(struct stele__order *order, struct stele__stre
 		return 1;
 	}
 	r = order_rules[stream->event->type](order, &order->turn);
-	if (STELE_LIKELY(r > 0))
-		order_applied(order, stream);
+	if (STELE_LIKELY(r > 0)) {
+		stele__order_add(order, order->turn.event); /* the last one that it is seen as */
+		stream->event++;
+	}
 	return r;
 }
 
@@ -428,6 +424,7 @@ static int order_apply(struct stele__order *order)
 {
 	struct stele__frontier *frontier = &order->frontier;
 	struct stele__stream *stream = order_turn(order);
+	const struct stele_event **run_end = order->run + STELE__RUN_MAX - STELE__RUN_SEEN_MAX;
 	int r;
 
 	while (stream) {
@@ -445,23 +442,22 @@ static int order_apply(struct stele__order *order)
 			return 0;
 		if (stele__frontier_advance(frontier, stream->event->time))
 			stream = order_turn(order);
-		if (STELE_UNLIKELY(frontier->front.time >= order->due ||
-				   order->run_count > STELE__RUN_MAX - STELE__RUN_SEEN_MAX))
+		if (STELE_UNLIKELY(frontier->front.time >= order->due || order->run_at > run_end))
 			return 0;
 	}
-	return frontier->parked.count && !order->run_count ? order_stuck(order) : 0;
+	return frontier->parked.count && order->run_at == order->run ? order_stuck(order) : 0;
 }
 
 int stele__order_run(struct stele__order *order)
 {
 	int r = order->failed;
 
-	order->run_count = order->extra_count = order->extra_seen = 0;
+	stele__order_clear(order);
 	if (r >= 0)
 		r = order_go_on(order);
 	if (r >= 0 && !order_between(order))
 		r = order_apply(order);
-	if (!order->run_count)
+	if (order->run_at == order->run)
 		return r;
 	order->failed = r;
 	return 1;

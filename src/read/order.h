@@ -45,7 +45,10 @@ struct stele__order {
 	enum stele__gc_state gc_state;
 	uint64_t gc_seq;
 
+	/* What each event touches. */
 	struct stele__turn turn;
+	const struct stele_event **run_at; /* behind the last one in run[] */
+	struct stele_event *extra_at;	   /* the next one in extra[] */
 	/*
 	 * From this time on there is more to do than to go on: the next CPU sample is due.
 	 * INT64_MIN: at once, for other reasons; the run ends.
@@ -58,9 +61,7 @@ struct stele__order {
 	struct stele_diag diag; /* after a failure */
 
 	const struct stele_event *run[STELE__RUN_MAX];
-	unsigned run_count;
 	struct stele_event extra[STELE__RUN_EXTRA]; /* those of the run */
-	unsigned extra_count, extra_seen;
 	struct stele_event sample;
 	uint64_t released;     /* offset up to which nothing is asked for any more */
 	uint32_t refills;      /* since that was looked at */
@@ -85,14 +86,25 @@ int stele__order_begin(struct stele__order *order);
  */
 int stele__order_run(struct stele__order *order);
 
+/* Begins a run. */
+STELE_INLINE void stele__order_clear(struct stele__order *order)
+{
+	order->run_at = order->run;
+	order->extra_at = order->extra;
+}
+
+STELE_INLINE unsigned stele__order_run_count(const struct stele__order *order)
+{
+	return (unsigned)(order->run_at - order->run);
+}
+
 /* Delivers an event, with a time behind the last one. */
 STELE_INLINE void stele__order_add(struct stele__order *order, struct stele_event *event)
 {
 	if (event->time <= order->last_time)
 		event->time = (int64_t)((uint64_t)order->last_time + 1);
 	order->last_time = event->time;
-	order->notes->events++;
-	order->run[order->run_count++] = event;
+	*order->run_at++ = event;
 }
 
 /* ---- for the rule files ---- */
@@ -130,27 +142,50 @@ STELE_INLINE struct stele__thread *stele__order_thread(struct stele__order *orde
 }
 
 /* The event is seen by the consumer, in the thread's present context. */
-STELE_INLINE struct stele_event *stele__order_emit(struct stele__order *order,
-						   const struct stele__turn *turn,
-						   enum stele_event_kind kind)
+STELE_INLINE void stele__order_seen(struct stele_event *event, const struct stele__thread *thread,
+				    enum stele_event_kind kind)
 {
-	const struct stele__thread *thread = stele__order_thread(order, turn);
-	struct stele_event *event = turn->event;
-
 	event->kind = (uint8_t)kind;
 	event->thread = thread->id;
 	event->proc = thread->proc_id;
 	event->goroutine = thread->goroutine;
-	return event;
 }
 
-/* It is seen as one more; the turn is at that now. */
-STELE_INLINE void stele__order_more(struct stele__order *order)
+/* As a change from one state to another. */
+STELE_INLINE void stele__order_seen_transition(struct stele_event *event,
+					       const struct stele__thread *thread,
+					       enum stele_resource_kind resource, uint64_t id,
+					       enum stele_resource_state from,
+					       enum stele_resource_state to)
 {
-	struct stele_event *event = &order->extra[order->extra_count++];
+	stele__order_seen(event, thread, STELE_EVENT_TRANSITION);
+	event->resource = (uint8_t)resource;
+	event->resource_id = id;
+	event->from = (uint8_t)from;
+	event->to = (uint8_t)to;
+}
 
-	stele__blank(event, order->turn.event->type, order->turn.event->time);
-	order->turn.event = event;
+STELE_INLINE struct stele_event *stele__order_emit(struct stele__order *order,
+						   const struct stele__turn *turn,
+						   enum stele_event_kind kind)
+{
+	stele__order_seen(turn->event, stele__order_thread(order, turn), kind);
+	return turn->event;
+}
+
+/*
+ * The event is complete, and is seen as one more; the turn is at that now. Once it has begun to be
+ * delivered nothing may fail any more.
+ */
+STELE_INLINE struct stele_event *stele__order_more(struct stele__order *order,
+						   struct stele_event *event)
+{
+	struct stele_event *more = order->extra_at++;
+
+	stele__order_add(order, event);
+	stele__blank(more, event->type, event->time);
+	order->turn.event = more;
+	return more;
 }
 
 STELE_INLINE struct stele_event *
@@ -158,13 +193,9 @@ stele__order_emit_transition(struct stele__order *order, const struct stele__tur
 			     enum stele_resource_kind resource, uint64_t id,
 			     enum stele_resource_state from, enum stele_resource_state to)
 {
-	struct stele_event *event = stele__order_emit(order, turn, STELE_EVENT_TRANSITION);
-
-	event->resource = (uint8_t)resource;
-	event->resource_id = id;
-	event->from = (uint8_t)from;
-	event->to = (uint8_t)to;
-	return event;
+	stele__order_seen_transition(turn->event, stele__order_thread(order, turn), resource, id,
+				     from, to);
+	return turn->event;
 }
 
 /* What the thread lacks, or has too much; a failure. */
@@ -206,6 +237,7 @@ STELE_INLINE int stele__order_stack(struct stele__order *order, const struct ste
 	return stele__order_missing(order, turn, "stack", id, table->stack_count == 1);
 }
 
+/* May be given the event's own: one string copied from another is a wait (read/blank.h). */
 int stele__order_string(struct stele__order *order, const struct stele__turn *turn, uint64_t id,
 			struct stele_string *ret_text);
 /* As above, as a text that outlives the generation; no reference is taken. */

@@ -22,6 +22,7 @@ enum reader_state {
 };
 
 struct stele_reader {
+	struct stele__reader_run run; /* what is left of the order's; must be the first */
 	struct stele__window window;
 	struct stele__generation generation;
 	struct stele__order order;
@@ -30,8 +31,7 @@ struct stele_reader {
 	struct stele__details *details; /* moves although the reader stands still */
 	struct stele_reader_options options;
 	enum reader_state state;
-	bool broken;	 /* READER_CLOSE leads to a failure, not to the end */
-	unsigned run_at; /* in the order's run */
+	bool broken; /* READER_CLOSE leads to a failure, not to the end */
 	uint64_t syncs;
 	struct stele_sync sync;
 	struct stele_event sync_event;
@@ -120,10 +120,14 @@ STELE_EXPORT void stele_reader_close(struct stele_reader *reader)
 	free(reader);
 }
 
-/* The next event of the order's run, which has one. */
-STELE_INLINE int reader_deliver(struct stele_reader *reader, const struct stele_event **ret_event)
+_Static_assert(offsetof(struct stele_reader, run) == 0, "stele_reader_next() finds it there");
+
+/* The order's new run, of which there is at least one event. */
+static int reader_deliver(struct stele_reader *reader, const struct stele_event **ret_event)
 {
-	*ret_event = reader->order.run[reader->run_at++];
+	reader->run = (struct stele__reader_run){reader->order.run, reader->order.run_at};
+	reader->notes.events += stele__order_run_count(&reader->order);
+	*ret_event = *reader->run.at++;
 	return 1;
 }
 
@@ -209,7 +213,7 @@ static int reader_sync(struct stele_reader *reader, const struct stele__generati
 		reader->sync.wall_s = g->wall_s;
 		reader->sync.wall_ns = g->wall_ns;
 	}
-	reader->order.run_count = reader->run_at = 0;
+	stele__order_clear(&reader->order);
 	stele__order_add(&reader->order, event);
 	return reader_deliver(reader, ret_event);
 }
@@ -277,15 +281,13 @@ static int reader_leave(struct stele_reader *reader, int result,
 	return reader_close(reader, &g->damage, g->soft, ret_event);
 }
 
-/* The next event where the run has no more. */
-static STELE_NOINLINE int reader_next_far(struct stele_reader *reader,
-					  const struct stele_event **ret_event)
+STELE_EXPORT int stele__reader_next_run(struct stele_reader *reader,
+					const struct stele_event **ret_event)
 {
 	int r;
 
 	if (reader->state == READER_EVENTS) {
 		r = stele__order_run(&reader->order);
-		reader->run_at = 0;
 		if (STELE_LIKELY(r > 0))
 			return reader_deliver(reader, ret_event);
 		r = reader_leave(reader, r, ret_event);
@@ -312,13 +314,8 @@ static STELE_NOINLINE int reader_next_far(struct stele_reader *reader,
 	}
 }
 
-STELE_EXPORT int stele_reader_next(struct stele_reader *reader,
-				   const struct stele_event **ret_event)
-{
-	if (STELE_LIKELY(reader->run_at < reader->order.run_count))
-		return reader_deliver(reader, ret_event);
-	return reader_next_far(reader, ret_event);
-}
+/* For those who do not inline it. */
+extern int stele_reader_next(struct stele_reader *reader, const struct stele_event **ret_event);
 
 STELE_EXPORT const struct stele_diag *stele_reader_diag(const struct stele_reader *reader)
 {

@@ -70,7 +70,7 @@ int stele__world_add_goroutine(struct stele__world *world, uint64_t id, uint32_t
 		world->goroutine_free = world->goroutines[index].regions;
 	else
 		world->goroutine_count++;
-	world->goroutines[index] = (struct stele__goroutine){.id = id, .live = true};
+	world->goroutines[index] = (struct stele__goroutine){.id = id};
 	*ret_index = index;
 	return 0;
 }

@@ -26,8 +26,7 @@ struct stele__goroutine {
 	uint64_t seq_generation, seq;
 	uint32_t regions, stops; /* index + 1 of a struct stele__open */
 	uint8_t status;		 /* enum stele_go_status */
-	bool live;
-	bool assisting; /* in a mark assist */
+	bool assisting;		 /* in a mark assist */
 };
 
 struct stele__proc {
@@ -125,7 +124,7 @@ STELE_INLINE uint32_t stele__world_goroutine_of(const struct stele__world *world
 
 	if (thread->goroutine == STELE_NONE_ID)
 		return STELE__NOTHING;
-	if (STELE_LIKELY(hint < world->goroutine_count && world->goroutines[hint].live &&
+	if (STELE_LIKELY(hint < world->goroutine_count &&
 			 world->goroutines[hint].id == thread->goroutine))
 		return hint;
 	thread->goroutine_hint = stele__world_find_goroutine(world, thread->goroutine);

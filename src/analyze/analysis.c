@@ -9,7 +9,7 @@
 
 #define ANALYSIS_STELE_DATA 0x53 /* first byte of batches of Stele's own */
 
-int stele_analysis_new(struct stele_analysis **ret_analysis)
+STELE_EXPORT int stele_analysis_new(struct stele_analysis **ret_analysis)
 {
 	struct stele_analysis *a = calloc(1, sizeof(*a));
 	struct stele__keymap *maps[] = {
@@ -38,7 +38,7 @@ int stele_analysis_new(struct stele_analysis **ret_analysis)
 	return 0;
 }
 
-void stele_analysis_free(struct stele_analysis *a)
+STELE_EXPORT void stele_analysis_free(struct stele_analysis *a)
 {
 	struct stele__flow *go;
 	size_t at = 0;
@@ -131,8 +131,9 @@ static int analysis_sync(struct stele_analysis *a, const struct stele_reader *re
 	return analysis_own_data(a, reader);
 }
 
-int stele_analysis_add(struct stele_analysis *analysis, const struct stele_reader *reader,
-		       const struct stele_event *event)
+STELE_EXPORT int stele_analysis_add(struct stele_analysis *analysis,
+				    const struct stele_reader *reader,
+				    const struct stele_event *event)
 {
 	struct stele_trust *trust = &analysis->trust;
 	int r;
@@ -159,7 +160,7 @@ int stele_analysis_add(struct stele_analysis *analysis, const struct stele_reade
 	}
 }
 
-int stele_analysis_finish(struct stele_analysis *analysis)
+STELE_EXPORT int stele_analysis_finish(struct stele_analysis *analysis)
 {
 	int64_t time = analysis->trust.last;
 	int r;
@@ -185,13 +186,13 @@ int stele_analysis_finish(struct stele_analysis *analysis)
 	return r < 0 ? r : stele__hotspots_finish(analysis);
 }
 
-const struct stele_trust *stele_analysis_trust(const struct stele_analysis *analysis)
+STELE_EXPORT const struct stele_trust *stele_analysis_trust(const struct stele_analysis *analysis)
 {
 	return &analysis->trust;
 }
 
-const struct stele_stack_frame *stele_analysis_stack(const struct stele_analysis *analysis,
-						     uint32_t stack, size_t *ret_count)
+STELE_EXPORT const struct stele_stack_frame *
+stele_analysis_stack(const struct stele_analysis *analysis, uint32_t stack, size_t *ret_count)
 {
 	if (!stack || stack >= analysis->stacks.count) {
 		*ret_count = 0;

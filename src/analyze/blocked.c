@@ -236,8 +236,8 @@ int stele__blocked_finish(struct stele_analysis *a, int64_t time)
 	return r;
 }
 
-const struct stele_blockage *stele_analysis_blockages(const struct stele_analysis *analysis,
-						      size_t *ret_count)
+STELE_EXPORT const struct stele_blockage *
+stele_analysis_blockages(const struct stele_analysis *analysis, size_t *ret_count)
 {
 	*ret_count = analysis->blockage_count;
 	return analysis->blockages;

@@ -433,7 +433,7 @@ int stele__flow_finish(struct stele_analysis *a, int64_t time)
 	return r;
 }
 
-bool stele_reason_is_sync(struct stele_string reason)
+STELE_EXPORT bool stele_reason_is_sync(struct stele_string reason)
 {
 	return reason.bytes && (memmem(reason.data, reason.bytes, "chan", 4) ||
 				memmem(reason.data, reason.bytes, "sync", 4) ||

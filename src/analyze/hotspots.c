@@ -73,8 +73,8 @@ int stele__hotspots_finish(struct stele_analysis *a)
 	return r;
 }
 
-const struct stele_hot_function *stele_analysis_hot_functions(const struct stele_analysis *analysis,
-							      size_t *ret_count)
+STELE_EXPORT const struct stele_hot_function *
+stele_analysis_hot_functions(const struct stele_analysis *analysis, size_t *ret_count)
 {
 	*ret_count = analysis->hot_function_count;
 	return analysis->hot_functions;

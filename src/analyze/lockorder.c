@@ -332,8 +332,8 @@ int stele__orders_finish(struct stele_analysis *a)
 	return r;
 }
 
-const struct stele_lock_cycle *stele_analysis_lock_cycles(const struct stele_analysis *analysis,
-							  size_t *ret_count)
+STELE_EXPORT const struct stele_lock_cycle *
+stele_analysis_lock_cycles(const struct stele_analysis *analysis, size_t *ret_count)
 {
 	*ret_count = analysis->orders->cycle_count;
 	return analysis->orders->cycles;

@@ -501,8 +501,8 @@ int stele__locks_finish(struct stele_analysis *a)
 	return 0;
 }
 
-const struct stele_lock *const *stele_analysis_locks(const struct stele_analysis *analysis,
-						     size_t *ret_count)
+STELE_EXPORT const struct stele_lock *const *
+stele_analysis_locks(const struct stele_analysis *analysis, size_t *ret_count)
 {
 	*ret_count = analysis->locks->sorted_count;
 	return analysis->locks->sorted;

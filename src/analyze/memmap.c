@@ -26,8 +26,8 @@ void stele__sizes_finish(struct stele__memory *m)
 	}
 }
 
-const struct stele_memory_size *stele_analysis_memory_sizes(const struct stele_analysis *analysis,
-							    size_t *ret_count)
+STELE_EXPORT const struct stele_memory_size *
+stele_analysis_memory_sizes(const struct stele_analysis *analysis, size_t *ret_count)
 {
 	*ret_count = analysis->memory->size_count;
 	return analysis->memory->sizes;
@@ -157,7 +157,8 @@ int stele__map_finish(struct stele__memory *m)
 	return 0;
 }
 
-const struct stele_memory_map *stele_analysis_memory_map(const struct stele_analysis *analysis)
+STELE_EXPORT const struct stele_memory_map *
+stele_analysis_memory_map(const struct stele_analysis *analysis)
 {
 	return &analysis->memory->map;
 }

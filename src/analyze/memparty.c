@@ -294,7 +294,7 @@ void stele__parties_free(struct stele__memory *m)
 		free(m->party_lists[who]);
 }
 
-const struct stele_memory_party *
+STELE_EXPORT const struct stele_memory_party *
 stele_analysis_memory_parties(const struct stele_analysis *analysis, enum stele_memory_who who,
 			      size_t *ret_count)
 {

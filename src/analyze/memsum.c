@@ -334,54 +334,54 @@ int stele__memory_finish(struct stele_analysis *a)
 	return r;
 }
 
-const char *stele_memory_family_name(unsigned family)
+STELE_EXPORT const char *stele_memory_family_name(unsigned family)
 {
 	static const char *const names[STELE__MEMORY_FAMILIES] = {"spans", "objects", "stacks"};
 
 	return family < STELE__MEMORY_FAMILIES ? names[family] : "?";
 }
 
-const struct stele_memory *stele_analysis_memory(const struct stele_analysis *analysis)
+STELE_EXPORT const struct stele_memory *stele_analysis_memory(const struct stele_analysis *analysis)
 {
 	return &analysis->memory->face;
 }
 
-const struct stele_curve *stele_analysis_memory_curve(const struct stele_analysis *analysis,
-						      unsigned family)
+STELE_EXPORT const struct stele_curve *
+stele_analysis_memory_curve(const struct stele_analysis *analysis, unsigned family)
 {
 	return &analysis->memory->curves[family].c;
 }
 
-const struct stele_memory_site *stele_analysis_memory_sites(const struct stele_analysis *analysis,
-							    size_t *ret_count)
+STELE_EXPORT const struct stele_memory_site *
+stele_analysis_memory_sites(const struct stele_analysis *analysis, size_t *ret_count)
 {
 	*ret_count = analysis->memory->site_count;
 	return analysis->memory->sites;
 }
 
-const struct stele_memory_kind *stele_analysis_memory_kinds(const struct stele_analysis *analysis,
-							    size_t *ret_count)
+STELE_EXPORT const struct stele_memory_kind *
+stele_analysis_memory_kinds(const struct stele_analysis *analysis, size_t *ret_count)
 {
 	*ret_count = analysis->memory->kind_count;
 	return analysis->memory->kind_list;
 }
 
-const struct stele_memory_stack *stele_analysis_stacks(const struct stele_analysis *analysis,
-						       size_t *ret_count)
+STELE_EXPORT const struct stele_memory_stack *
+stele_analysis_stacks(const struct stele_analysis *analysis, size_t *ret_count)
 {
 	*ret_count = analysis->memory->stack_count;
 	return analysis->memory->stack_list;
 }
 
-const struct stele_memory_owner *stele_analysis_stack_owners(const struct stele_analysis *analysis,
-							     size_t *ret_count)
+STELE_EXPORT const struct stele_memory_owner *
+stele_analysis_stack_owners(const struct stele_analysis *analysis, size_t *ret_count)
 {
 	*ret_count = analysis->memory->owner_count;
 	return analysis->memory->owner_list;
 }
 
-const struct stele_broken *stele_analysis_broken(const struct stele_analysis *analysis,
-						 size_t *ret_count)
+STELE_EXPORT const struct stele_broken *stele_analysis_broken(const struct stele_analysis *analysis,
+							      size_t *ret_count)
 {
 	*ret_count = analysis->memory->broken_count;
 	return analysis->memory->broken;

@@ -41,7 +41,7 @@ void stele__site_add_open(struct stele__site *site, int64_t ns, int64_t before)
 		site->s.open_longest_ns = whole;
 }
 
-int64_t stele_site_total(const struct stele_site *site)
+STELE_EXPORT int64_t stele_site_total(const struct stele_site *site)
 {
 	int64_t total = site->spread.total;
 
@@ -82,8 +82,9 @@ int stele__sites_sort(struct stele_analysis *a)
 	return 0;
 }
 
-const struct stele_site *const *stele_analysis_sites(const struct stele_analysis *analysis,
-						     enum stele_site_kind kind, size_t *ret_count)
+STELE_EXPORT const struct stele_site *const *
+stele_analysis_sites(const struct stele_analysis *analysis, enum stele_site_kind kind,
+		     size_t *ret_count)
 {
 	*ret_count = analysis->sorted_count[kind];
 	return analysis->sorted[kind];

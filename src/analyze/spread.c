@@ -34,7 +34,7 @@ static int64_t spread_value(unsigned index)
 	return ((INT64_C(17) + 2 * (int64_t)step) << octave) >> (SPREAD_STEP_BITS + 1);
 }
 
-void stele_spread_add(struct stele_spread *spread, int64_t ns)
+STELE_EXPORT void stele_spread_add(struct stele_spread *spread, int64_t ns)
 {
 	uint32_t *bucket = &spread->bucket[spread_bucket(ns)];
 
@@ -56,7 +56,7 @@ void stele__spread_merge(struct stele_spread *spread, const struct stele_spread 
 			spread->bucket[i] = UINT32_MAX;
 }
 
-int64_t stele_spread_quantile(const struct stele_spread *spread, unsigned percent)
+STELE_EXPORT int64_t stele_spread_quantile(const struct stele_spread *spread, unsigned percent)
 {
 	uint64_t sum = 0, seen = 0, rank;
 

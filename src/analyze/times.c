@@ -133,15 +133,15 @@ int stele__times_finish(struct stele_analysis *a)
 	return 0;
 }
 
-const struct stele_times *stele_analysis_threads(const struct stele_analysis *analysis,
-						 size_t *ret_count)
+STELE_EXPORT const struct stele_times *stele_analysis_threads(const struct stele_analysis *analysis,
+							      size_t *ret_count)
 {
 	*ret_count = analysis->finished_count;
 	return analysis->finished;
 }
 
-const struct stele_times *stele_analysis_groups(const struct stele_analysis *analysis,
-						size_t *ret_count)
+STELE_EXPORT const struct stele_times *stele_analysis_groups(const struct stele_analysis *analysis,
+							     size_t *ret_count)
 {
 	*ret_count = analysis->group_count;
 	return analysis->group_times;

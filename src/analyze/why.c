@@ -70,7 +70,8 @@ void stele__why_free(struct stele__why *why)
 	free(why);
 }
 
-int stele_analysis_ask_why(struct stele_analysis *analysis, const struct stele_why_query *query)
+STELE_EXPORT int stele_analysis_ask_why(struct stele_analysis *analysis,
+					const struct stele_why_query *query)
 {
 	analysis->why = stele__why_new(analysis, query);
 	return analysis->why ? 0 : -ENOMEM;
@@ -543,7 +544,7 @@ int stele__why_finish(struct stele_analysis *a)
 	return 0;
 }
 
-const struct stele_why *stele_analysis_why(const struct stele_analysis *analysis)
+STELE_EXPORT const struct stele_why *stele_analysis_why(const struct stele_analysis *analysis)
 {
 	return analysis->why ? &analysis->why->answer : NULL;
 }

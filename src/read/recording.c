@@ -41,8 +41,8 @@ static int recording_begin(struct stele_cursor *c)
 	return version == STELE_OWN_VERSION ? 0 : STELE_E_UNSUPPORTED;
 }
 
-int stele_data_next(const struct stele_experiment_batch *batch, size_t *at,
-		    struct stele_data_item *ret_item)
+STELE_EXPORT int stele_data_next(const struct stele_experiment_batch *batch, size_t *at,
+				 struct stele_data_item *ret_item)
 {
 	struct stele_cursor c = stele__cursor(batch->data, batch->bytes);
 	struct stele_data_item item = {0};
@@ -150,7 +150,8 @@ static void recording_item(struct stele_recording *r, const struct stele_data_it
 	}
 }
 
-void stele_recording_add(struct stele_recording *recording, const struct stele_reader *reader)
+STELE_EXPORT void stele_recording_add(struct stele_recording *recording,
+				      const struct stele_reader *reader)
 {
 	struct stele_experiment_batch batch;
 	struct stele_data_item item;
@@ -167,7 +168,7 @@ void stele_recording_add(struct stele_recording *recording, const struct stele_r
 }
 
 /* In the order of the arena's causes and classes, whose numbers stand in the file. */
-const char *stele_loss_cause_name(unsigned cause)
+STELE_EXPORT const char *stele_loss_cause_name(unsigned cause)
 {
 	static const char *const name[] = {"ring full", "arena full", "recorder dead",
 					   "skipped on re-entry"};
@@ -175,20 +176,20 @@ const char *stele_loss_cause_name(unsigned cause)
 	return cause < STELE_ARRAY_LENGTH(name) ? name[cause] : NULL;
 }
 
-const char *stele_loss_class_name(unsigned loss_class)
+STELE_EXPORT const char *stele_loss_class_name(unsigned loss_class)
 {
 	static const char *const name[] = {"state", "user", "memory"};
 
 	return loss_class < STELE_ARRAY_LENGTH(name) ? name[loss_class] : NULL;
 }
 
-const char *stele_skipped_name(unsigned event)
+STELE_EXPORT const char *stele_skipped_name(unsigned event)
 {
 	return event < STELE_SKIPPED_MAX ? stele__spec((uint8_t)(STELE_EV_SPAN + event))->name
 					 : NULL;
 }
 
-const char *stele_data_total_name(unsigned what)
+STELE_EXPORT const char *stele_data_total_name(unsigned what)
 {
 	static const char *const name[] = {
 		[STELE_OWN_NO_SLOT] = "events of threads without a slot",

@@ -7,6 +7,7 @@ usage: test_install.py
 """
 import os
 import pathlib
+import re
 import shlex
 import subprocess
 import sys
@@ -26,6 +27,8 @@ FILES = ["bin/stele", "lib/libstele.so", "lib/libstele.so.0", "lib/libstele.a",
          "lib/stele/stelepreload-heap.so", "include/stele/trace.h",
          "lib/libstelefiber.so.0", "lib/libstelefiber.a", "lib/pkgconfig/stelefiber.pc",
          "include/stele/fiber.h", "include/stele/runtime.h", "include/stele/version.h",
+         "lib/libsteleread.so.0", "lib/libsteleread.a", "lib/pkgconfig/steleread.pc",
+         "include/stele/read.h", "include/stele/analyze.h",
          "share/man/man1/stele.1", "share/man/man1/stele-record.1"]
 
 
@@ -42,11 +45,11 @@ def make(verb, **variables):
          *(f"{k}={v}" for k, v in variables.items()))
 
 
-def pkg_config(prefix, sysroot, *options):
+def pkg_config(package, prefix, sysroot, *options):
     env = {"PKG_CONFIG_PATH": f"{sysroot}{prefix}/lib/pkgconfig"}
     if sysroot:
         env["PKG_CONFIG_SYSROOT_DIR"] = str(sysroot)
-    return shlex.split(call("pkg-config", *options, "stele", **env))
+    return shlex.split(call("pkg-config", *options, package, **env))
 
 
 def expect_files(prefix):
@@ -55,14 +58,20 @@ def expect_files(prefix):
     equal(os.readlink(prefix / "lib" / "libstele.so"), "libstele.so.0")
 
 
-def consume(compiler, prefix, sysroot, *options, static=False):
-    """Builds and runs the consumer."""
-    program = TOP / "consumer"
-    flags = pkg_config(prefix, sysroot, "--cflags", "--libs", *(["--static"] if static else []))
+def build(source, package, compiler, prefix, sysroot, *options):
+    """The program made of tests/package/`source`, a user of the installed `package`."""
+    program = TOP / pathlib.Path(source).stem
+    flags = pkg_config(package, prefix, sysroot, "--cflags", "--libs",
+                       *(["--static"] if "-static" in options else []))
     language = ["-x", "c++"] if compiler.endswith("++") else []
-    call(compiler, *language, ROOT / "tests" / "package" / "consumer.c", "-x", "none", "-o",
+    call(compiler, *language, ROOT / "tests" / "package" / source, "-x", "none", "-o",
          program, "-Wall", "-Wextra", "-Werror", *options, *flags)
-    library = "" if static else f"{sysroot}{prefix}/lib"
+    return program
+
+
+def consume(compiler, prefix, sysroot, *options):
+    program = build("consumer.c", "stele", compiler, prefix, sysroot, *options)
+    library = "" if "-static" in options else f"{sysroot}{prefix}/lib"
     equal(call(program, LD_LIBRARY_PATH=library), "0.1.0 0 1\n")
 
 
@@ -95,12 +104,24 @@ def installed_library_serves_c_and_cxx():
 
 @case
 def installed_static_library_serves_static_programs():
-    consume("gcc", PREFIX, "", "-static", static=True)
+    consume("gcc", PREFIX, "", "-static")
 
 
 @case
 def installed_program_records():
     record_with(PREFIX / "bin" / "stele")
+
+
+@case
+def installed_reader_serves_c_and_cxx():
+    said = call(PREFIX / "bin" / "stele", "check", TOP / "installed.trace")
+    events = re.search(r" events=(\d+) ", said).group(1)
+    for compiler, *options in (("gcc", "-O0"), ("gcc", "-O2"), ("gcc", "-std=c99", "-O2"),
+                               ("clang", "-O2"), ("g++", "-O2"), ("clang++", "-O0"),
+                               ("gcc", "-O2", "-static")):
+        program = build("read_trace.c", "steleread", compiler, PREFIX, "", *options)
+        equal(call(program, TOP / "installed.trace", LD_LIBRARY_PATH=f"{PREFIX}/lib"),
+              f"{events} {events}\n")
 
 
 @case

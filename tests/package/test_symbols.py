@@ -16,6 +16,7 @@ from tap import case, check, equal, run  # noqa: E402
 BUILD = pathlib.Path(sys.argv[1])
 LIBSTELE = BUILD / "src" / "libstele.so.0"
 LIBSTELEFIBER = BUILD / "src" / "libstelefiber.so.0"
+LIBSTELEREAD = BUILD / "src" / "libsteleread.so.0"
 PRELOAD = BUILD / "src" / "preload" / "stelepreload.so"
 PRELOAD_HEAP = BUILD / "src" / "preload" / "stelepreload-heap.so"
 HEADERS = ["trace.h", "runtime.h", "stele.h", "version.h"]
@@ -52,6 +53,8 @@ def public_functions(headers=HEADERS):
         text = (ROOT / "include" / "stele" / header).read_text()
         text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
         text = re.sub(r"^static inline [^;]*?\{.*?^\}", "", text, flags=re.S | re.M)
+        text = re.sub(r"^(?:__attribute__.* )?(inline\s[^;{]*)\{.*?^\}", r"\1;", text,
+                      flags=re.S | re.M)
         names |= set(re.findall(r"\b(stele_[a-z]\w*)\s*\([^;{}]*\)\s*;", text))
     return names
 
@@ -74,6 +77,13 @@ def libstelefiber_exports_exactly_what_its_header_declares():
 
 
 @case
+def libsteleread_exports_exactly_what_its_headers_declare():
+    names = {n.split("@")[0] for t, n in symbols(LIBSTELEREAD, "-D", "--defined-only") if t != "A"}
+    headers = ["read.h", "analyze.h", "version.h"]
+    equal(sorted(names), sorted(public_functions(headers) | {"stele__reader_next_run"}))
+
+
+@case
 def libstelefiber_uses_libstele_by_its_public_interface_alone():
     names = {n.split("@")[0] for _, n in symbols(LIBSTELEFIBER, "-D", "--undefined-only")}
     equal(sorted(n for n in names if n.startswith("stele_") and n not in public_functions()),
@@ -82,9 +92,9 @@ def libstelefiber_uses_libstele_by_its_public_interface_alone():
 
 @case
 def exports_are_versioned():
-    for path in (LIBSTELE, LIBSTELEFIBER):
+    for path in (LIBSTELE, LIBSTELEFIBER, LIBSTELEREAD):
         for letter, name in symbols(path, "-D", "--defined-only"):
-            check(letter == "A" or "@@STELE_" in name, f"{path.name}: {name} has no version")
+            check(letter == "A" or "@@STELE" in name, f"{path.name}: {name} has no version")
 
 
 @case

@@ -130,19 +130,21 @@ static int anonymize_run(struct anonymize *a, const struct stele_input *input)
 	struct stele_anonymizer job = {.keep = anonymize_keep, .write = anonymize_write, .arg = a};
 	struct stele_anonymize_stats stats;
 	int exit = stele__outfile_open(a->out, a->force, input, &output), error;
+	bool is_trace;
 
 	if (exit)
 		return exit;
 	a->output = &output;
 	stele__aliases_init(&job.aliases);
 	error = stele__anonymize(input->data, input->bytes, &job, &stats);
-	exit = stele__outfile_close(&output);
+	is_trace = error != STELE_E_NOT_TRACE && error != STELE_E_UNSUPPORTED;
+	exit = stele__outfile_close_if(&output, is_trace);
 	if (!exit)
 		exit = anonymize_result(input, error, &stats);
 	if (stats.left_out)
 		stele__complain("%s: %" PRIu64 " batches of unknown experiments are left out",
 				input->name, stats.left_out);
-	if (a->map && (!exit || exit == STELE_EXIT_BAD_TRACE)) {
+	if (a->map && is_trace && (!exit || exit == STELE_EXIT_BAD_TRACE)) {
 		int mapped = anonymize_map(a, &job.aliases);
 
 		exit = mapped ? mapped : exit;

@@ -94,7 +94,7 @@ static int cut_run(const struct cut_options *options)
 	if (exit)
 		goto out;
 	r = stele__within_cut(source, reader, options->from, options->to, &output, &result);
-	closed = stele__outfile_close(&output);
+	closed = stele__outfile_close_if(&output, stele_reader_version(reader) != 0);
 	diag = stele_reader_diag(reader);
 	if (r < 0 && !closed)
 		stele__complain("%s: %s", options->path, stele_strerror(r));

@@ -164,6 +164,15 @@ static int merge_tell(const struct merge_command *c, int r,
 	return merge_verdict(c);
 }
 
+/* Is any of the inputs a trace? Once they have been read. */
+static bool merge_has_trace(const struct merge_command *c)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (stele_reader_version(c->readers[i]))
+			return true;
+	return false;
+}
+
 /* Nothing is opened for writing before it is known that there is something to write. */
 static int merge_write(const struct merge_command *c)
 {
@@ -177,7 +186,7 @@ static int merge_write(const struct merge_command *c)
 		exit = stele__outfile_open(c->out, c->force, NULL, &output);
 	if (r == 0 && !exit) {
 		r = stele__merge_run(merge);
-		closed = stele__outfile_close(&output);
+		closed = stele__outfile_close_if(&output, merge_has_trace(c));
 		exit = closed ? closed : merge_tell(c, r, &result);
 	} else if (!exit) {
 		exit = merge_tell(c, r, &result);

@@ -175,7 +175,8 @@ static int symbolize_run(struct symbolize *s, const struct stele_input *input)
 	error = s->names ? stele__rename(input->data, input->bytes, &renamer, &stats) : -ENOMEM;
 	if (!error && s->no_memory)
 		error = -ENOMEM;
-	closed = stele__outfile_close(&output);
+	closed = stele__outfile_close_if(&output, error != STELE_E_NOT_TRACE &&
+							  error != STELE_E_UNSUPPORTED);
 	if (!error && !closed)
 		symbolize_tell(s, &stats);
 	stele__afterwards_free(s->names);

@@ -25,13 +25,20 @@ struct export_options {
 	char name[PATH_MAX]; /* of the output, where none is said */
 };
 
+/* Nothing is begun of what is no trace. */
 static int export_all(struct stele__export *e, struct stele__source *source,
 		      struct stele_reader *reader, struct stele_recording *recording)
 {
 	const struct stele_event *event;
-	int r = stele__export_start(e);
+	int got = stele__source_next(source, &event), r = 0;
 
-	while (r >= 0 && stele__source_next(source, &event) > 0) {
+	if (!stele_reader_version(reader))
+		return 0;
+	if (e->format->file)
+		r = stele__outfile_clear(e->arg);
+	if (r >= 0)
+		r = stele__export_start(e);
+	for (; r >= 0 && got > 0; got = stele__source_next(source, &event)) {
 		if (event->kind == STELE_EVENT_SYNC && stele_reader_sync(reader)->generation)
 			stele_recording_add(recording, reader);
 		r = e->format->event(e, reader, event);
@@ -142,7 +149,7 @@ static int export_run(const struct export_options *options, const struct stele__
 		goto out;
 	r = export_all(&e, source, reader, &recording);
 	stele__export_free(&e);
-	closed = stele__outfile_close(&output);
+	closed = stele__outfile_close_if(&output, stele_reader_version(reader) != 0);
 	if (r < 0 && !closed) {
 		stele__complain("%s: %s", options->path, stele_strerror(r));
 		closed = STELE_EXIT_IO;
@@ -150,7 +157,7 @@ static int export_run(const struct export_options *options, const struct stele__
 	stele__verdict_complain(options->path, stele_reader_diag(reader));
 	export_complain(options, &recording);
 	exit = closed ? closed : stele__verdict_exit(reader, NULL, false);
-	if (!closed && !quiet && strcmp(options->output, "-") != 0)
+	if (!closed && !quiet && stele_reader_version(reader) && strcmp(options->output, "-") != 0)
 		printf("%s\n", options->output);
 out:
 	stele__source_close(source);

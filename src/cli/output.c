@@ -25,41 +25,43 @@ static int output_open_stdout(struct stele_output *output)
 	return 0;
 }
 
-/*
- * Opened without O_TRUNC: the file may turn out to be the input, which is perhaps mapped, and
- * with O_EXCL only if it is not there, so that devices and pipes need no -f.
- */
+/* With O_EXCL at first, so that it is known whether there was such a file. */
+static int output_create(const char *path, bool force, struct stele_output *output)
+{
+	const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY;
+	struct stat st;
+
+	output->fd = open(path, flags | O_EXCL, 0600);
+	output->made = output->fd >= 0 ? path : NULL;
+	if (output->fd < 0 && errno == EEXIST) {
+		/* Devices and pipes need no -f. */
+		if (!force && (stat(path, &st) < 0 || S_ISREG(st.st_mode))) {
+			stele__complain("%s exists; -f overwrites it", path);
+			return STELE_EXIT_USAGE;
+		}
+		output->fd = open(path, flags, 0600);
+	}
+	return output->fd < 0 ? output_refuse(path, errno) : 0;
+}
+
+/* Not with O_TRUNC: the file may turn out to be the input, which is perhaps mapped. */
 static int output_open_file(const char *path, bool force, const struct stele_input *input,
 			    struct stele_output *output)
 {
-	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY;
+	int exit = output_create(path, force, output);
 	struct stat st;
 
-	if (!force && (stat(path, &st) < 0 || S_ISREG(st.st_mode)))
-		flags |= O_EXCL;
-	output->fd = open(path, flags, 0600);
-	if (output->fd < 0 && errno == EEXIST) {
-		stele__complain("%s exists; -f overwrites it", path);
-		return STELE_EXIT_USAGE;
-	}
-	if (output->fd < 0)
-		return output_refuse(path, errno);
-	if (fstat(output->fd, &st) == 0 && S_ISREG(st.st_mode)) {
-		if (input && st.st_dev == input->device && st.st_ino == input->inode) {
-			close(output->fd);
-			stele__complain("%s is the input; it is not overwritten", path);
-			return STELE_EXIT_USAGE;
-		}
-		if (ftruncate(output->fd, 0) < 0) {
-			int error = errno;
-
-			close(output->fd);
-			return output_refuse(path, error);
-		}
-	}
+	if (exit)
+		return exit;
 	output->name = path;
 	output->error = 0;
 	output->used = 0;
+	output->stale = fstat(output->fd, &st) == 0 && S_ISREG(st.st_mode);
+	if (output->stale && input && st.st_dev == input->device && st.st_ino == input->inode) {
+		close(output->fd);
+		stele__complain("%s is the input; it is not overwritten", path);
+		return STELE_EXIT_USAGE;
+	}
 	return 0;
 }
 
@@ -90,13 +92,24 @@ void stele__outfile_open_text(struct stele_output *ret_output)
 	ret_output->name = "standard output";
 	ret_output->fd = STDOUT_FILENO;
 	ret_output->error = 0;
+	ret_output->made = NULL;
+	ret_output->stale = false;
 	ret_output->used = 0;
+}
+
+int stele__outfile_clear(struct stele_output *output)
+{
+	if (output->stale && !output->error && ftruncate(output->fd, 0) < 0)
+		output->error = -errno;
+	output->stale = false;
+	return output->error;
 }
 
 static int output_flush(struct stele_output *output)
 {
 	size_t done = 0;
 
+	stele__outfile_clear(output);
 	while (!output->error && done < output->used) {
 		ssize_t n = write(output->fd, output->buffer + done, output->used - done);
 
@@ -134,4 +147,15 @@ int stele__outfile_close(struct stele_output *output)
 	if (output->fd != STDOUT_FILENO && close(output->fd) < 0 && !output->error)
 		output->error = -errno;
 	return output->error ? output_refuse(output->name, -output->error) : 0;
+}
+
+int stele__outfile_close_if(struct stele_output *output, bool any)
+{
+	if (any)
+		return stele__outfile_close(output);
+	if (output->fd != STDOUT_FILENO)
+		close(output->fd);
+	if (output->made)
+		unlink(output->made);
+	return 0;
 }

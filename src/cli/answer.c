@@ -122,7 +122,7 @@ static int answer_run(const struct stele__answer *answer, const struct answer_op
 	struct stele__timechart *chart = NULL;
 	struct stele__source *source;
 	struct stele_reader *reader;
-	int damage = STELE_EXIT_OK;
+	int damage = STELE_EXIT_OK, bad;
 	int exit = answer_open(options, &source, &reader, &damage);
 	int r;
 
@@ -141,12 +141,13 @@ static int answer_run(const struct stele__answer *answer, const struct answer_op
 	} else {
 		exit = answer_print(answer, options, reader, analysis, chart);
 		stele__verdict_complain(options->path, stele_reader_diag(reader));
-		if (exit == STELE_EXIT_OK)
-			exit = stele__verdict_exit(reader,
-						   &stele_analysis_trust(analysis)->recording,
-						   options->strict);
-		if (exit == STELE_EXIT_OK)
-			exit = damage;
+		bad = stele__verdict_exit(reader, &stele_analysis_trust(analysis)->recording,
+					  options->strict);
+		if (bad == STELE_EXIT_OK)
+			bad = damage;
+		/* What is not in what could be read may be in the rest. */
+		if (exit == STELE_EXIT_OK || (exit == STELE_EXIT_FINDINGS && bad))
+			exit = bad;
 	}
 	stele__timechart_free(chart);
 	stele_analysis_free(analysis);

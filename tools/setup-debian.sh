@@ -16,7 +16,7 @@ packages() {
 	test) echo git g++ clang clang-format-14 libclang-rt-14-dev shellcheck valgrind strace \
 		gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user musl-tools xz-utils \
 		libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 libunwind-dev liburing-dev perl \
-		lua5.4 spin ;;
+		lua5.4 spin dwz ;;
 	real) echo xz-utils zstd sqlite3 redis-server redis-tools nginx git postgresql stress-ng ;;
 	browser) echo chromium chromium-driver ;;
 	bench) echo lttng-tools liblttng-ust-dev babeltrace2 heaptrack libmimalloc2.0 wrk \

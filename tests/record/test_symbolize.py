@@ -109,6 +109,56 @@ def nothing_but_names_has_changed():
         print(f"# Go's reader was not asked: {reason}")
 
 
+def recorded(program):
+    command(STELE, "record", "--heap", "-f", "-o", f"{program}.trace", "--", f"./{program}")
+    return ours(frames(f"{program}.trace"))
+
+
+def compiled(name, *flags):
+    command("g++", "-O2", "-g", "-std=c++17", "-pthread", "-o", name, SOURCE, *flags)
+
+
+def linked(name, debug):
+    """Stripped, with the name of the file that has its debugging information."""
+    command("objcopy", "--only-keep-debug", "whole", debug)
+    command("strip", "-o", name, "whole")
+    command("objcopy", "--remove-section=.note.gnu.build-id", f"--add-gnu-debuglink={debug}", name)
+
+
+def shared_with_another(name):
+    """A part of it is in a file that it shares with another program (dwz -m)."""
+    if not shutil.which("dwz"):
+        raise Skip("dwz is not installed")
+    compiled(name)
+    compiled("other", "-DOTHER")
+    command("dwz", "-m", TOP / "common.debug", "-M", TOP / "common.debug", name, "other")
+    check("gnu_debugaltlink" in command("readelf", "-SW", name).stdout, "dwz shared nothing")
+
+
+@case
+def names_are_found_wherever_they_are_put():
+    prepare()
+    want = ours(frames("whole.trace"))
+    (TOP / ".debug").mkdir()
+    compiled("split", "-gsplit-dwarf")
+    compiled("compressed", "-gz=zlib")
+    compiled("dwarf4", "-gdwarf-4")
+    linked("beside", "beside.debug")
+    linked("below", "below.debug")
+    (TOP / "below.debug").rename(TOP / ".debug" / "below.debug")
+    for name in ("split", "compressed", "dwarf4", "beside", "below"):
+        got = recorded(name)
+        check(len(want & got) >= len(want) * 3 // 4, f"{name}: {want - got} are missing")
+
+
+@case
+def names_that_two_programs_share_are_found():
+    prepare()
+    shared_with_another("shared")
+    want, got = ours(frames("whole.trace")), recorded("shared")
+    check(len(want & got) >= len(want) * 3 // 4, f"{want - got} are missing")
+
+
 @case
 def the_program_itself_need_not_be_there():
     prepare()

@@ -427,9 +427,17 @@ const struct stele_times *stele_analysis_threads(const struct stele_analysis *an
 const struct stele_times *stele_analysis_groups(const struct stele_analysis *analysis,
 						size_t *ret_count);
 
-/** Sites of one kind, greatest total (with what was open) first. */
+/**
+ * Sites of one kind, greatest total (with what was open) first: one for each stack of functions and
+ * lines, with one of the stacks that look so.
+ */
 const struct stele_site *const *stele_analysis_sites(const struct stele_analysis *analysis,
 						     enum stele_site_kind kind, size_t *ret_count);
+
+/** The same with one for each stack of addresses: a loop that was unrolled has several. */
+const struct stele_site *const *
+stele_analysis_sites_by_address(const struct stele_analysis *analysis, enum stele_site_kind kind,
+				size_t *ret_count);
 
 /** A function that CPU samples met. */
 struct stele_hot_function {

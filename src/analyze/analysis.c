@@ -13,9 +13,10 @@ STELE_EXPORT int stele_analysis_new(struct stele_analysis **ret_analysis)
 {
 	struct stele_analysis *a = calloc(1, sizeof(*a));
 	struct stele__keymap *maps[] = {
-		a ? &a->names : NULL,  a ? &a->sites : NULL,   a ? &a->goroutines : NULL,
-		a ? &a->tags : NULL,   a ? &a->tasks : NULL,   a ? &a->ranges : NULL,
-		a ? &a->groups : NULL, a ? &a->threads : NULL, a ? &a->underway : NULL,
+		a ? &a->names : NULL,	  a ? &a->sites : NULL,	  a ? &a->goroutines : NULL,
+		a ? &a->tags : NULL,	  a ? &a->tasks : NULL,	  a ? &a->ranges : NULL,
+		a ? &a->groups : NULL,	  a ? &a->threads : NULL, a ? &a->underway : NULL,
+		a ? &a->site_sums : NULL,
 	};
 
 	if (!a)
@@ -56,15 +57,13 @@ STELE_EXPORT void stele_analysis_free(struct stele_analysis *a)
 	stele__orders_free(a->orders);
 	stele__keymap_done(&a->threads);
 	stele__stacks_done(&a->stacks);
-	stele__keymap_free(&a->sites);
+	stele__sites_free(a);
 	stele__keymap_free(&a->tags);
 	stele__keymap_free(&a->tasks);
 	stele__keymap_free(&a->ranges);
 	stele__keymap_free(&a->groups);
 	stele__keymap_free(&a->underway);
 	stele__keymap_free(&a->names);
-	for (unsigned kind = 0; kind < STELE__SITES_COUNT; kind++)
-		free(a->sorted[kind]);
 	free(a->finished);
 	free(a->group_times);
 	free(a->hot_functions);
@@ -182,7 +181,7 @@ STELE_EXPORT int stele_analysis_finish(struct stele_analysis *analysis)
 	if (r == 0)
 		r = stele__why_finish(analysis);
 	if (r == 0)
-		r = stele__sites_sort(analysis);
+		r = stele__sites_finish(analysis);
 	return r < 0 ? r : stele__hotspots_finish(analysis);
 }
 

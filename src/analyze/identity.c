@@ -229,13 +229,20 @@ int stele__stack_find(struct stele_analysis *a, const struct stele_reader *reade
 	return r;
 }
 
+/* Where in its function a frame is, for one who sees no addresses but of what has no name. */
+static uint64_t identity_line(const struct stele_stack_frame *frame)
+{
+	return frame->function.bytes ? frame->line : frame->pc;
+}
+
 static bool identity_alike(const struct stele__stack *x, const struct stele__stack *y)
 {
 	if (x->count != y->count)
 		return false;
 	for (size_t i = 0; i < x->count; i++)
-		if (x->frames[i].line != y->frames[i].line ||
-		    x->frames[i].function.data != y->frames[i].function.data)
+		if (identity_line(&x->frames[i]) != identity_line(&y->frames[i]) ||
+		    x->frames[i].function.data != y->frames[i].function.data ||
+		    x->frames[i].file.data != y->frames[i].file.data)
 			return false;
 	return true;
 }
@@ -245,7 +252,7 @@ static uint64_t identity_lines(const struct stele_analysis *a, const struct stel
 	uint64_t hash = a->names.multiplier;
 
 	for (size_t i = 0; i < s->count; i++) {
-		hash = stele__keymap_mix(hash, s->frames[i].line);
+		hash = stele__keymap_mix(hash, identity_line(&s->frames[i]));
 		hash = stele__keymap_mix(hash, (uintptr_t)s->frames[i].function.data);
 	}
 	return hash;

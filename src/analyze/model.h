@@ -40,6 +40,13 @@ struct stele__site {
 	struct stele_site s; /* first: the public face */
 	enum stele_site_kind kind;
 	const struct stele__name *name;
+	uint32_t alike; /* stele__stack_alike of its stack; known once it is to be sorted */
+};
+
+/* Greatest total first. */
+struct stele__sorted_sites {
+	const struct stele_site **list;
+	size_t count;
 };
 
 struct stele__region {
@@ -147,9 +154,9 @@ struct stele_analysis {
 	int64_t synced;	  /* when the generation began */
 	bool done;
 	/* Made by finish(). */
-	const struct stele_site **sorted[STELE__SITES_COUNT];
-	size_t sorted_count[STELE__SITES_COUNT];
-	struct stele__fallen *fallen; /* goroutines that ended in the middle of one: the newest */
+	struct stele__sorted_sites by_lines[STELE__SITES_COUNT], by_address[STELE__SITES_COUNT];
+	struct stele__keymap site_sums; /* of sites that only their addresses tell apart, owned */
+	struct stele__fallen *fallen;	/* goroutines that ended in the middle of one: the newest */
 	size_t fallen_count;
 	struct stele_blockage *blockages;
 	size_t blockage_count;
@@ -174,7 +181,7 @@ int stele__stack_find(struct stele_analysis *a, const struct stele_reader *reade
 		      uint32_t *ret_stack);
 
 /* The first that was seen of those with the same functions and lines, whatever addresses these have
- * there. 0 or -ENOMEM. */
+ * there; what has no name has its address for one. 0 or -ENOMEM. */
 int stele__stack_alike(struct stele_analysis *a, uint32_t stack, uint32_t *ret_stack);
 
 /* NULL: no memory. */
@@ -182,7 +189,9 @@ struct stele__site *stele__site_find(struct stele_analysis *a, enum stele_site_k
 				     const struct stele__name *name, uint32_t stack);
 /* before: what it had lasted when it was seen first. */
 void stele__site_add_open(struct stele__site *site, int64_t ns, int64_t before);
-int stele__sites_sort(struct stele_analysis *a);
+/* Behind the last event: sorts them, and adds up those that look the same. 0 or -ENOMEM. */
+int stele__sites_finish(struct stele_analysis *a);
+void stele__sites_free(struct stele_analysis *a);
 
 /* The goroutine, NULL if it is not alive. */
 struct stele__flow *stele__flow_find(const struct stele_analysis *a, uint64_t id);
@@ -242,7 +251,7 @@ int stele__blocked_gone(struct stele_analysis *a, const struct stele__flow *go, 
 /* While goroutines are still as they were in the end. */
 int stele__blocked_finish(struct stele_analysis *a, int64_t time);
 
-/* Behind stele__sites_sort. */
+/* Behind stele__sites_finish. */
 int stele__hotspots_finish(struct stele_analysis *a);
 
 int stele__underway_detail(struct stele_analysis *a, const struct stele_reader *reader,

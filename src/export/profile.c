@@ -117,7 +117,7 @@ int stele__profile_each(const struct stele_analysis *analysis,
 
 	if (kind->memory)
 		return profile_memory(analysis, kind, take, arg);
-	sites = stele_analysis_sites(analysis, kind->sites, &count);
+	sites = stele_analysis_sites_by_address(analysis, kind->sites, &count);
 	for (size_t i = 0; i < count && r >= 0; i++) {
 		const struct stele_site *site = sites[i];
 		struct stele__profile_row row = {

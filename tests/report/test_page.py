@@ -367,10 +367,10 @@ def a_page_stays_small_whatever_the_trace_holds():
         turn += 2
     lines += [f"EventBatch gen=1 m={none} time=1000", "Frequency freq=1000000000"]
     for stack in range(1, stacks + 1):
-        if stack % 100 == 1:
+        if stack % 50 == 1:
             lines += [f"EventBatch gen=1 m={none} time=1000", "Stacks"]
         lines.append(f"Stack id={stack} nframes=100")
-        lines += [f"\tpc={i + 7 * stack} func={2 + (i * stack) % 900} file=2 line={i + 1}"
+        lines += [f"\tpc={i + 7 * stack} func={2 + (i * stack) % 900} file=2 line={i + stack}"
                   for i in range(100)]
     for i in range(902):
         if i % 100 == 0:

@@ -6,6 +6,7 @@ usage: test_report.py STELE GOLDEN [--update]     GOLDEN: folder of traces in te
 """
 import collections
 import csv
+import gzip
 import io
 import json
 import pathlib
@@ -309,6 +310,35 @@ def a_thread_that_appears_late_did_not_run_before():
     equal((thread["first_ns"], thread["wall_ns"], thread["running_ns"]), (2501, 400, 400))
     slices = [e for e in chrome(path="late.trace") if e["ph"] == "X" and e["tid"] == 2**32 + 9]
     equal([(round(1000 * e["ts"]), round(1000 * e["dur"])) for e in slices], [(2501, 400)])
+
+
+@case
+def addresses_of_one_line_are_one_place():
+    # Waits of 10, 20, 30 and 40 ns: twice in one line, in code without a name, in another such.
+    none = 2**64 - 1
+    lines = ["Trace Go1.23", "EventBatch gen=1 m=7 time=1000", "ProcStatus dt=1 p=0 pstatus=1",
+             "GoStatus dt=1 g=1 m=7 gstatus=2"]
+    for n, stack in enumerate((1, 2, 3, 4)):
+        lines += [f"GoBlock dt=1 reason_string=1 stack={stack}",
+                  f"GoUnblock dt={10 * stack} g=1 g_seq={2 * n + 1} stack=0",
+                  f"GoStart dt=1 g=1 g_seq={2 * n + 2}"]
+    lines += [f"EventBatch gen=1 m={none} time=1000", "Frequency freq=1000000000",
+              f"EventBatch gen=1 m={none} time=1000", "Stacks"]
+    for stack, func, line in ((1, 2, 30), (2, 2, 30), (3, 3, 0), (4, 3, 0)):
+        lines += [f"Stack id={stack} nframes=1",
+                  f"\tpc={100 * stack} func={func} file=4 line={line}"]
+    lines += [f"EventBatch gen=1 m={none} time=1000", "Strings"]
+    for i, text in enumerate(("sync", "lock", "", "x.c")):
+        lines += [f"String id={i + 1}", f'\tdata="{text}"']
+    (PLACE / "places.txt").write_text("\n".join(lines) + "\n")
+    stele("assemble", "--sizes", "-f", "-o", "places.trace", "places.txt")
+    rows = report("places.trace")["waits"]["top"]
+    equal([(r["total_ns"], r["count"], r["max_ns"]) for r in rows],
+          [(40, 1, 40), (30, 2, 20), (30, 1, 30)])
+    # A profile has addresses.
+    profile = pbwire.message(gzip.decompress(export("pprof", "places.trace", "--kind=wait")))
+    delays = [list(pbwire.numbers(pbwire.message(s)[2])) for s in profile[2]]
+    equal(sorted(delays), [[1, 10], [1, 20], [1, 30], [1, 40]])
 
 
 @case

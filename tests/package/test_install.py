@@ -5,6 +5,7 @@ and that uninstall leaves nothing.
 
 usage: test_install.py
 """
+import json
 import os
 import pathlib
 import re
@@ -59,18 +60,18 @@ def expect_files(prefix):
 
 
 def build(source, package, compiler, prefix, sysroot, *options):
-    """The program made of tests/package/`source`, a user of the installed `package`."""
+    """The program made of `source`, a user of the installed `package`."""
     program = TOP / pathlib.Path(source).stem
     flags = pkg_config(package, prefix, sysroot, "--cflags", "--libs",
                        *(["--static"] if "-static" in options else []))
     language = ["-x", "c++"] if compiler.endswith("++") else []
-    call(compiler, *language, ROOT / "tests" / "package" / source, "-x", "none", "-o",
-         program, "-Wall", "-Wextra", "-Werror", *options, *flags)
+    call(compiler, *language, ROOT / source, "-x", "none", "-o", program,
+          "-Wall", "-Wextra", "-Werror", *options, *flags)
     return program
 
 
 def consume(compiler, prefix, sysroot, *options):
-    program = build("consumer.c", "stele", compiler, prefix, sysroot, *options)
+    program = build("tests/package/consumer.c", "stele", compiler, prefix, sysroot, *options)
     library = "" if "-static" in options else f"{sysroot}{prefix}/lib"
     equal(call(program, LD_LIBRARY_PATH=library), "0.1.0 0 1\n")
 
@@ -119,9 +120,23 @@ def installed_reader_serves_c_and_cxx():
     for compiler, *options in (("gcc", "-O0"), ("gcc", "-O2"), ("gcc", "-std=c99", "-O2"),
                                ("clang", "-O2"), ("g++", "-O2"), ("clang++", "-O0"),
                                ("gcc", "-O2", "-static")):
-        program = build("read_trace.c", "steleread", compiler, PREFIX, "", *options)
+        program = build("tests/package/read_trace.c", "steleread", compiler, PREFIX, "", *options)
         equal(call(program, TOP / "installed.trace", LD_LIBRARY_PATH=f"{PREFIX}/lib"),
               f"{events} {events}\n")
+
+
+@case
+def example_of_a_reader_tells_what_the_report_tells():
+    trace = TOP / "installed.trace"
+    program = build("examples/longwaits.c", "steleread", "gcc", PREFIX, "", "-O2")
+    out = call(program, trace, "3", LD_LIBRARY_PATH=f"{PREFIX}/lib").splitlines()
+    heads = [line for line in out if not line.startswith("\t")]
+    rows = json.loads(call(PREFIX / "bin" / "stele", "report", "--json", trace))["waits"]["top"][:3]
+    check(rows, "the program never waited")
+    equal(heads, [f"{row['total_ns'] + row['open_ns']} ns in {row['count'] + row['open_count']} "
+                  f"waits, the longest {row['max_ns']} ns: {row['reason']}" for row in rows])
+    frames = [f"\t{f['function']} {f['file']}:{f['line']}" for row in rows for f in row["stack"]]
+    equal([line for line in out if line.startswith("\t")], frames)
 
 
 @case

@@ -183,7 +183,7 @@ struct stele_memory_freer {
 	uint64_t count;
 };
 
-/** What was allocated at one place (C), or of one type (Go). */
+/** What was allocated at one place (C), or of one type (Go). A place is functions and lines. */
 struct stele_memory_site {
 	struct stele_string name;
 	uint32_t stack; /**< for stele_analysis_stack(); 0: unknown */

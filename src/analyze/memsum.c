@@ -117,7 +117,7 @@ struct stele__allocator *stele__allocator(struct stele__memory *m, uint64_t thre
 
 /* Places and lots ------------------------------------------------------------------------------ */
 
-/* The same stack, or, where stacks are not in the trace, the same name and size. */
+/* A stack that looks the same, or, where stacks are not in the trace, the same name and size. */
 static struct stele__place *place_find(struct stele_analysis *a, const struct stele__name *name,
 				       uint64_t size, uint32_t stack)
 {
@@ -204,6 +204,8 @@ int stele__lot_find(struct stele_analysis *a, const struct stele_reader *reader,
 	}
 	if (stele_reader_type(reader, id, &type) == 0 && type.stack)
 		r = stele__stack_find(a, reader, type.stack, &stack);
+	if (r == 0)
+		r = stele__stack_alike(a, stack, &stack);
 	if (r == 0)
 		r = lot_new(a, &type, stack, bytes ? bytes : type.size, actor, ret_lot);
 	if (r == 0)

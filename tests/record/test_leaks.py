@@ -49,6 +49,34 @@ def a_leak_has_its_place_and_number():
     equal(([f["function"] for f in top["stack"][:2]], top["size"]), (["leak", "main"], 48))
 
 
+UNROLLED = """
+#include <stdlib.h>
+
+static void *kept[5];
+
+int main(void)
+{
+#pragma GCC unroll 5
+	for (int i = 0; i < 5; i++)
+		kept[i] = malloc(72);
+	__asm__ volatile("" : : "r"(kept) : "memory");
+	return 0;
+}
+"""
+
+
+@case
+def an_unrolled_loop_is_one_place():
+    with place.Place() as p:
+        program = p.compile("unrolled", UNROLLED, "-g", "-O2", compiler="gcc")
+        done = p.record("-o", "t", "--heap", "--", program)
+        equal(done.returncode, 0, done.stderr)
+        got = [(s["live"], s["stack"][0]["line"])
+               for s in answers(p, "heap", "--json")["sites"]["top"]
+               if s["size"] == 72]
+        equal(got, [(5, 10)])
+
+
 @case
 def temporary_objects_are_counted():
     got = sites(heap(), "churn")

@@ -261,7 +261,7 @@ static int flow_enter(struct stele_analysis *a, const struct stele_reader *reade
 	}
 	go->times.waits += waits;
 	go->times.syscalls += event->to == STELE_STATE_SYSCALL;
-	r = stack ? 0 : stele__stack_find(a, reader, event->stack, &stack);
+	r = stack ? 0 : stele__stack_exact(a, reader, event->stack, &stack);
 	if (r < 0)
 		return r;
 	/* The kernel tells that a thread waits, not where. */

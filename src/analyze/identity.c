@@ -192,8 +192,8 @@ static int identity_cache(struct stele__stacks *stacks, uint32_t handle)
 	return 0;
 }
 
-int stele__stack_find(struct stele_analysis *a, const struct stele_reader *reader, uint32_t handle,
-		      uint32_t *ret_stack)
+int stele__stack_exact(struct stele_analysis *a, const struct stele_reader *reader, uint32_t handle,
+		       uint32_t *ret_stack)
 {
 	struct stele__stacks *stacks = &a->stacks;
 	uintptr_t index;
@@ -278,4 +278,12 @@ int stele__stack_alike(struct stele_analysis *a, uint32_t stack, uint32_t *ret_s
 	}
 	*ret_stack = s ? s->first_alike : 0;
 	return 0;
+}
+
+int stele__stack_find(struct stele_analysis *a, const struct stele_reader *reader, uint32_t handle,
+		      uint32_t *ret_stack)
+{
+	int r = stele__stack_exact(a, reader, handle, ret_stack);
+
+	return r < 0 ? r : stele__stack_alike(a, *ret_stack, ret_stack);
 }

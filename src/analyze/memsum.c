@@ -205,8 +205,6 @@ int stele__lot_find(struct stele_analysis *a, const struct stele_reader *reader,
 	if (stele_reader_type(reader, id, &type) == 0 && type.stack)
 		r = stele__stack_find(a, reader, type.stack, &stack);
 	if (r == 0)
-		r = stele__stack_alike(a, stack, &stack);
-	if (r == 0)
 		r = lot_new(a, &type, stack, bytes ? bytes : type.size, actor, ret_lot);
 	if (r == 0)
 		r = stele__keymap_add(&m->types, key, (void *)((uintptr_t)*ret_lot + 1));

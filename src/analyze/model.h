@@ -40,7 +40,7 @@ struct stele__site {
 	struct stele_site s; /* first: the public face */
 	enum stele_site_kind kind;
 	const struct stele__name *name;
-	uint32_t alike; /* stele__stack_alike of its stack; known once it is to be sorted */
+	uint32_t alike; /* stele__stack_alike of its stack */
 };
 
 /* Greatest total first. */
@@ -176,12 +176,16 @@ int stele__stacks_init(struct stele__stacks *stacks);
 void stele__stacks_done(struct stele__stacks *stacks);
 /* Handles of the reader mean something else from here on. */
 void stele__stacks_forget(struct stele__stacks *stacks);
-/* 0 for no stack; out of memory: a negative code. */
+/*
+ * The first stack that was seen of those with the same functions and lines as this one, whatever
+ * addresses these have there; what has no name has its address for one. 0 for no stack; out of
+ * memory: a negative code.
+ */
 int stele__stack_find(struct stele_analysis *a, const struct stele_reader *reader, uint32_t handle,
 		      uint32_t *ret_stack);
-
-/* The first that was seen of those with the same functions and lines, whatever addresses these have
- * there; what has no name has its address for one. 0 or -ENOMEM. */
+/* This very stack; and the one that stands for those that look like it. 0 or -ENOMEM. */
+int stele__stack_exact(struct stele_analysis *a, const struct stele_reader *reader, uint32_t handle,
+		       uint32_t *ret_stack);
 int stele__stack_alike(struct stele_analysis *a, uint32_t stack, uint32_t *ret_stack);
 
 /* NULL: no memory. */

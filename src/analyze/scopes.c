@@ -132,11 +132,8 @@ static int scope_samples(struct stele_analysis *a, const struct stele_reader *re
 {
 	struct stele__site *site;
 	uint32_t stack;
-	int r = stele__stack_find(a, reader, event->stack, &stack);
+	int r = stele__stack_find(a, reader, event->stack, &stack); /* a loop has many addresses */
 
-	/* A loop has many addresses. */
-	if (r == 0)
-		r = stele__stack_alike(a, stack, &stack);
 	if (r < 0)
 		return r;
 	site = stele__site_find(a, STELE_SITES_SAMPLE, a->empty, stack);

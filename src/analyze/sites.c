@@ -25,7 +25,8 @@ struct stele__site *stele__site_find(struct stele_analysis *a, enum stele_site_k
 	site->name = name;
 	site->s.name = name->text;
 	site->s.stack = stack;
-	if (stele__keymap_add(&a->sites, hash, site) < 0) {
+	if (stele__stack_alike(a, stack, &site->alike) < 0 ||
+	    stele__keymap_add(&a->sites, hash, site) < 0) {
 		free(site);
 		return NULL;
 	}
@@ -70,7 +71,6 @@ static int sites_collect(struct stele_analysis *a)
 {
 	struct stele__site *site;
 	size_t at = 0;
-	int r = 0;
 
 	for (unsigned kind = 0; kind < STELE__SITES_COUNT; kind++) {
 		a->by_address[kind].list =
@@ -78,13 +78,12 @@ static int sites_collect(struct stele_analysis *a)
 		if (!a->by_address[kind].list)
 			return -ENOMEM;
 	}
-	while (r == 0 && (site = stele__keymap_each(&a->sites, &at))) {
+	while ((site = stele__keymap_each(&a->sites, &at))) {
 		struct stele__sorted_sites *of = &a->by_address[site->kind];
 
 		of->list[of->count++] = &site->s;
-		r = stele__stack_alike(a, site->s.stack, &site->alike);
 	}
-	return r;
+	return 0;
 }
 
 static const struct stele__site *site_of(const struct stele_site *face)

@@ -25,7 +25,7 @@ int stele__underway_detail(struct stele_analysis *a, const struct stele_reader *
 	underway->ago = detail->result;
 	if (!underway->reason)
 		return -ENOMEM;
-	return stele__stack_find(a, reader, detail->stack, &underway->stack);
+	return stele__stack_exact(a, reader, detail->stack, &underway->stack);
 }
 
 const struct stele__underway *stele__underway_of(const struct stele_analysis *a,

@@ -98,7 +98,7 @@ static struct stele__span span_of(const struct stele__flow *go, int64_t end)
 		.call = go->file   ? go->file->name
 			: go->call ? go->call->name
 				   : NULL,
-		.stack = go->site ? go->site->s.stack : 0,
+		.stack = go->site ? go->site->alike : 0,
 		.object = go->object,
 		.holder = go->object ? go->holder : STELE_NO_ID,
 		.waker_goroutine = STELE_NO_ID,

@@ -188,7 +188,7 @@ static uint32_t sqlite_stack(struct sqlite *s, const struct stele_reader *reader
 {
 	uint32_t stack = 0;
 
-	sqlite_fail(s, stele__stack_find(s->analysis, reader, handle, &stack));
+	sqlite_fail(s, stele__stack_exact(s->analysis, reader, handle, &stack));
 	return stack;
 }
 

@@ -335,6 +335,9 @@ def addresses_of_one_line_are_one_place():
     rows = report("places.trace")["waits"]["top"]
     equal([(r["total_ns"], r["count"], r["max_ns"]) for r in rows],
           [(40, 1, 40), (30, 2, 20), (30, 1, 30)])
+    why = json.loads(stele("why", "--json", "--goroutine=1", "places.trace").stdout)
+    waits = [r for r in why["slowest"][0]["rows"] if r["kind"] == "wait"]
+    equal([(r["ns"], r["count"]) for r in waits], [(40, 1), (30, 2), (30, 1)])
     # A profile has addresses.
     profile = pbwire.message(gzip.decompress(export("pprof", "places.trace", "--kind=wait")))
     delays = [list(pbwire.numbers(pbwire.message(s)[2])) for s in profile[2]]

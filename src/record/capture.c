@@ -27,10 +27,10 @@ struct capture_sites {
 
 /* One for each slot, so that they need no end of their own. They outlive the arena. */
 static struct capture_trails {
-	struct stele_trail trail;
 	struct capture_sites sites;
 	uint32_t turns;	 /* walks since the slot was new that were others than the last */
 	uint32_t chance; /* of stele__trail_replaced */
+	struct stele_trail trail;
 } * trails;
 static uint32_t trail_count;
 
@@ -195,7 +195,7 @@ struct stele_capture stele__capture_interrupted(const void *context)
 	return capture_with(&start, &bounds, NULL, &kept);
 }
 
-struct stele_capture stele__capture(const struct stele_unwind_start *start)
+STELE_HOT struct stele_capture stele__capture(const struct stele_unwind_start *start)
 {
 	struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);
 	struct stele_stack_bounds bounds = {0};

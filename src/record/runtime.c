@@ -74,7 +74,7 @@ STELE_EXPORT void stele_goroutine_cancel(stele_goroutine_id g)
 }
 
 /* Shall these be recorded? Otherwise their ends find no token. */
-static bool runtime_wants(enum stele_events what)
+STELE_INLINE bool runtime_wants(enum stele_events what)
 {
 	return stele_enabled() && (stele__load_relaxed(&stele__arena->events) & what);
 }
@@ -168,7 +168,7 @@ STELE_EXPORT stele_interval stele_syscall_begin(long number, uint64_t argument)
 			   argument, at.frame);
 }
 
-STELE_EXPORT stele_interval stele_syscall_begin_file(long number, int fd)
+STELE_EXPORT STELE_HOT stele_interval stele_syscall_begin_file(long number, int fd)
 {
 	struct stele_capture at;
 
@@ -203,7 +203,7 @@ STELE_EXPORT void stele_file(int fd, const char *name)
 			    stele__dictionary_string(stele__arena, name), 0);
 }
 
-STELE_EXPORT void stele_syscall_end(stele_interval call, int64_t result)
+STELE_EXPORT STELE_HOT void stele_syscall_end(stele_interval call, int64_t result)
 {
 	if (call && stele_enabled())
 		stele__emit(STELE_KIND_SYSCALL_END, call, (uint64_t)result, 0);

@@ -29,35 +29,18 @@ struct module_cell {
 
 static struct module_cell cells[STELE_MODULES_MAX];
 static uint32_t cell_count;
-static uint32_t generation = 1;
-static uint32_t unloading; /* calls in progress that may unload */
-
-uint32_t stele__module_generation(void)
-{
-	return stele__load_acquire(&generation);
-}
-
-bool stele__module_is_settled(uint32_t since)
-{
-	/* Pairs with unloading_begin, which counts before the generation grows. */
-	return stele__load_acquire(&generation) == since && !stele__load_acquire(&unloading);
-}
-
-bool stele__module_is_unloading(void)
-{
-	return stele__load_acquire(&unloading) != 0;
-}
+struct stele__module_age stele__module_age = {.generation = 1};
 
 void stele__module_unloading_begin(void)
 {
-	stele__add_acq_rel(&unloading, 1);
-	stele__add_acq_rel(&generation, 1);
+	stele__add_acq_rel(&stele__module_age.unloading, 1);
+	stele__add_acq_rel(&stele__module_age.generation, 1);
 }
 
 void stele__module_unloading_end(void)
 {
-	stele__add_acq_rel(&generation, 1);
-	stele__add_acq_rel(&unloading, (uint32_t)-1);
+	stele__add_acq_rel(&stele__module_age.generation, 1);
+	stele__add_acq_rel(&stele__module_age.unloading, (uint32_t)-1);
 }
 
 static struct module_cell *cell_unused(void)
@@ -112,7 +95,7 @@ void stele__module_remove(uintptr_t start, uintptr_t end)
 		stele__store_relaxed(&cell->used, 0);
 		stele__add_acq_rel(&cell->version, 1);
 	}
-	stele__add_acq_rel(&generation, 1);
+	stele__add_acq_rel(&stele__module_age.generation, 1);
 }
 
 static bool cell_read(struct module_cell *cell, uintptr_t pc, struct stele_code_range *ret_range)

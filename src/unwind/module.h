@@ -9,6 +9,7 @@
 #ifndef STELE_UNWIND_MODULE_H
 #define STELE_UNWIND_MODULE_H
 
+#include "base/atomic.h"
 #include "base/compiler.h"
 
 #define STELE_MODULES_MAX 1024
@@ -48,13 +49,29 @@ void stele__module_ask(stele_find_object_fn *find_object);
 /* The range of a pc in *ret_range. False: code of nobody, or not known. */
 bool stele__module_find(uintptr_t pc, struct stele_code_range *ret_range);
 
+/* How far the table has come: for the functions below alone. */
+extern struct stele__module_age {
+	uint32_t generation;
+	uint32_t unloading; /* calls in progress that may unload */
+} stele__module_age STELE_HIDDEN;
+
 /* Grows whenever a range may have been removed: what was derived under an older value is void. */
-uint32_t stele__module_generation(void);
+STELE_INLINE uint32_t stele__module_generation(void)
+{
+	return stele__load_acquire(&stele__module_age.generation);
+}
 
 /* Is a call under way that may unload? */
-bool stele__module_is_unloading(void);
+STELE_INLINE bool stele__module_is_unloading(void)
+{
+	return stele__load_acquire(&stele__module_age.unloading) != 0;
+}
 
 /* May what was derived since the table had this generation be kept? */
-bool stele__module_is_settled(uint32_t generation);
+STELE_INLINE bool stele__module_is_settled(uint32_t since)
+{
+	/* Pairs with unloading_begin, which counts before the generation grows. */
+	return stele__module_generation() == since && !stele__module_is_unloading();
+}
 
 #endif

@@ -106,8 +106,9 @@ struct stele_trail_site *stele__trail_replaced(struct stele_trail_site *first,
 	return *chance >> 31 ? second : first;
 }
 
-STELE_READS_FRAMES bool stele__trail_recalls(const struct stele_trail_site *site,
-					     const struct stele_unwind_start *start, uintptr_t high)
+STELE_HOT STELE_READS_FRAMES bool stele__trail_recalls(const struct stele_trail_site *site,
+						       const struct stele_unwind_start *start,
+						       uintptr_t high)
 {
 	uintptr_t change = 0;
 

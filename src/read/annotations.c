@@ -35,6 +35,18 @@ STELE__RULE(label)
 	return 1;
 }
 
+/* As stele__order_emit(), of an event that has a task. */
+static struct stele_event *annotation_emit(struct stele__order *order,
+					   const struct stele__turn *turn,
+					   enum stele_event_kind kind, uint64_t task)
+{
+	struct stele_event *event = stele__order_emit(order, turn, kind);
+
+	event->task = task;
+	turn->stream->annotated = true;
+	return event;
+}
+
 STELE__RULE(task_begin)
 {
 	const uint64_t *args = turn->event->value;
@@ -55,8 +67,7 @@ STELE__RULE(task_begin)
 	r = stele__world_add_task(&order->world, args[0], args[1] ? args[1] : STELE_NONE_ID, name);
 	if (r < 0)
 		return stele__order_fail_code(order, turn, r);
-	event = stele__order_emit(order, turn, STELE_EVENT_TASK_BEGIN);
-	event->task = args[0];
+	event = annotation_emit(order, turn, STELE_EVENT_TASK_BEGIN, args[0]);
 	event->parent_task = args[1] ? args[1] : STELE_NONE_ID;
 	event->name = stele__kept_text(&order->world.kept, name);
 	event->stack = stack;
@@ -75,8 +86,7 @@ STELE__RULE(task_end)
 		r = stele__order_stack(order, turn, args[1], &stack);
 	if (r < 0)
 		return r;
-	event = stele__order_emit(order, turn, STELE_EVENT_TASK_END);
-	event->task = args[0];
+	event = annotation_emit(order, turn, STELE_EVENT_TASK_END, args[0]);
 	event->name = STELE__TEXT("");
 	event->stack = stack;
 	if (index == STELE__NOTHING)
@@ -112,9 +122,8 @@ static int annotation_region(struct stele__order *order, const struct stele__tur
 static int annotation_emit_region(struct stele__order *order, const struct stele__turn *turn,
 				  enum stele_event_kind kind, uint32_t name, uint32_t stack)
 {
-	struct stele_event *event = stele__order_emit(order, turn, kind);
+	struct stele_event *event = annotation_emit(order, turn, kind, turn->event->value[0]);
 
-	event->task = turn->event->value[0];
 	event->name = stele__kept_text(&order->world.kept, name);
 	event->stack = stack;
 	return 1;
@@ -171,8 +180,7 @@ STELE__RULE(log)
 		r = stele__order_stack(order, turn, args[3], &stack);
 	if (r < 0)
 		return r;
-	stele__order_emit(order, turn, STELE_EVENT_LOG);
-	event->task = args[0];
+	annotation_emit(order, turn, STELE_EVENT_LOG, args[0]);
 	event->stack = stack;
 	return 1;
 }

@@ -46,11 +46,12 @@ static STELE_COLD int go_not_current(struct stele__order *order, const struct st
 				 go_status_name(status));
 }
 
-/* As go_emit(), of a thread that is at hand. */
-STELE_INLINE void go_seen(struct stele_event *event, const struct stele__thread *thread,
-			  uint64_t id, enum stele_resource_state from, enum stele_resource_state to)
+/* As go_emit(), where all is at hand. */
+STELE_INLINE void go_seen(struct stele_event *event, uint8_t type,
+			  const struct stele__thread *thread, uint64_t id,
+			  enum stele_resource_state from, enum stele_resource_state to)
 {
-	stele__order_seen_transition(event, thread, STELE_RESOURCE_GOROUTINE, id, from, to);
+	stele__order_seen_transition(event, type, thread, STELE_RESOURCE_GOROUTINE, id, from, to);
 }
 
 /* The thread's goroutine, which must be known and in this state. */
@@ -321,8 +322,9 @@ STELE__RULE(go_switch)
 {
 	struct stele_event *event = turn->event;
 	uint64_t id = event->value[0], n = event->value[1], old;
-	bool destroy = event->type == STELE_EV_GO_SWITCH_DESTROY;
-	struct stele__thread *thread = stele__order_thread(order, turn);
+	uint8_t type = event->type;
+	bool destroy = type == STELE_EV_GO_SWITCH_DESTROY;
+	struct stele__thread *thread = stele__order_thread(order, turn), seen = *thread;
 	struct stele__goroutine *target;
 	uint32_t index = 0, current = 0;
 	int r = stele__order_need(order, turn, STELE__NEED_USER);
@@ -334,14 +336,14 @@ STELE__RULE(go_switch)
 	target = go_next(order, id, n, STELE_GO_WAITING, &index);
 	if (!target)
 		return stele__order_wait(order, STELE__WAIT_GOROUTINE, id);
-	old = thread->goroutine;
-	go_seen(event, thread, id, STELE_STATE_WAITING, STELE_STATE_RUNNABLE);
+	old = seen.goroutine;
+	go_seen(event, type, &seen, id, STELE_STATE_WAITING, STELE_STATE_RUNNABLE);
 	event = stele__order_more(order, event);
-	go_seen(event, thread, old, STELE_STATE_RUNNING,
+	go_seen(event, type, &seen, old, STELE_STATE_RUNNING,
 		destroy ? STELE_STATE_NOT_EXIST : STELE_STATE_WAITING);
-	stele__order_unbind_goroutine(thread);
+	seen.goroutine = STELE_NONE_ID;
 	event = stele__order_more(order, event);
-	go_seen(event, thread, id, STELE_STATE_RUNNABLE, STELE_STATE_RUNNING);
+	go_seen(event, type, &seen, id, STELE_STATE_RUNNABLE, STELE_STATE_RUNNING);
 	target->status = STELE_GO_RUNNING;
 	target->seq = n;
 	if (destroy)

@@ -66,6 +66,11 @@ int stele__order_init(struct stele__order *order)
 {
 	memset(order, 0, sizeof(*order));
 	stele__frontier_init(&order->frontier);
+	stele__blank_annotation(&order->sample);
+	for (unsigned i = 0; i < STELE__RUN_EXTRA; i++) {
+		stele__blank(&order->extra[i], 0, 0);
+		stele__blank_annotation(&order->extra[i]);
+	}
 	return stele__world_init(&order->world);
 }
 

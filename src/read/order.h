@@ -29,7 +29,7 @@
 /* What a rule works on: the event and the thread it stands in. */
 struct stele__turn {
 	struct stele_event *event;
-	const struct stele__stream *stream;
+	struct stele__stream *stream;
 	uint32_t thread; /* index */
 };
 
@@ -61,7 +61,8 @@ struct stele__order {
 	struct stele_diag diag; /* after a failure */
 
 	const struct stele_event *run[STELE__RUN_MAX];
-	struct stele_event extra[STELE__RUN_EXTRA]; /* those of the run */
+	struct stele_event extra[STELE__RUN_EXTRA]; /* those of the run; always blank but for what
+						       makes a transition */
 	struct stele_event sample;
 	uint64_t released;     /* offset up to which nothing is asked for any more */
 	uint32_t refills;      /* since that was looked at */
@@ -142,34 +143,31 @@ STELE_INLINE struct stele__thread *stele__order_thread(struct stele__order *orde
 }
 
 /* The event is seen by the consumer, in the thread's present context. */
-STELE_INLINE void stele__order_seen(struct stele_event *event, const struct stele__thread *thread,
-				    enum stele_event_kind kind)
+STELE_INLINE void stele__order_seen(struct stele_event *event, const struct stele__thread *thread)
 {
-	event->kind = (uint8_t)kind;
 	event->thread = thread->id;
 	event->proc = thread->proc_id;
 	event->goroutine = thread->goroutine;
 }
 
 /* As a change from one state to another. */
-STELE_INLINE void stele__order_seen_transition(struct stele_event *event,
+STELE_INLINE void stele__order_seen_transition(struct stele_event *event, uint8_t type,
 					       const struct stele__thread *thread,
 					       enum stele_resource_kind resource, uint64_t id,
 					       enum stele_resource_state from,
 					       enum stele_resource_state to)
 {
-	stele__order_seen(event, thread, STELE_EVENT_TRANSITION);
-	event->resource = (uint8_t)resource;
+	stele__head_transition(event, type, resource, from, to);
+	stele__order_seen(event, thread);
 	event->resource_id = id;
-	event->from = (uint8_t)from;
-	event->to = (uint8_t)to;
 }
 
 STELE_INLINE struct stele_event *stele__order_emit(struct stele__order *order,
 						   const struct stele__turn *turn,
 						   enum stele_event_kind kind)
 {
-	stele__order_seen(turn->event, stele__order_thread(order, turn), kind);
+	turn->event->kind = (uint8_t)kind;
+	stele__order_seen(turn->event, stele__order_thread(order, turn));
 	return turn->event;
 }
 
@@ -183,7 +181,8 @@ STELE_INLINE struct stele_event *stele__order_more(struct stele__order *order,
 	struct stele_event *more = order->extra_at++;
 
 	stele__order_add(order, event);
-	stele__blank(more, event->type, event->time);
+	more->type = event->type;
+	more->time = event->time;
 	order->turn.event = more;
 	return more;
 }
@@ -193,8 +192,8 @@ stele__order_emit_transition(struct stele__order *order, const struct stele__tur
 			     enum stele_resource_kind resource, uint64_t id,
 			     enum stele_resource_state from, enum stele_resource_state to)
 {
-	stele__order_seen_transition(turn->event, stele__order_thread(order, turn), resource, id,
-				     from, to);
+	stele__order_seen_transition(turn->event, turn->event->type,
+				     stele__order_thread(order, turn), resource, id, from, to);
 	return turn->event;
 }
 

@@ -1,6 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "read/stream.h"
 
+#include "read/blank.h"
+
+/* Decoding leaves alone what only annotations have: that is blank whenever a block is decoded. */
+static void stream_blank(struct stele__stream *stream)
+{
+	for (uint32_t i = 0; i < stream->block_size; i++)
+		stele__blank_annotation(&stream->block[i]);
+	stream->annotated = false;
+}
+
 void stele__stream_start(struct stele__stream *stream, const struct stele__chain *chain,
 			 struct stele_event *block, uint32_t block_size)
 {
@@ -10,6 +20,7 @@ void stele__stream_start(struct stele__stream *stream, const struct stele__chain
 					 .block_size = block_size,
 					 .thread = chain->thread,
 					 .batch = chain->first};
+	stream_blank(stream);
 }
 
 /* Moves to the next batch that holds anything. */
@@ -65,6 +76,8 @@ int stele__stream_refill(struct stele__stream *stream, const struct stele__gener
 
 	if (d->at == d->end && !stream_turn(stream, g, window))
 		return 0;
+	if (STELE_UNLIKELY(stream->annotated))
+		stream_blank(stream);
 	stream->event = stream->block;
 	stream->block_at = d->at;
 	stream->event_end =

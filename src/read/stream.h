@@ -24,6 +24,7 @@ struct stele__stream {
 	uint32_t heap_slot; /* where it is neither the front nor done */
 	uint32_t wait_next; /* stream index + 1 */
 	uint8_t wait;	    /* enum stele__wait */
+	bool annotated;	    /* in this block some events have what only annotations have */
 	uint64_t wait_id;
 	struct stele__decoder decoder; /* behind the block */
 };

@@ -83,7 +83,7 @@ static void check_event(const struct stele_event *a, const struct stele_event *b
 	CHECK_EQ(a->time, b->time);
 	for (unsigned i = 0; i + 1 < stele__timed_numbers[a->type]; i++)
 		CHECK_EQ(a->value[i], b->value[i]);
-	CHECK_EQ(a->task, STELE_NO_ID);
+	CHECK_EQ(a->resource_id, STELE_NO_ID);
 	CHECK_EQ(a->value_count, a->type < 128 ? 0 : stele__timed_numbers[a->type] - 1);
 	CHECK_EQ(a->kind, a->type < 128 ? 0 : STELE_EVENT_EXPERIMENTAL);
 	CHECK_EQ(a->name.bytes != 0, a->type >= 128);

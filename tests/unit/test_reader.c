@@ -79,6 +79,90 @@ static void reader_shows_the_state_before_the_event(void)
 	stele_reader_close(reader);
 }
 
+/* All views of an event that is seen as several are whole. */
+static void reader_views_are_of_the_type_of_their_event(void)
+{
+	static const struct {
+		uint8_t type, resource, from, to;
+		uint64_t id;
+	} expected[] = {
+		{STELE_EV_GO_SWITCH, STELE_RESOURCE_GOROUTINE, STELE_STATE_WAITING,
+		 STELE_STATE_RUNNABLE, 2},
+		{STELE_EV_GO_SWITCH, STELE_RESOURCE_GOROUTINE, STELE_STATE_RUNNING,
+		 STELE_STATE_WAITING, 1},
+		{STELE_EV_GO_SWITCH, STELE_RESOURCE_GOROUTINE, STELE_STATE_RUNNABLE,
+		 STELE_STATE_RUNNING, 2},
+		{STELE_EV_GO_SYSCALL_BEGIN, STELE_RESOURCE_GOROUTINE, STELE_STATE_RUNNING,
+		 STELE_STATE_SYSCALL, 2},
+		{STELE_EV_GO_DESTROY_SYSCALL, STELE_RESOURCE_PROC, STELE_STATE_RUNNING,
+		 STELE_STATE_IDLE, 0},
+		{STELE_EV_GO_DESTROY_SYSCALL, STELE_RESOURCE_GOROUTINE, STELE_STATE_SYSCALL,
+		 STELE_STATE_NOT_EXIST, 2},
+	};
+	struct tracemaker t = tracemaker(25);
+	const struct stele_event *event;
+	struct stele_reader *reader;
+
+	tracemaker_running(&t);
+	tracemaker_event(&t, STELE_EV_GO_CREATE_BLOCKED, 3, (uint64_t[]){2, 0, 0});
+	tracemaker_event(&t, STELE_EV_GO_SWITCH, 2, (uint64_t[]){2, 1});
+	tracemaker_event(&t, STELE_EV_GO_SYSCALL_BEGIN, 2, (uint64_t[]){1, 0});
+	tracemaker_event(&t, STELE_EV_GO_DESTROY_SYSCALL, 0, NULL);
+	tracemaker_end(&t);
+	tracemaker_clock(&t);
+	CHECK_EQ(stele_reader_open_memory(t.data, t.bytes, NULL, &reader), 0);
+	for (int i = 0; i < 4; i++)
+		CHECK_EQ(stele_reader_next(reader, &event), 1);
+	for (size_t i = 0; i < STELE_ARRAY_LENGTH(expected); i++) {
+		if (!CHECK_EQ(stele_reader_next(reader, &event), 1))
+			break;
+		CHECK_EQ(event->kind, STELE_EVENT_TRANSITION);
+		CHECK_EQ(event->type, expected[i].type);
+		CHECK_EQ(event->resource, expected[i].resource);
+		CHECK_EQ(event->resource_id, expected[i].id);
+		CHECK_EQ(event->from, expected[i].from);
+		CHECK_EQ(event->to, expected[i].to);
+		CHECK_EQ(event->value_count, 0);
+		CHECK_EQ(event->stack, 0);
+		CHECK_EQ(event->name.bytes, 0);
+		CHECK_EQ(event->task, STELE_NO_ID);
+	}
+	stele_reader_close(reader);
+}
+
+/* Tasks, parents and texts stay with the events that they are of, through many blocks. */
+static void reader_annotations_leave_nothing_in_later_events(void)
+{
+	enum { ROUNDS = 300 };
+	struct tracemaker t = tracemaker(23);
+	const struct stele_event *event;
+	struct stele_reader *reader;
+	unsigned annotations = 0, others = 0;
+
+	tracemaker_running(&t);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		tracemaker_event(&t, STELE_EV_USER_TASK_BEGIN, 4, (uint64_t[]){i + 1, 9, 0, 0});
+		for (unsigned j = 0; j < i % 7; j++)
+			tracemaker_event(&t, STELE_EV_HEAP_ALLOC, 1, (uint64_t[]){i});
+	}
+	for (unsigned i = 0; i < 200; i++)
+		tracemaker_event(&t, STELE_EV_HEAP_ALLOC, 1, (uint64_t[]){i});
+	tracemaker_end(&t);
+	tracemaker_clock(&t);
+	CHECK_EQ(stele_reader_open_memory(t.data, t.bytes, NULL, &reader), 0);
+	while (stele_reader_next(reader, &event) > 0) {
+		bool annotation = event->kind == STELE_EVENT_TASK_BEGIN;
+
+		*(annotation ? &annotations : &others) += 1;
+		CHECK_EQ(event->task, annotation ? annotations : STELE_NO_ID);
+		CHECK_EQ(event->parent_task, annotation ? 9 : STELE_NO_ID);
+		CHECK_EQ(event->text.bytes, 0);
+	}
+	CHECK_EQ(annotations, ROUNDS);
+	CHECK(others > 1000);
+	stele_reader_close(reader);
+}
+
 static void reader_tells_other_files_from_broken_ones(void)
 {
 	static const struct {
@@ -284,6 +368,8 @@ static void reader_many_waiting_threads_take_linear_time(void)
 
 TAP_MAIN(TEST(reader_delivers_a_small_trace_of_each_version),
 	 TEST(reader_shows_the_state_before_the_event),
+	 TEST(reader_views_are_of_the_type_of_their_event),
+	 TEST(reader_annotations_leave_nothing_in_later_events),
 	 TEST(reader_tells_other_files_from_broken_ones), TEST(reader_takes_every_prefix),
 	 TEST(reader_delivers_what_precedes_the_damage), TEST(reader_diagnostic_says_where),
 	 TEST(reader_number_missing_at_the_end_of_a_table_is_a_warning),

@@ -327,6 +327,7 @@ struct stele_arena {
 	uint32_t on_full; /* enum stele_on_full */
 	uint32_t events;  /* enum stele_events */
 	uint32_t stack_frames_max;
+	uint32_t module_epoch;	    /* W: grows at dlclose and exec; here, where captures look */
 	uint32_t cpu_hz;	    /* with events & CPU; 0: no thread is made to tell */
 	uint64_t heap_sample_bytes; /* one sample in this many bytes of objects; 0: every object */
 	uint32_t supervisor;	    /* pid of whoever offers arenas to children of this process, */
@@ -344,7 +345,6 @@ struct stele_arena {
 	uint64_t data_bump;	       /* next unused byte of data */
 	uint64_t heap_bump;	       /* next unused byte of heap */
 	uint64_t heap_populated;
-	uint32_t module_epoch;	  /* grows at dlclose and exec */
 	uint32_t images;	  /* program images so far: 1 + execs */
 	uint32_t recording;	  /* from 1; recordings of one process follow each other */
 	uint64_t no_slot;	  /* events of threads that found no free slot */

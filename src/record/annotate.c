@@ -9,7 +9,8 @@
 
 static bool annotate_wanted(void)
 {
-	return stele_enabled() && (stele__load_relaxed(&stele__arena->events) & STELE_EVENTS_USER);
+	return stele__is_on() &&
+	       (stele__load_relaxed(&stele__recorder.arena->events) & STELE_EVENTS_USER);
 }
 
 static uint64_t with_stack(uint32_t stack, uint32_t low)
@@ -19,7 +20,7 @@ static uint64_t with_stack(uint32_t stack, uint32_t low)
 
 STELE_EXPORT stele_name stele_name_intern(const char *text)
 {
-	return stele_enabled() ? stele__dictionary_string(stele__arena, text) : 0;
+	return stele__is_on() ? stele__dictionary_string(stele__recorder.arena, text) : 0;
 }
 
 STELE_EXPORT stele_task_id stele_task_begin(const char *name, stele_task_id parent)
@@ -28,10 +29,10 @@ STELE_EXPORT stele_task_id stele_task_begin(const char *name, stele_task_id pare
 
 	if (!annotate_wanted())
 		return 0;
-	task = stele__add_relaxed(&stele__arena->tasks, 1) + 1;
-	stele__emit(
-		STELE_KIND_TASK_BEGIN, task, parent,
-		with_stack(STELE_CAPTURE().stack, stele__dictionary_string(stele__arena, name)));
+	task = stele__add_relaxed(&stele__recorder.arena->tasks, 1) + 1;
+	stele__emit(STELE_KIND_TASK_BEGIN, task, parent,
+		    with_stack(STELE_CAPTURE().stack,
+			       stele__dictionary_string(stele__recorder.arena, name)));
 	return task;
 }
 
@@ -46,7 +47,7 @@ STELE_EXPORT void stele_region_begin(const char *name, stele_task_id task)
 	if (annotate_wanted())
 		stele__emit(STELE_KIND_REGION_BEGIN, task, 0,
 			    with_stack(STELE_CAPTURE().stack,
-				       stele__dictionary_string(stele__arena, name)));
+				       stele__dictionary_string(stele__recorder.arena, name)));
 }
 
 STELE_EXPORT void stele_region_end(const char *name, stele_task_id task)
@@ -54,15 +55,16 @@ STELE_EXPORT void stele_region_end(const char *name, stele_task_id task)
 	if (annotate_wanted())
 		stele__emit(STELE_KIND_REGION_END, task, 0,
 			    with_stack(STELE_CAPTURE().stack,
-				       stele__dictionary_string(stele__arena, name)));
+				       stele__dictionary_string(stele__recorder.arena, name)));
 }
 
 STELE_EXPORT void stele_log(stele_task_id task, const char *key, const char *message)
 {
 	if (annotate_wanted())
 		stele__emit(STELE_KIND_LOG, task,
-			    (uint64_t)stele__dictionary_string(stele__arena, message) << 32 |
-				    stele__dictionary_string(stele__arena, key),
+			    (uint64_t)stele__dictionary_string(stele__recorder.arena, message)
+					    << 32 |
+				    stele__dictionary_string(stele__recorder.arena, key),
 			    STELE_CAPTURE().stack);
 }
 
@@ -74,9 +76,9 @@ STELE_EXPORT void stele_counter(stele_name name, int64_t value)
 
 STELE_EXPORT bool stele_snapshot(void)
 {
-	if (!stele_enabled())
+	if (!stele__is_on())
 		return false;
-	stele__add_acq_rel(&stele__arena->snapshots, 1);
-	stele__bell_strike(stele__arena);
+	stele__add_acq_rel(&stele__recorder.arena->snapshots, 1);
+	stele__bell_strike(stele__recorder.arena);
 	return true;
 }

@@ -142,12 +142,13 @@ static int attach_begin(struct stele_arena **arena)
 /* From here on events are recorded; the calling thread is the first. */
 static void attach_image(struct stele_arena *a)
 {
-	stele__arena = a;
+	stele__recorder.arena = a;
 	stele__capture_prepare(a->slot_max);
-	stele__clock_is_counter = a->clock != STELE_CLOCK_MONOTONIC;
+	stele__recorder.clock_is_counter = a->clock != STELE_CLOCK_MONOTONIC;
 	if (stele__add_relaxed(&a->images, 1) > 0)
 		stele__add_relaxed(&a->module_epoch, 1);
 	stele__store_release(attach_switch, 1);
+	__atomic_store_n(&stele__recorder.on, attach_switch, __ATOMIC_RELEASE);
 	__atomic_store_n(&stele__switch, attach_switch, __ATOMIC_RELEASE);
 	stele_thread_begin(0, NULL);
 	stele__emit(STELE_KIND_IMAGE_BEGIN, a->pid, 0, 0);
@@ -165,7 +166,7 @@ STELE_EXPORT int stele_attach(const char *path)
 	struct stele_arena *a = NULL;
 	int error;
 
-	if (stele_enabled())
+	if (stele__is_on())
 		return 0;
 	error = attach_map(path, &a);
 	if (error < 0)
@@ -262,12 +263,12 @@ STELE_EXPORT void stele_fork_child(struct stele_fork *state)
 	struct stele_slot before = {0};
 	struct stele_arena *own = NULL;
 
-	if (stele__arena) {
+	if (stele__recorder.arena) {
 		stele__store_relaxed(attach_switch, 0); /* emulators ignore MADV_WIPEONFORK */
 		if (ring)
 			before = *stele__thread_slot(ring);
-		own = fork_join(stele__arena);
-		fork_make_private(stele__arena);
+		own = fork_join(stele__recorder.arena);
+		fork_make_private(stele__recorder.arena);
 	}
 	stele__store_relaxed(&stele__thread.ring, NULL);
 	if (own)
@@ -300,6 +301,6 @@ STELE_EXPORT void stele_vfork_end(int child_pid)
 
 STELE_EXPORT void stele_child(int child_pid)
 {
-	if (stele_enabled())
-		attach_count_child(stele__arena, (uint32_t)child_pid);
+	if (stele__is_on())
+		attach_count_child(stele__recorder.arena, (uint32_t)child_pid);
 }

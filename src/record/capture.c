@@ -19,44 +19,46 @@
 #define SITE_BYTES (8 * STELE_CACHE_LINE)
 #define SITE_TURNS 32
 
-/* A table of sites. */
-struct capture_sites {
-	char *at; /* NULL: there is none yet */
-	uint32_t bits, bytes;
-};
-
-/* One for each slot, so that they need no end of their own. They outlive the arena. */
-static struct capture_trails {
-	struct capture_sites sites;
-	uint32_t turns;	 /* walks since the slot was new that were others than the last */
-	uint32_t chance; /* of stele__trail_replaced */
-	struct stele_trail trail;
-} * trails;
-static uint32_t trail_count;
+/* Behind all states lie the trails that they point to. */
+#define CAPTURE_BYTES (sizeof(struct stele_capture_state) + sizeof(struct stele_trail))
 
 void stele__capture_prepare(uint32_t slots)
 {
-	uint64_t bytes = (uint64_t)slots * sizeof(*trails);
+	uint64_t bytes = slots * CAPTURE_BYTES;
+	struct stele_capture_state *states;
 	int error = 0;
 
-	if (trails)
+	if (stele__recorder.captures)
 		return;
-	trails = stele__sys_map_private(bytes, &error);
-	if (!trails)
+	states = stele__sys_map_private(bytes, &error);
+	if (!states)
 		return; /* each stack will be walked to its end */
-	stele__sys_small_pages(trails, bytes);
-	trail_count = slots;
+	stele__sys_small_pages(states, bytes);
+	stele__recorder.captures = states;
+	stele__recorder.capture_count = slots;
 }
 
-void stele__capture_new_owner(uint32_t slot)
+struct stele_capture_state *stele__capture_state(uint32_t slot)
 {
-	if (slot >= trail_count)
-		return;
-	stele__trail_leave(&trails[slot].trail);
-	trails[slot].turns = 0;
+	return slot < stele__recorder.capture_count ? &stele__recorder.captures[slot] : NULL;
 }
 
-static void sites_make(struct capture_sites *sites, uint32_t bits, uint32_t each)
+struct stele_capture_state *stele__capture_begin(uint32_t slot)
+{
+	struct stele_capture_state *mine = stele__capture_state(slot);
+
+	if (!mine)
+		return NULL;
+	mine->trail =
+		(struct stele_trail *)(stele__recorder.captures + stele__recorder.capture_count) +
+		slot;
+	mine->stack = (struct stele_stack_bounds){0, 0};
+	mine->turns = 0;
+	stele__trail_leave(&mine->walker);
+	return mine;
+}
+
+static void sites_make(struct stele_capture_sites *sites, uint32_t bits, uint32_t each)
 {
 	uint64_t bytes = (uint64_t)each << bits;
 	int error = 0;
@@ -71,10 +73,12 @@ static void sites_make(struct capture_sites *sites, uint32_t bits, uint32_t each
 }
 
 /* It may have had a smaller table as a thread of another kind, which is lost. */
-void stele__capture_of_runtime(uint32_t slot)
+void stele__capture_of_runtime(void)
 {
-	if (slot < trail_count && trails[slot].sites.bits != RUNTIME_SITE_BITS)
-		sites_make(&trails[slot].sites, RUNTIME_SITE_BITS, RUNTIME_SITE_BYTES);
+	struct stele_capture_state *mine = stele__thread.captures;
+
+	if (mine && mine->sites.bits != RUNTIME_SITE_BITS)
+		sites_make(&mine->sites, RUNTIME_SITE_BITS, RUNTIME_SITE_BYTES);
 }
 
 static uint32_t capture_intern(const struct stele_unwind_result *walk, uint32_t epoch,
@@ -85,8 +89,9 @@ static uint32_t capture_intern(const struct stele_unwind_result *walk, uint32_t 
 
 	if (walk->frames == 0)
 		return STELE_ENTRY_NONE;
-	return stele__dictionary_intern(stele__arena, STELE_ENTRY_STACK, (uint16_t)flags, epoch,
-					walk->frames, pcs, walk->frames * sizeof(pcs[0]), NULL, 0);
+	return stele__dictionary_intern(stele__recorder.arena, STELE_ENTRY_STACK, (uint16_t)flags,
+					epoch, walk->frames, pcs, walk->frames * sizeof(pcs[0]),
+					NULL, 0);
 }
 
 /* Values of trails are the stack's id, and the module epoch under which it was interned. */
@@ -100,8 +105,8 @@ static struct stele_capture capture_with(const struct stele_unwind_start *start,
 					 const struct stele_stack_bounds *bounds,
 					 struct stele_trail *trail, bool *ret_kept)
 {
-	uint32_t epoch = stele__load_relaxed(&stele__arena->module_epoch);
-	uint32_t max = stele__arena->stack_frames_max;
+	uint32_t epoch = stele__load_relaxed(&stele__recorder.arena->module_epoch);
+	uint32_t max = stele__recorder.arena->stack_frames_max;
 	uint64_t pcs[FRAMES_MAX];
 	struct stele_unwind_result walk;
 	uint32_t stack;
@@ -118,28 +123,27 @@ static struct stele_capture capture_with(const struct stele_unwind_start *start,
 
 /* The thread was here before, most likely: on the stack of one of its goroutines, at this call. */
 static struct stele_capture capture_at_site(const struct stele_unwind_start *start,
-					    const struct stele_stack_bounds *bounds,
-					    struct capture_trails *mine)
+					    struct stele_capture_state *mine)
 {
-	struct stele_trail *trail = &mine->trail;
-	const struct capture_sites *sites = &mine->sites;
+	struct stele_trail *trail = mine->trail;
+	const struct stele_capture_sites *sites = &mine->sites;
 	uint64_t hash = (start->sp ^ start->pc << 20) * 0x9e3779b97f4a7c15ull;
 	char *pair = sites->at + (hash >> (64 - sites->bits) & ~1ull) * sites->bytes;
 	struct stele_trail_site *first = (void *)pair, *second = (void *)(pair + sites->bytes);
-	uint32_t epoch = stele__load_relaxed(&stele__arena->module_epoch);
+	uint32_t epoch = stele__load_relaxed(&stele__recorder.arena->module_epoch);
 	struct stele_trail_site *site = first;
 	struct stele_capture capture;
 	bool kept;
 
 	for (;; site = second) {
 		if (capture_epoch(site->value) == epoch &&
-		    stele__trail_recalls(site, start, bounds->high))
+		    stele__trail_recalls(site, start, mine->stack.high))
 			return (struct stele_capture){.stack = (uint32_t)site->value,
 						      .frame = site->sp + site->frame};
 		if (site == second)
 			break;
 	}
-	capture = capture_with(start, bounds, trail, &kept);
+	capture = capture_with(start, &mine->stack, trail, &kept);
 	if (kept)
 		stele__trail_remember(stele__trail_replaced(first, second, &mine->chance),
 				      sites->bytes, trail);
@@ -148,15 +152,14 @@ static struct stele_capture capture_at_site(const struct stele_unwind_start *sta
 
 /* Not a runtime's: one that calls from several places in turn gets sites, too. */
 static struct stele_capture capture_on_trail(const struct stele_unwind_start *start,
-					     const struct stele_stack_bounds *bounds,
-					     struct capture_trails *mine)
+					     struct stele_capture_state *mine)
 {
-	uint64_t before = mine->trail.value;
+	uint64_t before = mine->trail->value;
 	struct stele_capture capture;
 	bool kept;
 
-	capture = capture_with(start, bounds, &mine->trail, &kept);
-	if (STELE_UNLIKELY(mine->trail.value != before) && ++mine->turns == SITE_TURNS)
+	capture = capture_with(start, &mine->stack, mine->trail, &kept);
+	if (STELE_UNLIKELY(mine->trail->value != before) && ++mine->turns == SITE_TURNS)
 		sites_make(&mine->sites, SITE_BITS, SITE_BYTES);
 	return capture;
 }
@@ -179,43 +182,41 @@ static struct stele_unwind_start capture_stopped(const void *context)
 #endif
 }
 
-struct stele_capture stele__capture_interrupted(const void *context)
+/* On the stack that the thread's slot tells of. */
+static struct stele_capture capture_afresh(const struct stele_unwind_start *start,
+					   struct stele_ring *ring)
 {
-	const struct stele_unwind_start start = capture_stopped(context);
-	struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);
 	struct stele_stack_bounds bounds = {0};
 	bool kept;
 
-	if (!stele__arena->stack_frames_max)
-		return (struct stele_capture){.stack = STELE_ENTRY_NONE, .frame = start.sp};
 	if (ring) {
 		bounds.low = (uintptr_t)stele__load_relaxed(&stele__thread_slot(ring)->stack_low);
 		bounds.high = (uintptr_t)stele__load_relaxed(&stele__thread_slot(ring)->stack_high);
 	}
-	return capture_with(&start, &bounds, NULL, &kept);
+	return capture_with(start, &bounds, NULL, &kept);
+}
+
+struct stele_capture stele__capture_interrupted(const void *context)
+{
+	const struct stele_unwind_start start = capture_stopped(context);
+
+	if (!stele__recorder.arena->stack_frames_max)
+		return (struct stele_capture){.stack = STELE_ENTRY_NONE, .frame = start.sp};
+	return capture_afresh(&start, stele__load_relaxed(&stele__thread.ring));
 }
 
 STELE_HOT struct stele_capture stele__capture(const struct stele_unwind_start *start)
 {
 	struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);
-	struct stele_stack_bounds bounds = {0};
-	struct capture_trails *mine;
-	struct stele_slot *slot;
+	struct stele_capture_state *mine;
 	struct stele_capture capture;
-	bool kept;
 
-	if (!stele__arena->stack_frames_max)
+	if (!stele__recorder.arena->stack_frames_max)
 		return (struct stele_capture){.stack = STELE_ENTRY_NONE, .frame = start->sp};
-	if (!ring)
-		return capture_with(start, &bounds, NULL, &kept);
-	slot = stele__thread_slot(ring);
-	bounds.low = (uintptr_t)stele__load_relaxed(&slot->stack_low);
-	bounds.high = (uintptr_t)stele__load_relaxed(&slot->stack_high);
-	mine = &trails[ring->slot];
-	if (ring->slot >= trail_count || !stele__trail_enter(&mine->trail, start->sp))
-		return capture_with(start, &bounds, NULL, &kept);
-	capture = mine->sites.at ? capture_at_site(start, &bounds, mine)
-				 : capture_on_trail(start, &bounds, mine);
-	stele__trail_leave(&mine->trail);
+	mine = ring ? stele__thread.captures : NULL;
+	if (!mine || !stele__trail_enter(&mine->walker, start->sp))
+		return capture_afresh(start, ring);
+	capture = mine->sites.at ? capture_at_site(start, mine) : capture_on_trail(start, mine);
+	stele__trail_leave(&mine->walker);
 	return capture;
 }

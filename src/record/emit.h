@@ -17,9 +17,10 @@
 #include "arena/layout.h"
 #include "sys/clock.h"
 
-/* All that a thread keeps outside the arena: 56 bytes of static TLS. */
+/* All that a thread keeps outside the arena: 64 bytes of static TLS. */
 struct stele_thread {
 	struct stele_ring *ring; /* local CAS only; NULL: no slot yet, or not recording */
+	struct stele_capture_state *captures; /* where there is a ring: the slot's; may be NULL */
 	struct stele_ring *lent; /* the ring while a vfork child runs on this thread's memory */
 	uint64_t lender;	 /* this thread's tid meanwhile; 0: it is not lent */
 	uint64_t sample_left;	 /* bytes of objects up to the next sample: sample.c */
@@ -30,9 +31,27 @@ struct stele_thread {
 
 extern STELE_TLS struct stele_thread stele__thread STELE_HIDDEN;
 
-/* Set once before recording begins. */
-extern bool stele__clock_is_counter STELE_HIDDEN;
-extern struct stele_arena *stele__arena STELE_HIDDEN;
+/*
+ * What an emission looks at of the process's recording, together: where the caches are the kernel's
+ * each line is a wait. All but the word behind `on` is set before recording begins.
+ */
+struct stele_recorder {
+	const uint64_t *on; /* as stele__switch, which a program may have its own copy of */
+	struct stele_arena *arena;
+	struct stele_capture_state *captures; /* for each of the first capture_count slots */
+	uint32_t capture_count;
+	bool clock_is_counter;
+} __attribute__((aligned(STELE_CACHE_LINE)));
+
+extern struct stele_recorder stele__recorder STELE_HIDDEN;
+
+/* stele_enabled(), from within. */
+STELE_INLINE bool stele__is_on(void)
+{
+	const uint64_t *on = __atomic_load_n(&stele__recorder.on, __ATOMIC_ACQUIRE);
+
+	return STELE_LIKELY(__atomic_load_n(on, __ATOMIC_RELAXED) != 0);
+}
 
 /* The ring is absent, full, closed or watched: everything that is not the fast path. */
 uint64_t stele__emit_slow(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t c) STELE_HIDDEN;
@@ -50,7 +69,7 @@ enum stele_emit_when {
 
 STELE_INLINE uint64_t stele__emit_read_clock(bool ordered)
 {
-	if (STELE_UNLIKELY(!stele__clock_is_counter))
+	if (STELE_UNLIKELY(!stele__recorder.clock_is_counter))
 		return stele__clock_vdso();
 	return ordered ? stele__clock_counter_ordered() : stele__clock_counter();
 }

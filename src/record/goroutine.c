@@ -8,14 +8,14 @@
 /* Recordings of one process follow each other; what was told to one is unknown to the next. */
 static bool goroutine_is_told(const struct stele_goroutine *g)
 {
-	return g->recording == stele__load_relaxed(&stele__arena->recording);
+	return g->recording == stele__load_relaxed(&stele__recorder.arena->recording);
 }
 
 static void goroutine_number(struct stele_goroutine *g)
 {
-	g->id = stele__add_relaxed(&stele__arena->goroutines, 1) + 1;
+	g->id = stele__add_relaxed(&stele__recorder.arena->goroutines, 1) + 1;
 	g->turn = 0;
-	g->recording = stele__load_relaxed(&stele__arena->recording);
+	g->recording = stele__load_relaxed(&stele__recorder.arena->recording);
 }
 
 /*
@@ -39,7 +39,7 @@ static STELE_COLD void goroutine_exist(struct stele_goroutine *g)
 
 STELE_EXPORT void stele_sched_worker(void)
 {
-	if (!stele_enabled() || stele__thread.lender)
+	if (!stele__is_on() || stele__thread.lender)
 		return;
 	if (!stele__load_relaxed(&stele__thread.ring) &&
 	    stele__thread_enter(0, STELE_THREAD_WORKER, 0))
@@ -51,30 +51,27 @@ STELE_EXPORT void stele_sched_worker(void)
 
 STELE_EXPORT void stele_sched_acquire(struct stele_proc *p)
 {
-	const struct stele_ring *ring;
-
-	if (!stele_enabled())
+	if (!stele__is_on())
 		return;
-	if (p->recording != stele__load_relaxed(&stele__arena->recording)) {
-		p->recording = stele__load_relaxed(&stele__arena->recording);
+	if (p->recording != stele__load_relaxed(&stele__recorder.arena->recording)) {
+		p->recording = stele__load_relaxed(&stele__recorder.arena->recording);
 		p->turn = 0;
 	}
 	stele__emit(STELE_KIND_PROC_START, p->index, ++p->turn, 0);
-	ring = stele__load_relaxed(&stele__thread.ring);
-	if (ring)
-		stele__capture_of_runtime(ring->slot);
+	if (stele__load_relaxed(&stele__thread.ring))
+		stele__capture_of_runtime();
 }
 
 STELE_EXPORT void stele_sched_release(void)
 {
-	if (stele_enabled())
+	if (stele__is_on())
 		stele__emit(STELE_KIND_PROC_STOP, 0, 0, 0);
 }
 
 STELE_EXPORT void stele_sched_create(struct stele_goroutine *g, const void *entry)
 {
 	g->entry = entry;
-	if (!stele_enabled())
+	if (!stele__is_on())
 		return;
 	goroutine_number(g);
 	g->teller = &stele__thread;
@@ -84,9 +81,9 @@ STELE_EXPORT void stele_sched_create(struct stele_goroutine *g, const void *entr
 STELE_EXPORT void stele_sched_start(struct stele_proc *p, struct stele_goroutine *g,
 				    const void *stack_low, const void *stack_high)
 {
-	if (!stele_enabled())
+	if (!stele__is_on())
 		return;
-	if (STELE_UNLIKELY(p->recording != stele__load_relaxed(&stele__arena->recording)))
+	if (STELE_UNLIKELY(p->recording != stele__load_relaxed(&stele__recorder.arena->recording)))
 		stele_sched_acquire(p);
 	if (STELE_UNLIKELY(!goroutine_is_told(g)))
 		goroutine_exist(g);
@@ -100,7 +97,7 @@ STELE_EXPORT void stele_sched_start(struct stele_proc *p, struct stele_goroutine
 /* Is it known to run here? Otherwise its thread is taken for an ordinary one. */
 static bool goroutine_leaves(const struct stele_goroutine *g)
 {
-	return stele_enabled() && goroutine_is_told(g);
+	return stele__is_on() && goroutine_is_told(g);
 }
 
 STELE_EXPORT void stele_sched_yield(struct stele_goroutine *g, enum stele_wait why)
@@ -124,7 +121,7 @@ STELE_EXPORT void stele_sched_ready(struct stele_goroutine *g)
 {
 	uint32_t stack;
 
-	if (!stele_enabled())
+	if (!stele__is_on())
 		return;
 	if (STELE_UNLIKELY(!goroutine_is_told(g))) {
 		goroutine_exist(g);
@@ -160,14 +157,14 @@ STELE_EXPORT void stele_sched_call_begin(struct stele_proc *p, struct stele_goro
 
 STELE_EXPORT void stele_sched_retake(struct stele_proc *p)
 {
-	if (stele_enabled() && p->call &&
-	    p->recording == stele__load_relaxed(&stele__arena->recording))
+	if (stele__is_on() && p->call &&
+	    p->recording == stele__load_relaxed(&stele__recorder.arena->recording))
 		stele__emit(STELE_KIND_PROC_STEAL, p->index, ++p->turn, p->call);
 }
 
 STELE_EXPORT void stele_sched_call_end(stele_interval call, int64_t result, bool taken)
 {
-	if (!call || !stele_enabled())
+	if (!call || !stele__is_on())
 		return;
 	stele__emit(STELE_KIND_SYSCALL_END, call, (uint64_t)result, taken);
 	if (taken)
@@ -176,6 +173,8 @@ STELE_EXPORT void stele_sched_call_end(stele_interval call, int64_t result, bool
 
 STELE_EXPORT void stele_goroutine_label(const char *label)
 {
-	if (stele_enabled() && stele__load_relaxed(&stele__arena->events) & STELE_EVENTS_USER)
-		stele__emit(STELE_KIND_LABEL, stele__dictionary_string(stele__arena, label), 0, 0);
+	if (stele__is_on() &&
+	    stele__load_relaxed(&stele__recorder.arena->events) & STELE_EVENTS_USER)
+		stele__emit(STELE_KIND_LABEL,
+			    stele__dictionary_string(stele__recorder.arena, label), 0, 0);
 }

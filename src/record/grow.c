@@ -40,7 +40,7 @@ bool stele__ring_has_hole(struct stele_ring *ring)
 static struct stele_ring *ring_take_between(uint32_t want, uint32_t least)
 {
 	for (uint32_t c = want;; c--) {
-		struct stele_ring *ring = stele__ring_take(stele__arena, c);
+		struct stele_ring *ring = stele__ring_take(stele__recorder.arena, c);
 
 		if (ring || c == least)
 			return ring;
@@ -76,7 +76,7 @@ bool stele__ring_replace(struct stele_ring *ring, uint32_t want, uint32_t least)
 		STELE_POINT("grow.published");
 		stele__store_release(&next->state, STELE_RING_LIVE);
 	} else {
-		stele__ring_give(stele__arena, next);
+		stele__ring_give(stele__recorder.arena, next);
 	}
 	return true;
 }
@@ -84,7 +84,7 @@ bool stele__ring_replace(struct stele_ring *ring, uint32_t want, uint32_t least)
 /* Has the drain stopped coming? 0: it has not come yet, and the wait is bounded in any case. */
 static bool drain_is_dead(void)
 {
-	uint64_t last = stele__load_relaxed(&stele__arena->heartbeat_ns);
+	uint64_t last = stele__load_relaxed(&stele__recorder.arena->heartbeat_ns);
 	uint64_t now = stele__sys_monotonic_ns();
 
 	return last && now > last && now - last > HEARTBEAT_NS_MAX;
@@ -129,7 +129,7 @@ static int ring_wait(struct stele_ring *ring, uint64_t full_tail)
 int stele__ring_make_room(struct stele_ring *ring, uint64_t tail)
 {
 	uint32_t class = ring->size_class;
-	bool may_grow = class < stele__arena->ring_class_max;
+	bool may_grow = class < stele__recorder.arena->ring_class_max;
 	bool hole;
 
 	if (stele__load_acquire(&ring->tail) != tail)
@@ -146,7 +146,7 @@ int stele__ring_make_room(struct stele_ring *ring, uint64_t tail)
 			return STELE_ROOM_MADE;
 		return STELE_LOSS_RING_FULL;
 	}
-	if (stele__arena->on_full == STELE_ON_FULL_BLOCK && !stele__ring_has_hole(ring))
+	if (stele__recorder.arena->on_full == STELE_ON_FULL_BLOCK && !stele__ring_has_hole(ring))
 		return ring_wait(ring, tail);
 	return may_grow ? STELE_LOSS_ARENA_FULL : STELE_LOSS_RING_FULL;
 }

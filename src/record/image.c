@@ -177,8 +177,8 @@ bool stele__image_find(uintptr_t pc, struct stele_image_place *ret_place)
 {
 	for (uint32_t i = 0; i < stele__load_relaxed(&module_count); i++) {
 		const struct image_module *m = &modules[i];
-		const struct stele_entry *entry =
-			stele__dictionary_get(stele__arena, stele__load_relaxed(&m->entry));
+		const struct stele_entry *entry = stele__dictionary_get(
+			stele__recorder.arena, stele__load_relaxed(&m->entry));
 		const struct stele_module *module;
 
 		if (!entry || entry->kind != STELE_ENTRY_MODULE)
@@ -214,10 +214,11 @@ static void image_load(const struct dl_phdr_info *info, struct stele_module *mod
 	cell->start = module->start;
 	cell->end = module->end;
 	cell->seen = pass;
-	cell->entry = stele__dictionary_intern(stele__arena, STELE_ENTRY_MODULE, 0,
-					       stele__load_relaxed(&stele__arena->module_epoch),
-					       (uint32_t)(sizeof(*module) + path_bytes), module,
-					       sizeof(*module), path, path_bytes);
+	cell->entry =
+		stele__dictionary_intern(stele__recorder.arena, STELE_ENTRY_MODULE, 0,
+					 stele__load_relaxed(&stele__recorder.arena->module_epoch),
+					 (uint32_t)(sizeof(*module) + path_bytes), module,
+					 sizeof(*module), path, path_bytes);
 	image_add_ranges(info, range_is_hidden(module->start, module->end),
 			 first_ones_stay && pass == 1);
 	stele__emit(STELE_KIND_MODULE_LOAD, cell->entry, 0, 0);
@@ -275,11 +276,11 @@ STELE_EXPORT void stele_modules_changed(bool unloaded)
 	int saved_errno = errno;
 	uint32_t pass;
 
-	if (!stele_enabled())
+	if (!stele__is_on())
 		return;
 	/* Addresses may be reused from here on: stacks captured later belong to a new epoch. */
 	if (unloaded)
-		stele__add_relaxed(&stele__arena->module_epoch, 1);
+		stele__add_relaxed(&stele__recorder.arena->module_epoch, 1);
 	pass = stele__add_relaxed(&passes, 1) + 1;
 	dl_iterate_phdr(image_visit, &pass);
 	dl_iterate_phdr(image_sweep, &pass);

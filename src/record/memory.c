@@ -8,8 +8,8 @@
 
 STELE_EXPORT bool stele_memory_wanted(void)
 {
-	return stele_enabled() &&
-	       (stele__load_relaxed(&stele__arena->events) & STELE_EVENTS_MEMORY);
+	return stele__is_on() &&
+	       (stele__load_relaxed(&stele__recorder.arena->events) & STELE_EVENTS_MEMORY);
 }
 
 static uint64_t memory_address(const void *p)
@@ -20,7 +20,7 @@ static uint64_t memory_address(const void *p)
 /* With sampling: only what the sample has taken, and of that the end too. */
 static bool memory_keeps(const void *object, size_t bytes)
 {
-	return !stele__load_relaxed(&stele__arena->heap_sample_bytes) ||
+	return !stele__load_relaxed(&stele__recorder.arena->heap_sample_bytes) ||
 	       stele__sample_alloc(object, bytes);
 }
 
@@ -42,7 +42,8 @@ STELE_EXPORT void stele_object_free(const void *object)
 {
 	if (!stele_memory_wanted() || !object)
 		return;
-	if (stele__load_relaxed(&stele__arena->heap_sample_bytes) && !stele__sample_free(object))
+	if (stele__load_relaxed(&stele__recorder.arena->heap_sample_bytes) &&
+	    !stele__sample_free(object))
 		return;
 	stele__emit(STELE_KIND_OBJECT_FREE, memory_address(object), 0, 0);
 }

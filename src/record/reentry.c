@@ -150,7 +150,7 @@ static uint64_t reentry_skip(enum stele_kind kind)
 {
 	struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);
 
-	stele__add_relaxed(&stele__arena->skipped[kind], 1);
+	stele__add_relaxed(&stele__recorder.arena->skipped[kind], 1);
 	if (ring)
 		stele__emit_count_loss(ring, kind, STELE_LOSS_REENTRY);
 	return 0;
@@ -159,7 +159,7 @@ static uint64_t reentry_skip(enum stele_kind kind)
 static uint64_t reentry_emit(const struct stele_emission *e, uint64_t a, uint64_t b, uint64_t c)
 {
 	if (e->outer) {
-		switch (stele__arena->reentry) {
+		switch (stele__recorder.arena->reentry) {
 		case STELE_REENTRY_SKIP:
 			if (stele__kind_classes[e->kind] == STELE_CLASS_MEMORY)
 				return reentry_skip(e->kind);

@@ -15,7 +15,7 @@
 
 STELE_EXPORT void stele_thread_begin(stele_goroutine_id g, const void *entry)
 {
-	if (!stele_enabled())
+	if (!stele__is_on())
 		return;
 	if (!stele__load_relaxed(&stele__thread.ring)) {
 		if (!stele__thread.lender)
@@ -34,7 +34,7 @@ STELE_EXPORT void stele_thread_end(void)
 {
 	struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);
 
-	if (!stele_enabled() || !ring)
+	if (!stele__is_on() || !ring)
 		return;
 	stele__emit(STELE_KIND_THREAD_END, 0, 0, 0);
 	stele__store_release(&stele__thread_slot(ring)->state, STELE_SLOT_ENDED);
@@ -42,14 +42,14 @@ STELE_EXPORT void stele_thread_end(void)
 
 STELE_EXPORT void stele_thread_set_name(const char *name)
 {
-	if (stele_enabled())
-		stele__emit(STELE_KIND_THREAD_NAME, stele__dictionary_string(stele__arena, name), 0,
-			    0);
+	if (stele__is_on())
+		stele__emit(STELE_KIND_THREAD_NAME,
+			    stele__dictionary_string(stele__recorder.arena, name), 0, 0);
 }
 
 STELE_EXPORT void stele_thread_set_stack(const void *low, const void *high)
 {
-	if (stele_enabled())
+	if (stele__is_on())
 		stele__thread_stand_on(low, high);
 }
 
@@ -58,9 +58,9 @@ STELE_EXPORT stele_goroutine_id stele_goroutine_create(const void *entry)
 	uint64_t g;
 
 	/* Announced and then without a slot, it would stand there runnable for ever. */
-	if (!stele_enabled() || !stele__slot_is_left(stele__arena))
+	if (!stele__is_on() || !stele__slot_is_left(stele__recorder.arena))
 		return 0;
-	g = stele__add_relaxed(&stele__arena->goroutines, 1) + 1;
+	g = stele__add_relaxed(&stele__recorder.arena->goroutines, 1) + 1;
 	if (!stele__emit(STELE_KIND_GO_CREATE, g, (uint64_t)(uintptr_t)entry,
 			 STELE_CAPTURE().stack))
 		return 0;
@@ -69,14 +69,14 @@ STELE_EXPORT stele_goroutine_id stele_goroutine_create(const void *entry)
 
 STELE_EXPORT void stele_goroutine_cancel(stele_goroutine_id g)
 {
-	if (g && stele_enabled())
+	if (g && stele__is_on())
 		stele__emit(STELE_KIND_GO_CANCEL, g, 0, 0);
 }
 
 /* Shall these be recorded? Otherwise their ends find no token. */
 STELE_INLINE bool runtime_wants(enum stele_events what)
 {
-	return stele_enabled() && (stele__load_relaxed(&stele__arena->events) & what);
+	return stele__is_on() && (stele__load_relaxed(&stele__recorder.arena->events) & what);
 }
 
 static bool runtime_wants_wait(enum stele_wait why)
@@ -112,11 +112,11 @@ static uint64_t runtime_call(const void *return_address)
 static uint32_t runtime_place(const void *return_address)
 {
 	uint64_t pc = runtime_call(return_address);
-	uint32_t epoch = stele__load_relaxed(&stele__arena->module_epoch);
+	uint32_t epoch = stele__load_relaxed(&stele__recorder.arena->module_epoch);
 
 	if (!pc)
 		return STELE_ENTRY_NONE;
-	return stele__dictionary_intern(stele__arena, STELE_ENTRY_STACK, 0, epoch, 1, &pc,
+	return stele__dictionary_intern(stele__recorder.arena, STELE_ENTRY_STACK, 0, epoch, 1, &pc,
 					sizeof(pc), NULL, 0);
 }
 
@@ -153,7 +153,7 @@ STELE_EXPORT void stele_release_last(enum stele_wait why, const void *object)
 
 STELE_EXPORT void stele_wake(stele_interval wait)
 {
-	if (wait && stele_enabled())
+	if (wait && stele__is_on())
 		stele__emit(STELE_KIND_GO_WAKE, wait, 0, 0);
 }
 
@@ -198,20 +198,20 @@ STELE_EXPORT bool stele_locks_wanted(void)
 
 STELE_EXPORT void stele_file(int fd, const char *name)
 {
-	if (fd >= 0 && stele_files_wanted() && runtime_has_room(stele__arena))
+	if (fd >= 0 && stele_files_wanted() && runtime_has_room(stele__recorder.arena))
 		stele__emit(STELE_KIND_FILE, (uint64_t)fd,
-			    stele__dictionary_string(stele__arena, name), 0);
+			    stele__dictionary_string(stele__recorder.arena, name), 0);
 }
 
 STELE_EXPORT STELE_HOT void stele_syscall_end(stele_interval call, int64_t result)
 {
-	if (call && stele_enabled())
+	if (call && stele__is_on())
 		stele__emit(STELE_KIND_SYSCALL_END, call, (uint64_t)result, 0);
 }
 
 STELE_EXPORT unsigned stele_cpu_hz(void)
 {
-	return stele_enabled() ? stele__arena->cpu_hz : 0;
+	return stele__is_on() ? stele__recorder.arena->cpu_hz : 0;
 }
 
 STELE_EXPORT void stele_cpu_sample(const void *context, unsigned times)
@@ -229,5 +229,5 @@ STELE_EXPORT bool stele_busy(void)
 {
 	struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);
 
-	return stele_enabled() && ring && stele__ring_has_hole(ring);
+	return stele__is_on() && ring && stele__ring_has_hole(ring);
 }

@@ -67,7 +67,7 @@ static uint64_t sample_random(void)
 /* Counts the object's bytes down. True: one of them is sampled. */
 static bool sample_hits(uint64_t bytes)
 {
-	uint64_t mean = stele__load_relaxed(&stele__arena->heap_sample_bytes);
+	uint64_t mean = stele__load_relaxed(&stele__recorder.arena->heap_sample_bytes);
 	uint64_t left = stele__thread.sample_left;
 
 	if (STELE_UNLIKELY(!stele__thread.sample_random))

@@ -13,22 +13,21 @@
 #include "sys/sys.h"
 
 STELE_TLS struct stele_thread stele__thread;
-bool stele__clock_is_counter;
-struct stele_arena *stele__arena;
 
 /* 1 MiB: of 800,000 records a second the drain, which comes each 20 ms, finds it half full. */
 #define EMIT_CLASS_AMPLE 4
 
 static const uint64_t switch_off;
 STELE_EXPORT const uint64_t *stele__switch = &switch_off;
+struct stele_recorder stele__recorder = {.on = &switch_off};
 
 static struct stele_ring *thread_prepare_ring(struct stele_slot *slot)
 {
-	struct stele_ring *ring = stele__ring_take(stele__arena, 0);
+	struct stele_ring *ring = stele__ring_take(stele__recorder.arena, 0);
 
 	if (!ring)
 		return NULL;
-	ring->slot = stele__slot_index(stele__arena, slot);
+	ring->slot = stele__slot_index(stele__recorder.arena, slot);
 	ring->incarnation = slot->incarnation;
 	ring->sequence = 0;
 	return ring;
@@ -36,26 +35,26 @@ static struct stele_ring *thread_prepare_ring(struct stele_slot *slot)
 
 static struct stele_slot *thread_prepare_slot(uint64_t *g, uint64_t *flags)
 {
-	struct stele_slot *slot = stele__slot_take(stele__arena);
+	struct stele_slot *slot = stele__slot_take(stele__recorder.arena);
 
 	if (!slot)
 		return NULL;
 	slot->tid = stele__sys_tid();
 	if (!*g)
-		*g = stele__add_relaxed(&stele__arena->goroutines, 1) + 1;
-	if (slot->tid == stele__arena->pid)
+		*g = stele__add_relaxed(&stele__recorder.arena->goroutines, 1) + 1;
+	if (slot->tid == stele__recorder.arena->pid)
 		*flags |= STELE_THREAD_MAIN;
 	slot->goroutine = *g;
-	slot->birth = stele__add_relaxed(&stele__arena->births, 1) + 1;
+	slot->birth = stele__add_relaxed(&stele__recorder.arena->births, 1) + 1;
 	return slot;
 }
 
 static void thread_give_up(struct stele_slot *slot, struct stele_ring *ring)
 {
 	if (ring)
-		stele__ring_give(stele__arena, ring);
+		stele__ring_give(stele__recorder.arena, ring);
 	if (slot)
-		stele__slot_give(stele__arena, slot);
+		stele__slot_give(stele__recorder.arena, slot);
 }
 
 bool stele__thread_enter(uint64_t g, uint64_t flags, uint64_t entry_pc)
@@ -67,7 +66,7 @@ bool stele__thread_enter(uint64_t g, uint64_t flags, uint64_t entry_pc)
 		thread_give_up(slot, NULL);
 		return false;
 	}
-	stele__capture_new_owner(ring->slot);
+	stele__thread.captures = stele__capture_begin(ring->slot);
 	stele__store_relaxed(&ring->head, 1);
 	stele__emit_write(ring, 0, stele__emit_clock(STELE_KIND_THREAD_BEGIN),
 			  STELE_KIND_THREAD_BEGIN, g, flags, entry_pc);
@@ -76,8 +75,10 @@ bool stele__thread_enter(uint64_t g, uint64_t flags, uint64_t entry_pc)
 	stele__store_release(&ring->state, STELE_RING_PREPARED);
 	STELE_POINT("thread.prepared");
 	if (!stele__local_cas((uint64_t *)&stele__thread.ring, 0, (uint64_t)(uintptr_t)ring)) {
+		/* A handler entered this thread. */
+		stele__thread.captures = stele__capture_state(stele__thread.ring->slot);
 		thread_give_up(slot, ring);
-		return true; /* a handler entered this thread */
+		return true;
 	}
 	STELE_POINT("thread.published");
 	stele__store_release(&ring->state, STELE_RING_LIVE);
@@ -120,7 +121,7 @@ static uint64_t emit_reload(struct stele_ring *ring, uint64_t *ret_tail)
 		uint64_t h = stele__load_relaxed(&ring->head);
 		uint64_t tail = stele__load_acquire(&ring->tail); /* pairs with the drain */
 
-		if (stele__arena->reentry == STELE_REENTRY_NEST)
+		if (stele__recorder.arena->reentry == STELE_REENTRY_NEST)
 			stele__store_relaxed(&ring->tail_seen, tail);
 		if (stele__load_relaxed(&ring->head) != h)
 			continue;
@@ -132,8 +133,8 @@ static uint64_t emit_reload(struct stele_ring *ring, uint64_t *ret_tail)
 /* May this event use the last eighth of its ring? Who can neither be left out nor wait may. */
 static bool emit_is_urgent(struct stele_ring *ring, enum stele_kind kind)
 {
-	return stele__arena->on_full == STELE_ON_FULL_BLOCK ? stele__ring_has_hole(ring)
-							    : !stele__emit_limit(kind);
+	return stele__recorder.arena->on_full == STELE_ON_FULL_BLOCK ? stele__ring_has_hole(ring)
+								     : !stele__emit_limit(kind);
 }
 
 /*
@@ -142,7 +143,7 @@ static bool emit_is_urgent(struct stele_ring *ring, enum stele_kind kind)
  */
 static bool emit_outgrows(struct stele_ring *ring, uint64_t ahead)
 {
-	const struct stele_arena *a = stele__arena;
+	const struct stele_arena *a = stele__recorder.arena;
 	uint64_t half = (ring->mask + 1) / 2, data = a->bytes - a->data;
 
 	return ahead > half && stele__load_relaxed(&ring->limit[1]) == half &&
@@ -157,12 +158,12 @@ static bool emit_outgrows(struct stele_ring *ring, uint64_t ahead)
  */
 static bool emit_fits(struct stele_ring *ring, uint64_t ahead, enum stele_kind kind)
 {
-	bool waits = stele__arena->on_full == STELE_ON_FULL_BLOCK;
+	bool waits = stele__recorder.arena->on_full == STELE_ON_FULL_BLOCK;
 	uint64_t half = (ring->mask + 1) / 2;
 	bool behind = ahead > half;
 
 	if (behind && stele__load_relaxed(&ring->limit[1]) == half)
-		stele__bell_strike(stele__arena);
+		stele__bell_strike(stele__recorder.arena);
 	stele__store_relaxed(&ring->limit[0], behind ? stele__ring_room(ring, !waits) : half);
 	stele__store_relaxed(&ring->limit[1], behind ? stele__ring_room(ring, false) : half);
 	return ahead <= stele__ring_room(ring, false) ||
@@ -171,15 +172,16 @@ static bool emit_fits(struct stele_ring *ring, uint64_t ahead, enum stele_kind k
 
 uint64_t stele__emit_slow(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t c)
 {
-	if (!stele_enabled())
+	if (!stele__is_on())
 		return 0;
-	return stele__arena->reentry == STELE_REENTRY_NEST ? stele__emit_unwatched(kind, a, b, c)
-							   : stele__emit_watched(kind, a, b, c);
+	return stele__recorder.arena->reentry == STELE_REENTRY_NEST
+		       ? stele__emit_unwatched(kind, a, b, c)
+		       : stele__emit_watched(kind, a, b, c);
 }
 
 uint64_t stele__emit_unwatched(enum stele_kind kind, uint64_t a, uint64_t b, uint64_t c)
 {
-	while (stele_enabled()) {
+	while (stele__is_on()) {
 		struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);
 		uint64_t h, tail, token;
 
@@ -187,7 +189,7 @@ uint64_t stele__emit_unwatched(enum stele_kind kind, uint64_t a, uint64_t b, uin
 			if (stele__thread.lender)
 				return 0;
 			if (!stele__thread_enter(0, 0, 0)) {
-				stele__add_relaxed(&stele__arena->no_slot, 1);
+				stele__add_relaxed(&stele__recorder.arena->no_slot, 1);
 				return 0;
 			}
 			continue;

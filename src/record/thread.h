@@ -3,23 +3,27 @@
 #ifndef STELE_RECORD_THREAD_H
 #define STELE_RECORD_THREAD_H
 
+#include "record/capture.h"
 #include "record/emit.h"
 
 /* The slot of a thread that has a ring. */
 STELE_INLINE struct stele_slot *stele__thread_slot(const struct stele_ring *ring)
 {
-	return stele__arena_slot(stele__arena, ring->slot);
+	return stele__arena_slot(stele__recorder.arena, ring->slot);
 }
 
 /* The calling thread's stack is now this one, if it has a ring; 0: it is not known. */
 STELE_INLINE void stele__thread_stand_on(const void *low, const void *high)
 {
 	struct stele_ring *ring = stele__load_relaxed(&stele__thread.ring);
+	struct stele_capture_state *captures = stele__thread.captures;
 	struct stele_slot *slot;
 
 	if (!ring)
 		return;
 	slot = stele__thread_slot(ring);
+	if (captures)
+		captures->stack = (struct stele_stack_bounds){(uintptr_t)low, (uintptr_t)high};
 	stele__store_relaxed(&slot->stack_low, (uint64_t)(uintptr_t)low);
 	stele__store_relaxed(&slot->stack_high, (uint64_t)(uintptr_t)high);
 }

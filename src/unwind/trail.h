@@ -18,7 +18,7 @@
  * The frame pointer is part of a state only where a frame further out depends on it: in code that
  * uses the register for something else it differs at each call.
  *
- * One thread's, and its handlers': `walker` keeps a nested walk out. What the memory holds at first
+ * One thread's, and its handlers': a walker keeps a nested walk out. What the memory holds at first
  * does not matter as long as it is zero or some thread's former trail: nothing is believed.
  */
 #ifndef STELE_UNWIND_TRAIL_H
@@ -51,7 +51,6 @@ struct stele_trail_frame {
 	((STELE_TRAIL_BYTES - STELE_CACHE_LINE) / (uint32_t)sizeof(struct stele_trail_frame))
 
 struct stele_trail {
-	uintptr_t walker;    /* sp where the walk that is under way began; 0: none is */
 	uintptr_t high;	     /* end of the stack that the chain is on */
 	uint64_t value;	     /* what the whole chain was worth to the caller; 0: not known */
 	uintptr_t frame;     /* of the chain's walk: stele_unwind_result.frame */
@@ -92,22 +91,23 @@ struct stele_trail_site {
 bool stele__trail_is_taken(uintptr_t walker, uintptr_t sp) STELE_HIDDEN;
 
 /*
- * Takes the trail for a walk that begins at sp. False: a walk that this one interrupted has it. One
- * that began further in, on this very stack, was left and will not come back.
+ * Takes a trail for a walk that begins at sp. *walker is where the walk that has it began, 0: none
+ * has. False: a walk that this one interrupted has it. One that began further in, on this very
+ * stack, was left and will not come back.
  */
-STELE_INLINE bool stele__trail_enter(struct stele_trail *trail, uintptr_t sp)
+STELE_INLINE bool stele__trail_enter(uintptr_t *walker, uintptr_t sp)
 {
-	uintptr_t walker = stele__load_relaxed(&trail->walker);
+	uintptr_t other = stele__load_relaxed(walker);
 
-	if (STELE_UNLIKELY(walker != 0) && stele__trail_is_taken(walker, sp))
+	if (STELE_UNLIKELY(other != 0) && stele__trail_is_taken(other, sp))
 		return false;
-	stele__store_release(&trail->walker, sp);
+	stele__store_release(walker, sp);
 	return true;
 }
 
-STELE_INLINE void stele__trail_leave(struct stele_trail *trail)
+STELE_INLINE void stele__trail_leave(uintptr_t *walker)
 {
-	stele__store_release(&trail->walker, 0);
+	stele__store_release(walker, 0);
 }
 
 /* The chain is from now on as it is from `index` on: what lies in front of that is void. */

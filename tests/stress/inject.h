@@ -78,19 +78,19 @@ static struct {
 
 static void arena_empty(void)
 {
-	arena_kept.bump = stele__arena->data_bump;
-	stele__arena->data_bump = stele__arena->bytes;
+	arena_kept.bump = stele__recorder.arena->data_bump;
+	stele__recorder.arena->data_bump = stele__recorder.arena->bytes;
 	for (unsigned i = 0; i < STELE_RING_CLASSES; i++) {
-		arena_kept.heads[i] = stele__arena->free_rings[i].head;
-		stele__arena->free_rings[i].head = 0;
+		arena_kept.heads[i] = stele__recorder.arena->free_rings[i].head;
+		stele__recorder.arena->free_rings[i].head = 0;
 	}
 }
 
 static void arena_refill(void)
 {
-	stele__arena->data_bump = arena_kept.bump;
+	stele__recorder.arena->data_bump = arena_kept.bump;
 	for (unsigned i = 0; i < STELE_RING_CLASSES; i++)
-		stele__arena->free_rings[i].head = arena_kept.heads[i];
+		stele__recorder.arena->free_rings[i].head = arena_kept.heads[i];
 }
 
 static void emit_filler(void)
@@ -123,7 +123,7 @@ static void set_up(enum state state, const struct operation *operation)
 	if (state == STATE_ENDED)
 		stele_thread_end();
 	if (state == STATE_CAP)
-		while (stele__thread.ring->size_class < stele__arena->ring_class_max)
+		while (stele__thread.ring->size_class < stele__recorder.arena->ring_class_max)
 			emit_filler();
 	advance_tail();
 	if (state == STATE_LAP)
@@ -210,11 +210,11 @@ static struct stele_ring *ring_with_sequence(const struct stele_slot *slot, uint
 {
 	struct stele_ring *found = NULL;
 
-	for (uint32_t i = 0; i < stele__arena->ring_bump; i++) {
-		struct stele_ring *ring = stele__arena_ring(stele__arena, i);
+	for (uint32_t i = 0; i < stele__recorder.arena->ring_bump; i++) {
+		struct stele_ring *ring = stele__arena_ring(stele__recorder.arena, i);
 
 		if (ring->state == STELE_RING_FREE || ring->sequence != sequence ||
-		    ring->slot != stele__slot_index(stele__arena, slot) ||
+		    ring->slot != stele__slot_index(stele__recorder.arena, slot) ||
 		    ring->incarnation != slot->incarnation)
 			continue;
 		if (ring->state != STELE_RING_LIVE || found)
@@ -238,7 +238,7 @@ static void tally_record(const struct stele_record *r, const struct operation *o
 	} else if (kind == STELE_KIND_LOG && injection == INJECT_STACK && injected_others &&
 		   tally.others < injected_others &&
 		   (operation->kinds[tally.kinds] != STELE_KIND_LOG ||
-		    (uint32_t)r->b != stele__dictionary_string(stele__arena, "key"))) {
+		    (uint32_t)r->b != stele__dictionary_string(stele__recorder.arena, "key"))) {
 		tally.others++;
 	} else if (tally.kinds < EVENTS_MAX && operation->kinds[tally.kinds] == kind) {
 		tally.kinds++;
@@ -277,8 +277,8 @@ static void give_back(struct stele_slot *slot)
 	struct stele_ring *ring;
 
 	for (uint32_t i = 0; (ring = ring_with_sequence(slot, i)); i++)
-		stele__ring_give(stele__arena, ring);
-	stele__slot_give(stele__arena, slot);
+		stele__ring_give(stele__recorder.arena, ring);
+	stele__slot_give(stele__recorder.arena, slot);
 	stele__thread.ring = NULL;
 }
 

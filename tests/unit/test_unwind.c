@@ -29,6 +29,7 @@ static struct stele_stack_bounds bounds;
 /* The trail, and the stacks that its values stand for, as the recorder's dictionary holds them. */
 #define STACKS_MAX 4096
 static struct stele_trail trail;
+static uintptr_t walker; /* along the trail */
 static struct kept {
 	uint64_t pcs[FRAMES_MAX];
 	uint32_t frames;
@@ -87,7 +88,7 @@ static void compare_trail(const struct stele_unwind_start *start, const uint64_t
 	struct kept *kept;
 	uint64_t pcs[FRAMES_MAX], *found = pcs;
 
-	if (!stele__trail_enter(&trail, start->sp))
+	if (!stele__trail_enter(&walker, start->sp))
 		return;
 	site = compare_site(start, want, frames);
 	got = stele__unwind(start, &bounds, pcs, FRAMES_MAX, &trail);
@@ -107,7 +108,7 @@ static void compare_trail(const struct stele_unwind_start *start, const uint64_t
 		memset(sites, 0, sizeof(sites));
 	else if (got.same || got.kept)
 		stele__trail_remember(site, SITE_BYTES, &trail);
-	stele__trail_leave(&trail);
+	stele__trail_leave(&walker);
 }
 
 /*
@@ -567,14 +568,13 @@ static void trail_of_an_interrupted_walk_is_kept_from_its_handlers(void)
 {
 	struct stele_unwind_start start = stele__unwind_start();
 
-	memset(&trail, 0, sizeof(trail));
-	CHECK(stele__trail_enter(&trail, start.sp));
-	CHECK(!stele__trail_enter(&trail, start.sp - 4096));
+	CHECK(stele__trail_enter(&walker, start.sp));
+	CHECK(!stele__trail_enter(&walker, start.sp - 4096));
 	/* From further out: whoever had it was left by a jump. */
-	CHECK(stele__trail_enter(&trail, start.sp + 64));
-	stele__trail_leave(&trail);
-	CHECK(stele__trail_enter(&trail, start.sp - 4096));
-	stele__trail_leave(&trail);
+	CHECK(stele__trail_enter(&walker, start.sp + 64));
+	stele__trail_leave(&walker);
+	CHECK(stele__trail_enter(&walker, start.sp - 4096));
+	stele__trail_leave(&walker);
 }
 
 static void walk_leaves_the_alternate_stack(void)

@@ -15,7 +15,8 @@
 #define STELE_INLINE	static inline __attribute__((always_inline))
 #define STELE_NOINLINE	__attribute__((noinline))
 #define STELE_COLD	__attribute__((cold, noinline))
-#define STELE_HOT	__attribute__((hot)) /* beside the others that are */
+#define STELE_HOT	__attribute__((hot))	 /* beside the others that are */
+#define STELE_FLATTEN	__attribute__((flatten)) /* what it calls is put into it where it can be */
 #define STELE_NODISCARD __attribute__((warn_unused_result))
 #define STELE_HIDDEN	__attribute__((visibility("hidden")))
 #define STELE_EXPORT	__attribute__((visibility("default")))

@@ -402,6 +402,32 @@ static void order_apply_experimental(struct stele__order *order, struct stele__s
 	stream->event = event;
 }
 
+/*
+ * The most frequent rules are called by name, for STELE_FLATTEN: to save and restore the registers
+ * that a rule works with took a tenth of the time.
+ */
+STELE_INLINE int order_rule(struct stele__order *order)
+{
+	const struct stele__turn *turn = &order->turn;
+	uint8_t type = turn->event->type;
+
+	switch (type) {
+	case STELE_EV_GO_START:
+		return stele__rule_go_start(order, turn);
+	case STELE_EV_GO_STOP:
+	case STELE_EV_GO_BLOCK:
+	case STELE_EV_GO_DESTROY:
+		return stele__rule_go_leave(order, turn);
+	case STELE_EV_GO_UNBLOCK:
+		return stele__rule_go_unblock(order, turn);
+	case STELE_EV_GO_SWITCH:
+	case STELE_EV_GO_SWITCH_DESTROY:
+		return stele__rule_go_switch(order, turn);
+	default:
+		return order_rules[type](order, turn);
+	}
+}
+
 /* Applies the stream's next event, or a number of them; what the rule said. */
 STELE_INLINE int order_apply_next(struct stele__order *order, struct stele__stream *stream)
 {
@@ -413,7 +439,7 @@ STELE_INLINE int order_apply_next(struct stele__order *order, struct stele__stre
 		order_apply_experimental(order, stream);
 		return 1;
 	}
-	r = order_rules[stream->event->type](order, &order->turn);
+	r = order_rule(order);
 	if (STELE_LIKELY(r > 0)) {
 		stele__order_add(order, order->turn.event); /* the last one that it is seen as */
 		stream->event++;
@@ -425,7 +451,7 @@ STELE_INLINE int order_apply_next(struct stele__order *order, struct stele__stre
  * Applies events while they can happen and no block has come to its end. 0, or a failure behind
  * the events of the run.
  */
-static int order_apply(struct stele__order *order)
+STELE_FLATTEN static int order_apply(struct stele__order *order)
 {
 	struct stele__frontier *frontier = &order->frontier;
 	struct stele__stream *stream = order_turn(order);

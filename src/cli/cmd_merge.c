@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "cli/cli.h"
@@ -195,11 +196,23 @@ static int merge_write(const struct merge_command *c)
 	return exit;
 }
 
+/* An input each: where many processes were recorded, more than a process may have open unasked. */
+static void merge_want_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int merge_run(struct merge_command *c)
 {
 	struct merge_from *from = calloc(c->count, sizeof(*from));
 	int exit = merge_check_out(c);
 
+	merge_want_files();
 	c->sources = calloc(c->count, sizeof(*c->sources));
 	c->readers = calloc(c->count, sizeof(*c->readers));
 	c->inputs = calloc(c->count, sizeof(*c->inputs));

@@ -247,6 +247,19 @@ static int source_error(const char *path, int error)
 	return STELE_EXIT_IO;
 }
 
+/* A file that can be mapped is the reader's alone: of many inputs each costs one descriptor. */
+static int source_hand_over(struct stele__source *source, const char *path,
+			    const struct stele_reader_options *options)
+{
+	int r = stele_reader_open(path, options, &source->reader);
+
+	close(source->fd);
+	source->fd = -1;
+	free(source->buffer);
+	source->buffer = NULL;
+	return r < 0 ? source_error(path, r) : 0;
+}
+
 static int source_start(struct stele__source *source, const char *path, bool follow,
 			const struct stele_reader_options *options)
 {
@@ -274,10 +287,11 @@ static int source_start(struct stele__source *source, const char *path, bool fol
 		stele__complain("%s: a compressed file cannot be followed", path);
 		return STELE_EXIT_USAGE;
 	}
+	if (read == source_read_plain && !follow && !is_stdin &&
+	    lseek(source->fd, 0, SEEK_SET) == 0)
+		return source_hand_over(source, path, options);
 	if (follow)
 		r = stele_reader_open_stream(source_read_follow, source, options, &source->reader);
-	else if (read == source_read_plain && !is_stdin && lseek(source->fd, 0, SEEK_SET) == 0)
-		r = stele_reader_open(path, options, &source->reader); /* can be mapped */
 	else
 		r = stele_reader_open_stream(read, source, options, &source->reader);
 	return r < 0 ? source_error(path, r) : 0;
@@ -326,7 +340,7 @@ bool stele__source_interrupted(const struct stele__source *source)
 /* Bytes of the file that are behind: of a compressed one, as they lie in it. */
 static uint64_t source_done(const struct stele__source *source)
 {
-	off_t at = lseek(source->fd, 0, SEEK_CUR);
+	off_t at = source->fd < 0 ? 0 : lseek(source->fd, 0, SEEK_CUR);
 	uint64_t offset = stele_reader_offset(source->reader);
 
 	return at > (off_t)SOURCE_BYTES ? (uint64_t)at : offset;

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import subprocess
 import sys
 
@@ -229,6 +230,23 @@ def compressed_ones_and_pipes_are_merged():
                            cwd=p.directory, stdout=out, stderr=subprocess.DEVNULL, check=True)
         equal(pathlib.Path(p.path("gz.trace")).read_bytes(),
               pathlib.Path(p.path("all.trace")).read_bytes())
+
+
+@case
+def more_inputs_than_a_process_may_open_unasked():
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with place.Place() as p:
+        done = p.record("--follow-fork", "-o", "%p.trace", "--", "sh", "-c",
+                        "i=0; while [ $i -lt 70 ]; do /bin/true; i=$((i+1)); done")
+        equal(done.returncode, 0, done.stderr)
+        parts = [name for name in os.listdir(p.directory) if name.endswith(".trace")]
+        check(len(parts) > 70, f"{len(parts)} traces")
+        done = subprocess.run([place.STELE, "merge", "-o", "all", *parts], cwd=p.directory,
+                              capture_output=True, text=True, timeout=60, check=False,
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE,
+                                                                    (40, hard)))
+        equal(done.returncode, 0, done.stderr)
+        check(f"of {len(parts)} traces" in done.stderr, done.stderr)
 
 
 @case

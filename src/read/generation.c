@@ -16,13 +16,15 @@
 
 #include "read/vector.h"
 
-/* The longest batch header: type, experiment, four numbers. */
 #define GENERATION_RELEASE_BYTES ((uint64_t)4 << 20) /* of what was looked through */
-#define GENERATION_HEADER_BYTES	 (2 + 4 * STELE_VARINT_BYTES_MAX)
+/* The longest batch header: type, experiment, four numbers. */
+#define GENERATION_HEADER_BYTES (2 + 4 * STELE_VARINT_BYTES_MAX)
+_Static_assert(GENERATION_HEADER_BYTES < STELE__GLANCE_BYTES, "the payload's first byte, too");
 
 struct batch_header {
 	uint8_t type;
 	uint8_t experiment; /* 0: an ordinary batch */
+	uint8_t first;	    /* byte of the payload; STELE_EV_NONE: it is empty */
 	uint64_t generation, thread, time;
 	uint32_t bytes;	 /* of the payload */
 	uint64_t offset; /* of the payload */
@@ -107,6 +109,7 @@ static int generation_header(struct stele__generation *g, struct stele__loader *
 	struct batch_header h = {0};
 	struct stele_cursor c;
 	uint64_t field[4];
+	size_t seen;
 	bool soft = false;
 	int r = stele__window_need(w, l->at + GENERATION_HEADER_BYTES);
 
@@ -115,7 +118,8 @@ static int generation_header(struct stele__generation *g, struct stele__loader *
 				  "reading the input failed");
 		return 0;
 	}
-	c = stele__cursor(stele__window_at(w, l->at), (size_t)(w->end - l->at));
+	c.at = stele__window_glance(w, l->at, &seen);
+	c = stele__cursor(c.at, seen);
 	h.type = stele__cursor_u8(&c);
 	if (h.type != STELE_EV_EVENT_BATCH && h.type != STELE_EV_EXPERIMENTAL_BATCH) {
 		generation_damage(g, false, STELE_E_CORRUPT,
@@ -151,6 +155,7 @@ static int generation_header(struct stele__generation *g, struct stele__loader *
 		return 0;
 	}
 	h.bytes = (uint32_t)field[3];
+	h.first = h.bytes && stele__cursor_left(&c) ? *c.at : STELE_EV_NONE;
 	r = stele__window_need(w, h.offset + h.bytes);
 	if (r <= 0) {
 		generation_damage(g, false, r < 0 ? r : STELE_E_TRUNCATED,
@@ -393,7 +398,6 @@ static int generation_take(struct stele__generation *g, struct stele__loader *l,
 {
 	const uint8_t *payload = stele__window_at(l->window, h->offset);
 	uint8_t clock = l->version >= 25 ? STELE_EV_SYNC : STELE_EV_FREQUENCY;
-	uint8_t first = h->bytes ? payload[0] : STELE_EV_NONE;
 	struct stele__fault fault = {0};
 	int r = 0;
 
@@ -405,15 +409,15 @@ static int generation_take(struct stele__generation *g, struct stele__loader *l,
 		stele__notes_warn(l->notes, STELE_E_CORRUPT,
 				  generation_place(g, h->offset, h->thread),
 				  "a batch of experiment 0 counts as an ordinary one");
-	if (first == STELE_EV_STACKS)
+	if (h->first == STELE_EV_STACKS)
 		r = stele__table_add_stacks(&g->table, payload, h->bytes, &fault);
-	else if (first == STELE_EV_CPU_SAMPLES)
+	else if (h->first == STELE_EV_CPU_SAMPLES)
 		r = generation_samples(g, payload, h, &fault);
-	else if (first == STELE_EV_STRINGS)
+	else if (h->first == STELE_EV_STRINGS)
 		r = stele__table_add_strings(&g->table, payload, h->bytes, h->offset, &fault);
-	else if (first == clock)
+	else if (h->first == clock)
 		r = generation_clock(g, l, payload, h, &fault);
-	else if (first == STELE_EV_END_OF_GENERATION)
+	else if (h->first == STELE_EV_END_OF_GENERATION)
 		r = stele__fault_set(&fault, STELE_E_CORRUPT, 0,
 				     "a batch that begins with byte 52, the end of a generation");
 	else
@@ -482,6 +486,7 @@ static int generation_scan(struct stele__generation *g, struct stele__loader *l)
 	for (;;) {
 		struct batch_header h = {0};
 		bool damaged = g->damaged;
+		size_t seen;
 		int r = stele__window_need(l->window, l->at + 1);
 
 		if (r == 0) {
@@ -491,7 +496,7 @@ static int generation_scan(struct stele__generation *g, struct stele__loader *l)
 			return 1;
 		}
 		if (r > 0 && l->version >= 26 &&
-		    *stele__window_at(l->window, l->at) == STELE_EV_END_OF_GENERATION) {
+		    *stele__window_glance(l->window, l->at, &seen) == STELE_EV_END_OF_GENERATION) {
 			l->at++;
 			return 1;
 		}
@@ -501,8 +506,8 @@ static int generation_scan(struct stele__generation *g, struct stele__loader *l)
 			g->open_ended = g->damage.code == STELE_E_TRUNCATED;
 			return h.cut ? generation_take_cut(g, l, &h) : 1;
 		}
-		if (l->version >= 26 && h.type == STELE_EV_EVENT_BATCH && h.bytes &&
-		    *stele__window_at(l->window, h.offset) == STELE_EV_END_OF_GENERATION) {
+		if (l->version >= 26 && h.type == STELE_EV_EVENT_BATCH &&
+		    h.first == STELE_EV_END_OF_GENERATION) {
 			stele__notes_warn(l->notes, STELE_E_CORRUPT,
 					  generation_place(g, h.offset, h.thread),
 					  "a batch that begins with byte 52 counts as the end of "

@@ -215,7 +215,7 @@ static STELE_COLD int order_misread(struct stele__order *order, const struct ste
 static void order_release(struct stele__order *order)
 {
 	const struct stele__frontier *frontier = &order->frontier;
-	const struct stele__window *window = order->window;
+	struct stele__window *window = order->window;
 	uint64_t lowest = UINT64_MAX;
 
 	for (uint32_t i = 0; i < frontier->stream_count; i++) {

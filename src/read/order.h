@@ -39,7 +39,7 @@ struct stele__order {
 	struct stele__world world;
 	struct stele__frontier frontier;
 	struct stele__generation *generation; /* the reader's */
-	const struct stele__window *window;
+	struct stele__window *window;
 	struct stele__notes *notes;
 	bool whole; /* nothing of a damaged generation is wanted */
 	enum stele__gc_state gc_state;

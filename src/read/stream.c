@@ -25,7 +25,7 @@ void stele__stream_start(struct stele__stream *stream, const struct stele__chain
 
 /* Moves to the next batch that holds anything. */
 static bool stream_turn(struct stele__stream *stream, const struct stele__generation *g,
-			const struct stele__window *window)
+			struct stele__window *window)
 {
 	struct stele__decoder *d = &stream->decoder;
 
@@ -70,7 +70,7 @@ static STELE_COLD int stream_fault(const struct stele__stream *stream,
 }
 
 int stele__stream_refill(struct stele__stream *stream, const struct stele__generation *g,
-			 const struct stele__window *window, struct stele__fault *fault)
+			 struct stele__window *window, struct stele__fault *fault)
 {
 	struct stele__decoder *d = &stream->decoder;
 

@@ -38,7 +38,7 @@ void stele__stream_start(struct stele__stream *stream, const struct stele__chain
  * `at` is an offset in the input.
  */
 int stele__stream_refill(struct stele__stream *stream, const struct stele__generation *generation,
-			 const struct stele__window *window, struct stele__fault *fault);
+			 struct stele__window *window, struct stele__fault *fault);
 
 /* Offset in the input of the next event, 0: there was none yet. */
 uint64_t stele__stream_offset(const struct stele__stream *stream,

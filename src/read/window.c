@@ -12,6 +12,10 @@
 #define WINDOW_FILL_BYTES    ((size_t)1 << 18)
 #define WINDOW_RELEASE_BYTES ((uint64_t)1 << 20)
 #define WINDOW_PAGE_BYTES    4096u
+/* Further than this from the last glance the mapping has nothing yet, most likely. */
+#define WINDOW_FAR_BYTES 16384u
+/* Given back in one go: each time costs as much as 16 pages, and nothing beyond this is gained. */
+#define WINDOW_GIVE_BYTES ((uint64_t)1 << 18)
 
 static int64_t window_read_fd(void *arg, void *buffer, size_t bytes)
 {
@@ -43,11 +47,11 @@ int stele__window_open_file(struct stele__window *window, const char *path)
 		void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 
 		if (map != MAP_FAILED) {
-			close(fd);
 			madvise(map, (size_t)st.st_size, MADV_SEQUENTIAL);
 			stele__window_open_memory(window, map, (size_t)st.st_size);
 			window->map = map;
 			window->map_bytes = (size_t)st.st_size;
+			window->fd = fd;
 			return 0;
 		}
 	}
@@ -132,6 +136,22 @@ int stele__window_fill(struct stele__window *window, uint64_t end)
 	return 1;
 }
 
+const uint8_t *stele__window_glance(struct stele__window *window, uint64_t offset,
+				    size_t *ret_bytes)
+{
+	uint64_t left = window->end - offset;
+	size_t bytes = left < STELE__GLANCE_BYTES ? (size_t)left : STELE__GLANCE_BYTES;
+	bool again = window->glance_read && offset == window->glance_from;
+	bool far = offset - window->glance_from >= WINDOW_FAR_BYTES;
+
+	*ret_bytes = bytes;
+	window->glance_from = offset;
+	window->glance_read = again || (window->map && far &&
+					pread(window->fd, window->glance, bytes, (off_t)offset) ==
+						(ssize_t)bytes);
+	return window->glance_read ? window->glance : stele__window_at(window, offset);
+}
+
 void stele__window_drop(struct stele__window *window, uint64_t offset)
 {
 	if (window->map) {
@@ -152,11 +172,32 @@ void stele__window_drop(struct stele__window *window, uint64_t offset)
 	window->base = offset;
 }
 
-void stele__window_release(const struct stele__window *window, uint64_t offset, uint64_t end)
+static void window_give_back(const struct stele__window *window)
 {
-	uint64_t first = (offset + WINDOW_PAGE_BYTES - 1) & ~(uint64_t)(WINDOW_PAGE_BYTES - 1);
-	uint64_t last = end & ~(uint64_t)(WINDOW_PAGE_BYTES - 1);
+	uint64_t page = ~(uint64_t)(WINDOW_PAGE_BYTES - 1);
+	uint64_t first = (window->idle_from + WINDOW_PAGE_BYTES - 1) & page;
+	uint64_t last = window->idle_end & page;
 
-	if (window->map && last > first)
+	if (last > first)
 		madvise((char *)window->map + first, (size_t)(last - first), MADV_DONTNEED);
+}
+
+void stele__window_release(struct stele__window *window, uint64_t offset, uint64_t end)
+{
+	if (!window->map)
+		return;
+	/* Between two batches lies a header. */
+	if (offset - window->idle_end < WINDOW_PAGE_BYTES) {
+		window->idle_end = end;
+	} else if (window->idle_from - end < WINDOW_PAGE_BYTES) {
+		window->idle_from = offset;
+	} else {
+		window_give_back(window);
+		window->idle_from = offset;
+		window->idle_end = end;
+	}
+	if (window->idle_end - window->idle_from < WINDOW_GIVE_BYTES)
+		return;
+	window_give_back(window);
+	window->idle_from = end & ~(uint64_t)(WINDOW_PAGE_BYTES - 1);
 }

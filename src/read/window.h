@@ -11,6 +11,9 @@
 #include "base/compiler.h"
 #include "stele/read.h"
 
+/* As much as a glance sees. */
+#define STELE__GLANCE_BYTES 64
+
 struct stele__window {
 	const uint8_t *data; /* of offset `base` */
 	uint64_t base;
@@ -18,12 +21,16 @@ struct stele__window {
 	bool complete; /* nothing comes after `end` */
 	void *map;     /* owned mapping, or NULL */
 	size_t map_bytes;
-	uint64_t released; /* pages of the mapping below this offset were given back */
-	uint8_t *buffer;   /* owned, of a stream */
+	uint64_t released;	      /* pages of the mapping below this offset were given back */
+	uint64_t idle_from, idle_end; /* released, but not given back yet */
+	uint8_t *buffer;	      /* owned, of a stream */
 	size_t buffer_bytes;
 	stele_read_fn read;
 	void *read_arg;
-	int fd; /* of a file that cannot be mapped; -1: none */
+	int fd;		      /* of a file; -1: none */
+	uint64_t glance_from; /* offset of the last glance */
+	bool glance_read;     /* what it saw is in glance[] */
+	uint8_t glance[STELE__GLANCE_BYTES];
 };
 
 int stele__window_open_file(struct stele__window *window, const char *path);
@@ -46,6 +53,15 @@ STELE_INLINE const uint8_t *stele__window_at(const struct stele__window *window,
 	return window->data + (offset - window->base);
 }
 
+/*
+ * A short look at what is at an offset inside the window, far from other places that are looked at:
+ * the mapping would bring the fifteen pages around it, too. Until the next glance, need or drop.
+ *
+ * @param ret_bytes  how many there are: STELE__GLANCE_BYTES, or fewer at the window's end.
+ */
+const uint8_t *stele__window_glance(struct stele__window *window, uint64_t offset,
+				    size_t *ret_bytes);
+
 /* Bytes in front of this offset will not be asked for again. */
 void stele__window_drop(struct stele__window *window, uint64_t offset);
 
@@ -53,6 +69,6 @@ void stele__window_drop(struct stele__window *window, uint64_t offset);
  * A mapping's pages inside [offset, end) need not stay in our memory: if they are asked for again,
  * the page cache has them. Keeps the size flat where a generation is large.
  */
-void stele__window_release(const struct stele__window *window, uint64_t offset, uint64_t end);
+void stele__window_release(struct stele__window *window, uint64_t offset, uint64_t end);
 
 #endif

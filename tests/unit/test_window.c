@@ -93,5 +93,44 @@ static void window_maps_files(void)
 	unlink(path);
 }
 
+/* Glances and what was given back show the file's bytes all the same, in whatever order. */
+static void window_shows_the_file_wherever_it_is_looked_at(void)
+{
+	enum { BYTES = 3 << 20 };
+	char path[] = "/tmp/stele-window-XXXXXX";
+	uint8_t *data = malloc(BYTES);
+	int fd = mkstemp(path);
+	struct stele__window w;
+	size_t seen;
+
+	for (size_t i = 0; i < BYTES; i++)
+		data[i] = (uint8_t)(i * 2654435761u >> 13);
+	if (!CHECK(fd >= 0 && write(fd, data, BYTES) == BYTES))
+		return;
+	close(fd);
+	CHECK_EQ(stele__window_open_file(&w, path), 0);
+	for (uint64_t at = 0; at < BYTES; at += at % 40000 < 200 ? 100 : 20000) {
+		const uint8_t *got = stele__window_glance(&w, at, &seen);
+
+		CHECK_EQ(seen, BYTES - at < 64 ? BYTES - at : 64);
+		CHECK_BYTES(got, seen, data + at, seen);
+		CHECK_EQ(*stele__window_glance(&w, at, &seen), data[at]);
+	}
+	CHECK_BYTES(stele__window_glance(&w, BYTES - 7, &seen), 7, data + BYTES - 7, 7);
+	CHECK_EQ(seen, 7);
+	/* Two threads' batches in turn, the second one ahead. */
+	for (uint64_t at = 0; at + 80000 < BYTES; at += 40000) {
+		uint64_t first = at + (at % 80000 ? 0 : 40000);
+
+		CHECK_BYTES(stele__window_at(&w, first), 39990, data + first, 39990);
+		stele__window_release(&w, first, first + 39990);
+	}
+	CHECK_BYTES(stele__window_at(&w, 0), BYTES, data, BYTES);
+	stele__window_done(&w);
+	unlink(path);
+	free(data);
+}
+
 TAP_MAIN(TEST(window_slides_over_a_stream), TEST(window_huge_announcement_costs_little),
-	 TEST(window_reports_read_errors), TEST(window_maps_files))
+	 TEST(window_reports_read_errors), TEST(window_maps_files),
+	 TEST(window_shows_the_file_wherever_it_is_looked_at))

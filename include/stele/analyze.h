@@ -418,10 +418,13 @@ const struct stele_trust *stele_analysis_trust(const struct stele_analysis *anal
 
 /**
  * Goroutines, most time in running and system calls first: all that were alive at the end, and of
- * those that ended the first 4096.
+ * those that ended at least the first 4096 in this order.
  */
 const struct stele_times *stele_analysis_threads(const struct stele_analysis *analysis,
 						 size_t *ret_count);
+
+/** How many there were. */
+uint64_t stele_analysis_thread_count(const struct stele_analysis *analysis);
 
 /** The same by name or entry function, all goroutines in it. */
 const struct stele_times *stele_analysis_groups(const struct stele_analysis *analysis,

@@ -345,12 +345,6 @@ static int flow_end(struct stele_analysis *a, struct stele__flow *go,
 		r = stele__why_gone(a, go, event->time, true);
 	if (r == 0)
 		r = stele__times_account(a, go);
-	if (r == 0 && a->finished_count < STELE__FINISHED_MAX) {
-		r = stele__list_reserve(&a->finished, a->finished_count, &a->finished_max,
-					sizeof(*a->finished));
-		if (r == 0)
-			a->finished[a->finished_count++] = go->times;
-	}
 	stele__keymap_drop(&a->goroutines, go->id, go);
 	flow_untag(a, go->id);
 	stele__flow_free(go);
@@ -424,11 +418,6 @@ int stele__flow_finish(struct stele_analysis *a, int64_t time)
 		r = stele__scope_leave(a, go, time);
 		if (r == 0)
 			r = stele__times_account(a, go);
-		if (r == 0)
-			r = stele__list_reserve(&a->finished, a->finished_count, &a->finished_max,
-						sizeof(*a->finished));
-		if (r == 0)
-			a->finished[a->finished_count++] = go->times;
 	}
 	return r;
 }

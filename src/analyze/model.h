@@ -12,7 +12,7 @@
 #include "stele/analyze.h"
 
 #define STELE__FRAMES_MAX   1024
-#define STELE__FINISHED_MAX 4096
+#define STELE__FINISHED_MAX 4096 /* at least so many are told of one by one */
 #define STELE__LATENCIES    8
 
 struct stele__name {
@@ -148,6 +148,7 @@ struct stele_analysis {
 	struct stele__memory *memory;
 	struct stele_times *finished;
 	uint32_t finished_count, finished_max;
+	bool finished_cut; /* there were more */
 	struct stele_trust trust;
 	const struct stele__name *empty, *main;
 	unsigned version; /* of the format */

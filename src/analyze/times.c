@@ -66,7 +66,49 @@ static struct stele__group *times_group(struct stele_analysis *a, const struct s
 	return group;
 }
 
-/* The goroutine is over, or the trace: completes its times and adds them to those of its name. */
+static int times_by_share(const void *left, const void *right)
+{
+	const struct stele_share *a = left, *b = right;
+
+	return (a->ns < b->ns) - (a->ns > b->ns);
+}
+
+static int times_compare(const void *left, const void *right)
+{
+	const struct stele_times *a = left, *b = right;
+	int64_t busy_a = a->running + a->syscall, busy_b = b->running + b->syscall;
+	int r = (busy_a < busy_b) - (busy_a > busy_b);
+
+	if (!r)
+		r = (a->wall < b->wall) - (a->wall > b->wall);
+	if (!r)
+		r = (a->goroutine > b->goroutine) - (a->goroutine < b->goroutine);
+	return r ? r : (a->first > b->first) - (a->first < b->first);
+}
+
+/* All that are alive at the end, but of those that ended the busiest. */
+static int times_keep(struct stele_analysis *a, const struct stele_times *times)
+{
+	struct stele_times *finished = a->finished;
+	int r;
+
+	/* Of what was cut once, the front is sorted. */
+	if (times->ended && a->finished_cut &&
+	    times_compare(times, &finished[STELE__FINISHED_MAX - 1]) > 0)
+		return 0;
+	if (times->ended && a->finished_count == 2 * STELE__FINISHED_MAX) {
+		qsort(finished, a->finished_count, sizeof(*finished), times_compare);
+		a->finished_count = STELE__FINISHED_MAX;
+		a->finished_cut = true;
+	}
+	r = stele__list_reserve(&a->finished, a->finished_count, &a->finished_max,
+				sizeof(*a->finished));
+	if (r == 0)
+		a->finished[a->finished_count++] = *times;
+	return r;
+}
+
+/* The goroutine is over, or the trace: completes its times, and adds them to those of its name. */
 int stele__times_account(struct stele_analysis *a, struct stele__flow *go)
 {
 	const struct stele__name *name = go->name ? go->name : a->empty;
@@ -86,27 +128,7 @@ int stele__times_account(struct stele_analysis *a, struct stele__flow *go)
 	if (name->text.bytes)
 		group->times.name = name->text;
 	group->times.entry = entry->text;
-	return 0;
-}
-
-static int times_by_share(const void *left, const void *right)
-{
-	const struct stele_share *a = left, *b = right;
-
-	return (a->ns < b->ns) - (a->ns > b->ns);
-}
-
-static int times_compare(const void *left, const void *right)
-{
-	const struct stele_times *a = left, *b = right;
-	int64_t busy_a = a->running + a->syscall, busy_b = b->running + b->syscall;
-	int r = (busy_a < busy_b) - (busy_a > busy_b);
-
-	if (!r)
-		r = (a->wall < b->wall) - (a->wall > b->wall);
-	if (!r)
-		r = (a->goroutine > b->goroutine) - (a->goroutine < b->goroutine);
-	return r ? r : (a->first > b->first) - (a->first < b->first);
+	return times_keep(a, &go->times);
 }
 
 static void times_sort(struct stele_times *times, size_t count)
@@ -138,6 +160,15 @@ STELE_EXPORT const struct stele_times *stele_analysis_threads(const struct stele
 {
 	*ret_count = analysis->finished_count;
 	return analysis->finished;
+}
+
+STELE_EXPORT uint64_t stele_analysis_thread_count(const struct stele_analysis *analysis)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < analysis->group_count; i++)
+		count += analysis->group_times[i].members;
+	return count;
 }
 
 STELE_EXPORT const struct stele_times *stele_analysis_groups(const struct stele_analysis *analysis,

@@ -191,7 +191,7 @@ void stele__report_json(FILE *out, const struct stele_report *report)
 
 	stele__json_begin(out, report);
 	times = stele_analysis_threads(report->analysis, &count);
-	stele__json_number(out, "threads_total", count);
+	stele__json_number(out, "threads_total", stele_analysis_thread_count(report->analysis));
 	json_times(out, "threads", times, count, report->top);
 	times = stele_analysis_groups(report->analysis, &count);
 	stele__json_number(out, "groups_total", count);

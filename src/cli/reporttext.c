@@ -126,9 +126,22 @@ static void report_spread(FILE *out, const struct stele_spread *spread, int64_t 
 	stele__part_time(out, spread->max);
 }
 
+/* Of all that there were, those that are known one by one can be shown. */
+static void report_times_more(FILE *out, uint64_t all, size_t count, size_t top)
+{
+	char text[STELE__COLUMN_TEXT];
+
+	if (count > top || count == all)
+		stele__part_more(out, (size_t)all, top);
+	else
+		fprintf(out, "  and %s more that were less busy\n",
+			stele__column_count(all - count, text));
+}
+
 static void report_times(FILE *out, const struct stele_report *r)
 {
 	bool own = stele_analysis_trust(r->analysis)->recording.present;
+	uint64_t all = stele_analysis_thread_count(r->analysis);
 	size_t count, groups;
 	const struct stele_times *t = stele_analysis_threads(r->analysis, &count);
 	const struct stele_times *g = stele_analysis_groups(r->analysis, &groups);
@@ -142,8 +155,8 @@ static void report_times(FILE *out, const struct stele_report *r)
 	report_times_head(out, own ? "thread" : "goroutine");
 	for (size_t i = 0; i < count && i < r->top; i++)
 		report_times_row(out, &t[i]);
-	stele__part_more(out, count, r->top);
-	if (count <= r->top || groups == count)
+	report_times_more(out, all, count, r->top);
+	if (all <= r->top || groups == all)
 		return;
 	fputc('\n', out);
 	report_times_head(out, "all of one name together");

@@ -519,4 +519,32 @@ def help_tells_options_and_statuses():
             check(word in text, f"{command} --help has no {word}")
 
 
+@case
+def the_busiest_threads_are_told_of_whenever_they_end():
+    short, busy = 20000, 1
+    lines = ["Trace Go1.23", "EventBatch gen=1 m=77 time=1000", "ProcStatus dt=1 p=0 pstatus=1",
+             "GoStatus dt=1 g=1 m=77 gstatus=2", "EventBatch gen=1 m=77 time=1100"]
+    for g in range(2, short + 2):
+        # The last ones run longest, and the first one waits for all of them.
+        lines += [f"GoCreate dt=1 new_g={g} new_stack=0 stack=0",
+                  "GoStop dt=1 reason_string=0 stack=0",
+                  f"GoStart dt=1 g={g} g_seq=1", f"GoDestroy dt={g}",
+                  f"GoStart dt=1 g=1 g_seq={g - 1}"]
+        if g % 2000 == 0:
+            lines.append(f"EventBatch gen=1 m=77 time={10**9 * g}")
+    lines += ["GoDestroy dt=1000000000000", "EventBatch gen=1 m=18446744073709551615 time=1000",
+              "Frequency freq=1000000000"]
+    (PLACE / "churn.txt").write_text("\n".join(lines) + "\n")
+    stele("assemble", "--sizes", "-f", "-o", "churn.trace", "churn.txt")
+    got = report("churn.trace", "--top=100000")
+    equal(got["threads_total"], short + busy)
+    kept = [thread["goroutine"] for thread in got["threads"]]
+    check(4096 <= len(kept) <= 3 * 4096, f"{len(kept)} threads")
+    equal(kept[:4096], [1, *range(short + 1, short + 1 - 4095, -1)])
+    text = stele("report", "churn.trace").stdout
+    check("and 19,991 more (--top)" in text, text)
+    text = stele("report", "--top=100000", "churn.trace").stdout
+    check(f"and {short + busy - len(kept):,} more that were less busy" in text, text)
+
+
 run()

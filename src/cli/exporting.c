@@ -149,10 +149,11 @@ static int export_run(const struct export_options *options, const struct stele__
 		goto out;
 	r = export_all(&e, source, reader, &recording);
 	stele__export_free(&e);
+	if (r < 0 && format->file && !output.error)
+		output.error = r;
 	closed = stele__outfile_close_if(&output, stele_reader_version(reader) != 0);
 	if (r < 0 && !closed) {
-		stele__complain("%s: %s", format->file ? options->output : options->path,
-				stele_strerror(r));
+		stele__complain("%s: %s", options->path, stele_strerror(r));
 		closed = STELE_EXIT_IO;
 	}
 	stele__verdict_complain(options->path, stele_reader_diag(reader));

@@ -8,10 +8,11 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "stele/version.h"
 
 static int output_refuse(const char *path, int error)
 {
-	stele__complain("cannot write %s: %s", path, strerror(error));
+	stele__complain("cannot write %s: %s", path, stele_strerror(error));
 	return STELE_EXIT_IO;
 }
 
@@ -41,7 +42,7 @@ static int output_create(const char *path, bool force, struct stele_output *outp
 		}
 		output->fd = open(path, flags, 0600);
 	}
-	return output->fd < 0 ? output_refuse(path, errno) : 0;
+	return output->fd < 0 ? output_refuse(path, -errno) : 0;
 }
 
 /* Not with O_TRUNC: the file may turn out to be the input, which is perhaps mapped. */
@@ -146,7 +147,9 @@ int stele__outfile_close(struct stele_output *output)
 	output_flush(output);
 	if (output->fd != STDOUT_FILENO && close(output->fd) < 0 && !output->error)
 		output->error = -errno;
-	return output->error ? output_refuse(output->name, -output->error) : 0;
+	if (output->error && output->made)
+		unlink(output->made);
+	return output->error ? output_refuse(output->name, output->error) : 0;
 }
 
 int stele__outfile_close_if(struct stele_output *output, bool any)

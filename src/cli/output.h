@@ -43,7 +43,10 @@ int stele__outfile_clear(struct stele_output *output);
 /* Buffered. Returns 0, or the first -errno. Fits as callback: `output` is a void pointer. */
 int stele__outfile_write(void *output, const void *data, size_t bytes);
 
-/* Writes what is left and closes. Returns 0 or, with the message printed, an exit code. */
+/*
+ * Writes what is left and closes. Returns 0 or, with the message printed, an exit code: then a new
+ * file is gone, and the room that it took.
+ */
 int stele__outfile_close(struct stele_output *output);
 
 /*

@@ -86,7 +86,8 @@ static void summary_ring(const struct summary *s)
 		stele__summary_count(r->drain.events + r->followed.events, events, sizeof(events)),
 		time);
 	if (!r->snapshots)
-		summary_line(s, "snapshots", "none: nothing asked for one");
+		summary_line(s, "snapshots", "%s",
+			     r->snapshots_failed ? "none" : "none: nothing asked for one");
 	else
 		summary_line(s, "snapshots", "%llu, %s together", (unsigned long long)r->snapshots,
 			     stele__summary_bytes(r->file_bytes, bytes, sizeof(bytes)));

@@ -40,9 +40,9 @@ static void export_help(void)
 	      "examples:\n"
 	      "  stele export --to=perfetto -o xz.pftrace xz.trace\n"
 	      "  stele export --to=folded --kind=syscall -o - xz.trace | flamegraph.pl >xz.svg\n"
-	      "  stele export --to=pprof --kind=heap -o heap.pb.gz h.trace && go tool pprof "
+	      "  stele export --to=pprof --kind=heap -o h.pb.gz h.trace && go tool pprof "
 	      "-http=: "
-	      "heap.pb.gz\n",
+	      "h.pb.gz\n",
 	      stdout);
 }
 

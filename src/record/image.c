@@ -18,8 +18,12 @@
 #include "sys/sys.h"
 #include "unwind/module.h"
 
-#define PATH_BYTES_MAX 4096
-#define HIDDEN_MAX     4
+/* A module with unwind data has an entry for some 250 bytes of code; one in eight is next to none.
+ */
+#define EH_FRAME_HDR_ENTRY_BYTES 8
+#define CODE_BYTES_AN_ENTRY	 2048
+#define PATH_BYTES_MAX		 4096
+#define HIDDEN_MAX		 4
 
 struct image_module {
 	uintptr_t start, end;
@@ -133,6 +137,20 @@ static void image_find_unwind_data(const struct dl_phdr_info *info, struct stele
 		range->eh_frame_hdr = 0;
 }
 
+/*
+ * Was this built without unwind data? What is linked to it may have some all the same; but where
+ * most code has, a function without is none that keeps a frame pointer.
+ */
+static bool image_is_chained(const struct dl_phdr_info *info, const ElfW(Phdr) * code)
+{
+	size_t entries = 0;
+
+	for (unsigned i = 0; i < info->dlpi_phnum; i++)
+		if (info->dlpi_phdr[i].p_type == PT_GNU_EH_FRAME)
+			entries = info->dlpi_phdr[i].p_memsz / EH_FRAME_HDR_ENTRY_BYTES;
+	return code->p_memsz / CODE_BYTES_AN_ENTRY > entries;
+}
+
 static void image_add_ranges(const struct dl_phdr_info *info, bool hidden, bool stays)
 {
 	struct stele_code_range range = {.code = hidden ? STELE_CODE_OWN : STELE_CODE_PROGRAM,
@@ -146,6 +164,8 @@ static void image_add_ranges(const struct dl_phdr_info *info, bool hidden, bool 
 			continue;
 		range.start = info->dlpi_addr + segment->p_vaddr;
 		range.end = range.start + segment->p_memsz;
+		range.readable = segment->p_flags & PF_R;
+		range.chained = stays && !hidden && image_is_chained(info, segment);
 		stele__module_add(&range);
 	}
 }

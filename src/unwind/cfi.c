@@ -571,13 +571,18 @@ static bool fde_read(uintptr_t at, uintptr_t pc, const struct stele_code_range *
 stele_row_bits stele__cfi_row_in(uintptr_t pc, const struct stele_code_range *range)
 {
 	static const struct stele_row signal_row = {.cfa_kind = STELE_CFA_SIGNAL};
+	static const struct stele_row chain_row = {.cfa_kind = STELE_CFA_CHAIN,
+						   .fp_kind = STELE_FP_AT_CFA,
+						   .cfa = 16,
+						   .fp = -16,
+						   .ra = -8};
 	struct stele_bytes instructions;
 	struct machine m = {.pc = pc};
 	struct cie cie;
 	uintptr_t fde = range->eh_frame_hdr ? fde_find(pc, range) : 0;
 
 	if (!fde || !fde_read(fde, pc, range, &cie, &instructions, &m.loc))
-		return 0;
+		return range->chained ? stele__row_pack(&chain_row) : 0;
 	if (cie.signal_frame)
 		return stele__row_pack(&signal_row);
 	m.cie = &cie;

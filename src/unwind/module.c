@@ -63,6 +63,8 @@ static void range_copy(struct stele_code_range *to, const struct stele_code_rang
 	stele__store_relaxed(&to->end, stele__load_relaxed(&from->end));
 	stele__store_relaxed(&to->code, stele__load_relaxed(&from->code));
 	stele__store_relaxed(&to->stays, stele__load_relaxed(&from->stays));
+	stele__store_relaxed(&to->readable, stele__load_relaxed(&from->readable));
+	stele__store_relaxed(&to->chained, stele__load_relaxed(&from->chained));
 	stele__store_relaxed(&to->id, stele__load_relaxed(&from->id));
 	stele__store_relaxed(&to->eh_frame_hdr, stele__load_relaxed(&from->eh_frame_hdr));
 	stele__store_relaxed(&to->data_start, stele__load_relaxed(&from->data_start));

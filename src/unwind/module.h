@@ -22,6 +22,8 @@ struct stele_code_range {
 	uintptr_t start, end;
 	enum stele_code code;
 	bool stays;	/* it is never unloaded: its data may be read as they are */
+	bool readable;	/* as long as it stays */
+	bool chained;	/* it has next to no unwind data: its frames are walked by frame pointers */
 	const void *id; /* the dynamic linker's name for it, if that was asked; NULL */
 	/* .eh_frame_hdr, and the readable segment that must hold it and .eh_frame; 0: none. */
 	uintptr_t eh_frame_hdr;

@@ -21,6 +21,7 @@ enum stele_cfa_kind {
 	STELE_CFA_AT_FP,   /* the word at fp + cfa: functions that realign their stack */
 	STELE_CFA_SIGNAL,  /* the kernel's signal frame: registers are in it */
 	STELE_CFA_END,	   /* the outermost frame */
+	STELE_CFA_CHAIN,   /* as FP, but nobody says so: by the convention of frame pointers */
 };
 
 enum stele_fp_kind {

@@ -10,6 +10,7 @@
 #include <ucontext.h>
 
 #include "sys/sys.h"
+#include "unwind/callsite.h"
 #include "unwind/module.h"
 #include "unwind/row.h"
 #include "unwind/trail.h"
@@ -103,6 +104,7 @@ static bool row_cfa(const struct walk *w, const struct stele_row *row, uintptr_t
 		*ret_cfa = w->sp + (uintptr_t)(intptr_t)row->cfa;
 		return true;
 	case STELE_CFA_FP:
+	case STELE_CFA_CHAIN:
 		*ret_cfa = w->fp + (uintptr_t)(intptr_t)row->cfa;
 		return true;
 	case STELE_CFA_AT_FP:
@@ -147,6 +149,21 @@ static bool step_row(struct walk *w, const struct stele_row *row)
 	w->fp = fp;
 	w->exact = false;
 	w->link_valid = false;
+	return true;
+}
+
+/*
+ * A frame pointer that nobody vouches for may be any number, or lead to a frame further out. It is
+ * believed if it is aligned as one that was pushed, and leads to a place behind a call.
+ */
+static bool step_chain(struct walk *w, const struct stele_row *row)
+{
+	struct walk further = *w;
+
+	if (w->fp < w->sp || w->fp % 16 || !step_row(&further, row) ||
+	    !stele__call_ends_at(further.pc))
+		return false;
+	*w = further;
 	return true;
 }
 
@@ -357,7 +374,14 @@ static bool step_further(struct walk *w, stele_row_bits bits)
 {
 	struct stele_row row = stele__row_unpack(bits);
 
-	return row.cfa_kind == STELE_CFA_SIGNAL ? step_signal(w) : step_row(w, &row);
+	switch (row.cfa_kind) {
+	case STELE_CFA_SIGNAL:
+		return step_signal(w);
+	case STELE_CFA_CHAIN:
+		return step_chain(w, &row);
+	default:
+		return step_row(w, &row);
+	}
 }
 
 /* The walk is over, at its outermost frame or (not ended) somewhere else. */

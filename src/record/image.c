@@ -12,18 +12,15 @@
 #include <unistd.h>
 
 #include "arena/arena.h"
+#include "base/ehframe.h"
 #include "record/image.h"
 #include "record/thread.h"
 #include "stele/runtime.h"
 #include "sys/sys.h"
 #include "unwind/module.h"
 
-/* A module with unwind data has an entry for some 250 bytes of code; one in eight is next to none.
- */
-#define EH_FRAME_HDR_ENTRY_BYTES 8
-#define CODE_BYTES_AN_ENTRY	 2048
-#define PATH_BYTES_MAX		 4096
-#define HIDDEN_MAX		 4
+#define PATH_BYTES_MAX 4096
+#define HIDDEN_MAX     4
 
 struct image_module {
 	uintptr_t start, end;
@@ -143,12 +140,12 @@ static void image_find_unwind_data(const struct dl_phdr_info *info, struct stele
  */
 static bool image_is_chained(const struct dl_phdr_info *info, const ElfW(Phdr) * code)
 {
-	size_t entries = 0;
+	size_t header_bytes = 0;
 
 	for (unsigned i = 0; i < info->dlpi_phnum; i++)
 		if (info->dlpi_phdr[i].p_type == PT_GNU_EH_FRAME)
-			entries = info->dlpi_phdr[i].p_memsz / EH_FRAME_HDR_ENTRY_BYTES;
-	return code->p_memsz / CODE_BYTES_AN_ENTRY > entries;
+			header_bytes = info->dlpi_phdr[i].p_memsz;
+	return !stele__ehframe_covers(code->p_memsz, header_bytes);
 }
 
 static void image_add_ranges(const struct dl_phdr_info *info, bool hidden, bool stays)

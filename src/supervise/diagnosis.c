@@ -301,24 +301,49 @@ static void diagnose_sanitizer(const struct stele_target *target, struct stele_f
 	finding_remedy(f, "build without it for timings; memory is its own business");
 }
 
+static bool image_read(const struct stele_target *target, struct stele_elffile *ret_image)
+{
+	int fd = stele__sys_open_ro(target->image);
+	bool good = fd >= 0 && stele__elffile_read(fd, ret_image) == 0;
+
+	if (fd >= 0)
+		stele__sys_close(fd);
+	return good && ret_image->native;
+}
+
+static void diagnose_unwinding(const struct stele_target *target, struct stele_finding *findings,
+			       size_t *count)
+{
+	struct stele_elffile image;
+	struct stele_finding *f;
+
+	if (!image_read(target, &image) || image.unwind_data)
+		return;
+	f = finding_add(findings, count, STELE_HEALTH_LESS, "unwinding");
+#if defined(__x86_64__)
+	finding_what(f, "it was built without unwind data: stacks go on by its frame pointers, if "
+			"it has them, and else end at its innermost function");
+	finding_remedy(f, "compile with -fasynchronous-unwind-tables or -fno-omit-frame-pointer");
+#else
+	finding_what(f, "it was built without unwind data: stacks end at its innermost function");
+	finding_remedy(f, "compile with -fasynchronous-unwind-tables");
+#endif
+}
+
 /* Is its debugging information installed? */
-static bool symbols_are_apart(const char *path)
+static bool symbols_are_apart(const struct stele_target *target)
 {
 	char debug[64 + 2 * STELE_BUILD_ID_MAX] = "/usr/lib/debug/.build-id/";
 	size_t used = strlen(debug);
-	struct stele_elffile file = {.native = false};
-	int fd = stele__sys_open_ro(path);
+	struct stele_elffile image;
 
-	if (fd < 0)
+	if (!image_read(target, &image))
 		return false;
-	if (stele__elffile_read(fd, &file) < 0)
-		file.build_id_bytes = 0;
-	stele__sys_close(fd);
-	for (uint32_t i = 0; i < file.build_id_bytes; i++)
+	for (uint32_t i = 0; i < image.build_id_bytes; i++)
 		used += (size_t)snprintf(debug + used, sizeof(debug) - used, "%02x%s",
-					 file.build_id[i], i ? "" : "/");
+					 image.build_id[i], i ? "" : "/");
 	snprintf(debug + used, sizeof(debug) - used, ".debug");
-	return file.build_id_bytes && access(debug, R_OK) == 0;
+	return image.build_id_bytes && access(debug, R_OK) == 0;
 }
 
 static void diagnose_symbols(const struct stele_target *target, struct stele_finding *findings,
@@ -337,7 +362,7 @@ static void diagnose_symbols(const struct stele_target *target, struct stele_fin
 		finding_remedy(f, "link the allocator as a shared library, or tell of its objects "
 				  "with stele/runtime.h");
 	}
-	apart = !d.lines && symbols_are_apart(target->image);
+	apart = !d.lines && symbols_are_apart(target);
 	f = finding_add(findings, count,
 			d.symbols || d.lines || apart ? STELE_HEALTH_GOOD : STELE_HEALTH_LESS,
 			"symbols");
@@ -379,6 +404,7 @@ void stele__diagnose_program(const char *command, const char *search,
 	}
 	diagnose_sanitizer(&target, ret_findings, count);
 	diagnose_symbols(&target, ret_findings, count);
+	diagnose_unwinding(&target, ret_findings, count);
 }
 
 /* A process ----------------------------------------------------------------------------------- */

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/ehframe.h"
+
 #if defined(__x86_64__)
 #define ELFFILE_MACHINE EM_X86_64
 #elif defined(__aarch64__)
@@ -150,6 +152,17 @@ static void elffile_read_needed(const struct elffile_file *file, const Elf64_Phd
 	}
 }
 
+static bool elffile_has_unwind_data(const struct elffile_file *file)
+{
+	const Elf64_Phdr *header = elffile_segment(file, PT_GNU_EH_FRAME);
+	uint64_t code_bytes = 0;
+
+	for (unsigned i = 0; i < file->segments; i++)
+		if (file->segment[i].p_type == PT_LOAD && (file->segment[i].p_flags & PF_X))
+			code_bytes += file->segment[i].p_memsz;
+	return stele__ehframe_covers(code_bytes, header ? header->p_memsz : 0);
+}
+
 int stele__elffile_read(int fd, struct stele_elffile *ret_image)
 {
 	struct stele_elffile image = {0};
@@ -175,6 +188,7 @@ int stele__elffile_read(int fd, struct stele_elffile *ret_image)
 	    !elffile_read_segments(&file, &header))
 		return -ENOEXEC;
 	image.executable_type = header.e_type == ET_EXEC;
+	image.unwind_data = elffile_has_unwind_data(&file);
 	segment = elffile_segment(&file, PT_INTERP);
 	if (segment)
 		elffile_read_text(fd, segment->p_offset, image.interpreter,

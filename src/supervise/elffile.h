@@ -14,6 +14,7 @@ struct stele_elffile {
 	unsigned bits;
 	bool executable_type;	 /* ET_EXEC */
 	bool go;		 /* made by Go's tool chain */
+	bool unwind_data;	 /* of its code */
 	char interpreter[256];	 /* "": none, that is static */
 	char sanitizer[64];	 /* the sanitizer runtime it needs, "": none */
 	uint32_t build_id_bytes; /* 0: none */

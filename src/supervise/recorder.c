@@ -403,7 +403,8 @@ static void recorder_close_output(struct stele_recorder *r, struct stele_session
 	/* A header alone is no trace. */
 	if (valid <= STELE_HEADER_BYTES) {
 		stele__recorder_say(r->options, STELE_SAY_ERROR,
-				    "nothing of the trace could be kept");
+				    "nothing of the trace could be kept: no part of it was whole "
+				    "(--generation makes them shorter)");
 		stele__tracefile_discard(&r->output);
 		result->status = STELE_SESSION_FAILED;
 		return;

@@ -83,6 +83,17 @@ def symbols_and_lines_are_those_of_the_file():
 
 
 @case
+def code_without_unwind_data_is_told():
+    functions = "".join(f"void f{i}(char *p) {{ p[{i}] = 1; p[{i + 7}] = 2; }}\n"
+                        for i in range(4000))
+    flags = ["-fno-asynchronous-unwind-tables", "-fno-unwind-tables"]
+    with Place() as p:
+        check("unwinding" not in doctor(p, p.compile("has", HELLO + functions)), "it has some")
+        found = doctor(p, p.compile("lacks", HELLO + functions, *flags))["unwinding"]
+        check(found["health"] == "less" and "tables" in found["remedy"], found)
+
+
+@case
 def an_allocator_of_its_own_is_told_and_hides_objects():
     with Place() as p:
         program = p.compile("own", ALLOCATOR, "-fno-builtin")

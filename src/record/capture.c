@@ -19,28 +19,29 @@
 #define SITE_BYTES (8 * STELE_CACHE_LINE)
 #define SITE_TURNS 32
 
-/* Behind all states lie the trails that they point to. */
-#define CAPTURE_BYTES (sizeof(struct stele_capture_state) + sizeof(struct stele_trail))
+/* One for each slot; behind all of them lie the trails that they point to. */
+static struct stele_capture_state *states;
+static uint32_t state_count;
+
+#define STATE_BYTES (sizeof(struct stele_capture_state) + sizeof(struct stele_trail))
 
 void stele__capture_prepare(uint32_t slots)
 {
-	uint64_t bytes = slots * CAPTURE_BYTES;
-	struct stele_capture_state *states;
+	uint64_t bytes = slots * STATE_BYTES;
 	int error = 0;
 
-	if (stele__recorder.captures)
+	if (states)
 		return;
 	states = stele__sys_map_private(bytes, &error);
 	if (!states)
 		return; /* each stack will be walked to its end */
 	stele__sys_small_pages(states, bytes);
-	stele__recorder.captures = states;
-	stele__recorder.capture_count = slots;
+	state_count = slots;
 }
 
 struct stele_capture_state *stele__capture_state(uint32_t slot)
 {
-	return slot < stele__recorder.capture_count ? &stele__recorder.captures[slot] : NULL;
+	return slot < state_count ? &states[slot] : NULL;
 }
 
 struct stele_capture_state *stele__capture_begin(uint32_t slot)
@@ -49,9 +50,7 @@ struct stele_capture_state *stele__capture_begin(uint32_t slot)
 
 	if (!mine)
 		return NULL;
-	mine->trail =
-		(struct stele_trail *)(stele__recorder.captures + stele__recorder.capture_count) +
-		slot;
+	mine->trail = (struct stele_trail *)(states + state_count) + slot;
 	mine->stack = (struct stele_stack_bounds){0, 0};
 	mine->turns = 0;
 	stele__trail_leave(&mine->walker);

@@ -38,8 +38,6 @@ extern STELE_TLS struct stele_thread stele__thread STELE_HIDDEN;
 struct stele_recorder {
 	const uint64_t *on; /* as stele__switch, which a program may have its own copy of */
 	struct stele_arena *arena;
-	struct stele_capture_state *captures; /* for each of the first capture_count slots */
-	uint32_t capture_count;
 	bool clock_is_counter;
 } __attribute__((aligned(STELE_CACHE_LINE)));
 

@@ -4,7 +4,8 @@
  * among threads is found afterwards, by looking at times that are there.
  *
  * They are decoded into the events that a consumer will see: type, time as the thread's clock has
- * it, and the arguments as value[]. The rules fill in the rest in place; nothing is copied.
+ * it, and the arguments as value[]. The rules fill in the rest in place; nothing is copied. What
+ * only annotations have (read/blank.h) is left as it was.
  */
 #ifndef STELE_READ_DECODE_H
 #define STELE_READ_DECODE_H

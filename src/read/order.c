@@ -10,6 +10,7 @@
 /* Blocks between two looks at what can be given back: some 2 MiB. */
 #define ORDER_RELEASE_REFILLS 4096
 
+/* By number on the wire: of all timed events but those that order_rule() calls by name. */
 static const stele__rule_fn order_rules[256] = {
 	[STELE_EV_PROCS_CHANGE] = stele__rule_procs_change,
 	[STELE_EV_PROC_START] = stele__rule_proc_start,
@@ -18,12 +19,7 @@ static const stele__rule_fn order_rules[256] = {
 	[STELE_EV_PROC_STATUS] = stele__rule_proc_status,
 	[STELE_EV_GO_CREATE] = stele__rule_go_create,
 	[STELE_EV_GO_CREATE_SYSCALL] = stele__rule_go_create_syscall,
-	[STELE_EV_GO_START] = stele__rule_go_start,
-	[STELE_EV_GO_DESTROY] = stele__rule_go_leave,
 	[STELE_EV_GO_DESTROY_SYSCALL] = stele__rule_go_destroy_syscall,
-	[STELE_EV_GO_STOP] = stele__rule_go_leave,
-	[STELE_EV_GO_BLOCK] = stele__rule_go_leave,
-	[STELE_EV_GO_UNBLOCK] = stele__rule_go_unblock,
 	[STELE_EV_GO_SYSCALL_BEGIN] = stele__rule_go_syscall_begin,
 	[STELE_EV_GO_SYSCALL_END] = stele__rule_go_syscall_end,
 	[STELE_EV_GO_SYSCALL_END_BLOCKED] = stele__rule_go_syscall_end_blocked,
@@ -47,8 +43,6 @@ static const stele__rule_fn order_rules[256] = {
 	[STELE_EV_USER_REGION_BEGIN] = stele__rule_region_begin,
 	[STELE_EV_USER_REGION_END] = stele__rule_region_end,
 	[STELE_EV_USER_LOG] = stele__rule_log,
-	[STELE_EV_GO_SWITCH] = stele__rule_go_switch,
-	[STELE_EV_GO_SWITCH_DESTROY] = stele__rule_go_switch,
 	[STELE_EV_GO_CREATE_BLOCKED] = stele__rule_go_create,
 	[STELE_EV_GO_STATUS_STACK] = stele__rule_go_status,
 	[STELE_EV_SPAN] = stele__rule_experimental,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The rules: what an event needs, what it changes, what a consumer sees of it. One function an
- * event (docs/design/reader.md says where they come from), in a table by wire number.
+ * event (docs/design/reader.md says where they come from), found by wire number.
  *
  * A rule function returns 1: applied; 0: not yet, nothing was changed, the order's `wait` says for
  * what; negative: the trace is broken, `diag` says how.
@@ -71,9 +71,6 @@ struct stele__order {
 };
 
 typedef int (*stele__rule_fn)(struct stele__order *order, const struct stele__turn *turn);
-
-/* By number on the wire; every timed event has one. */
-extern const stele__rule_fn stele__order_rules[256];
 
 int stele__order_init(struct stele__order *order);
 void stele__order_done(struct stele__order *order);

@@ -199,5 +199,5 @@ void stele__window_release(struct stele__window *window, uint64_t offset, uint64
 	if (window->idle_end - window->idle_from < WINDOW_GIVE_BYTES)
 		return;
 	window_give_back(window);
-	window->idle_from = end & ~(uint64_t)(WINDOW_PAGE_BYTES - 1);
+	window->idle_from = window->idle_end & ~(uint64_t)(WINDOW_PAGE_BYTES - 1);
 }
